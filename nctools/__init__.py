@@ -1,0 +1,63 @@
+"""nctools: neural collapse for long-tailed, multi-label image classification.
+
+The public names load on first use, so ``import nctools`` pulls in neither torch nor anything heavier.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, training
+    from nctools.collapse.result import CollapseResult, load_result
+    from nctools.features.extraction import extract
+    from nctools.features.hooks import FeatureExtractor
+    from nctools.features.store import FeatureStore
+    from nctools.measurement import measure
+
+_HOME = {
+    "CollapseResult": "nctools.collapse.result",
+    "FeatureExtractor": "nctools.features.hooks",
+    "FeatureStore": "nctools.features.store",
+    "extract": "nctools.features.extraction",
+    "load_result": "nctools.collapse.result",
+    "measure": "nctools.measurement",
+}
+_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "training")
+
+__all__ = [
+    "CollapseResult",
+    "FeatureExtractor",
+    "FeatureStore",
+    "__version__",
+    "collapse",
+    "data",
+    "evaluation",
+    "extract",
+    "features",
+    "load_result",
+    "losses",
+    "measure",
+    "methods",
+    "models",
+    "plots",
+    "training",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value: object = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _FOLDERS:
+        value = importlib.import_module(f"nctools.{name}")
+    else:
+        raise AttributeError(f"module 'nctools' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,79 @@
+"""The ``nctools`` command: registers the commands and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from nctools import __version__
+from nctools.cli import data, demo, doctor, evaluate, extract, listings, measure, plot, train
+from nctools.cli.output import say
+from nctools.errors import NctoolsError, UnknownNameError
+
+EPILOG = (
+    "Exit codes: 0 done; 1 internal error; 2 wrong usage; 3 input missing or unreadable; 4 a check failed; "
+    "5 a library is not installed; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="nctools",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EPILOG,
+    help="Neural collapse for long-tailed, multi-label image classification: train, extract, measure, see.",
+)
+app.command("demo")(demo.run)
+app.command("train")(train.run)
+app.command("extract")(extract.run)
+app.command("measure")(measure.run)
+app.command("evaluate")(evaluate.run)
+app.add_typer(plot.app, name="plot")
+app.add_typer(data.app, name="data")
+app.command("methods")(listings.list_methods)
+app.command("metrics")(listings.list_metrics)
+app.command("explain")(listings.explain)
+app.command("doctor")(doctor.run)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, show_default=False)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)] = False,
+) -> None:
+    """Options that stand before the command."""
+    _ = debug  # read by main, which sees errors of any command
+    if version:
+        typer.echo(f"nctools {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every error becomes one line on stderr and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        raise SystemExit(_report(error)) from None
+
+
+def _report(error: Exception) -> int:
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    if isinstance(error, UnknownNameError):
+        say(f"error: {error}")
+        return 2
+    if isinstance(error, NctoolsError):
+        say(f"error: {error}")
+        return 3
+    if isinstance(error, ModuleNotFoundError):
+        say(f"error: the library {error.name!r} is not installed: pip install {error.name}")
+        return 5
+    line = " ".join(str(error).split())
+    say(f"internal error: {type(error).__name__}: {line} (traceback: nctools --debug ...)")
+    return 1

@@ -1,0 +1,114 @@
+"""``nctools data``: data sets by name and what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nctools.cli.options import DataRoot, Force, JsonFile
+from nctools.cli.output import input_errors, print_table, print_wide, refuse_to_overwrite, say, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from nctools.data.description import DatasetDescription
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and describe data sets.")
+
+
+@app.command("list")
+def list_datasets(json_file: JsonFile = None) -> None:
+    """List the data sets, one line each."""
+    from nctools.data.catalogue import DATASETS
+
+    if json_file is not None:
+        rows = [
+            {"name": row.name, "title": row.title, "source": row.source, "splits": list(row.splits)}
+            for row in DATASETS.values()
+        ]
+        write_json({"schema": 1, "datasets": rows}, json_file)
+        return
+    print_wide(
+        "data sets (nctools data describe NAME)",
+        ["name", "what it is", "splits", "source"],
+        [[row.name, row.title, ", ".join(row.splits), row.source] for row in DATASETS.values()],
+    )
+
+
+@app.command("describe")
+def describe(
+    name: Annotated[str, typer.Argument(help="Data set, for example digits_lt.")],
+    data_root: DataRoot = None,
+    split: Annotated[str, typer.Option("--split", help="Split to describe.")] = "train",
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", help="Also draw it: a .png, .svg or .pdf file; the data go beside it as CSV."),
+    ] = None,
+    json_file: JsonFile = None,
+    force: Force = False,
+) -> None:
+    """Describe a data set: counts by class, groups, labels per image, which groups come together.
+
+    Example: nctools data describe digits_lt --figure digits_lt.png
+    """
+    from nctools.data.description import describe_dataset
+    from nctools.data.loading import load_dataset
+
+    for target in (figure, json_file):
+        refuse_to_overwrite(target, force=force)
+    facts = describe_dataset(load_dataset(name, split, root=data_root))
+    if json_file is not None:
+        write_json({"schema": 1, **facts.to_document()}, json_file)
+    if json_file != "-":
+        _print_facts(facts)
+    if figure is not None:
+        from nctools.plots import save_figure
+
+        drawn, table = draw_distribution(facts)
+        with input_errors():
+            for path in save_figure(drawn, figure, table):
+                say(f"wrote {path}")
+    elif json_file != "-":
+        say(f"figure: nctools data describe {name} --figure {name}.png")
+
+
+def draw_distribution(facts: DatasetDescription) -> tuple[Figure, pd.DataFrame]:
+    """Draw what ``describe`` prints.
+
+    Args:
+        facts: What ``describe_dataset`` returned.
+
+    Returns:
+        The figure and the drawn data.
+    """
+    from nctools.plots import distribution, distribution_data
+
+    labels, pairs = facts.labels_per_image, facts.co_occurrence
+    counts, names, groups = facts.class_counts, facts.class_names, facts.groups
+    return (
+        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
+        distribution_data(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
+    )
+
+
+def _print_facts(facts: DatasetDescription) -> None:
+    group_of = {index: group for group, classes in facts.groups.items() for index in classes}
+    order = sorted(range(len(facts.class_names)), key=lambda index: -facts.class_counts[index])
+    print_table(
+        f"{facts.name} {facts.split}: {facts.num_images} images, {len(facts.class_names)} classes, "
+        f"{facts.mean_labels:.2f} labels per image, imbalance {facts.imbalance:.0f}",
+        ["class", "index", "group", "images"],
+        [[facts.class_names[i], str(i), group_of.get(i, "-"), str(facts.class_counts[i])] for i in order],
+    )
+    labels = [[str(count), str(images)] for count, images in enumerate(facts.labels_per_image) if images]
+    print_table("labels per image", ["labels", "images"], labels)
+    names = list(facts.groups)
+    counts = facts.group_co_occurrence
+    print_table(
+        "images that hold a class of both groups (diagonal: of the group)",
+        ["", *names],
+        [[name, *(str(int(value)) for value in counts[row])] for row, name in enumerate(names)],
+    )

@@ -1,0 +1,133 @@
+"""What the commands share: results on stdout, talk on stderr, tables, JSON, refusing to overwrite."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from nctools.errors import NctoolsError
+from nctools.run_directory import replace_atomically
+
+
+def say(message: str) -> None:
+    """Write a line of talk to stderr.
+
+    Args:
+        message: One line.
+    """
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
+    """Print a table to stdout; the first column is left-aligned, the others right-aligned.
+
+    Args:
+        title: Line above the table.
+        columns: Headings.
+        rows: Cells as text.
+        caption: Line below the table.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, caption=caption or None, caption_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width; without one, rich would fold the columns at 80 characters.
+    width = None if sys.stdout.isatty() else 140
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose cells are sentences: all columns left-aligned and folded.
+
+    Args:
+        title: Line above the table.
+        columns: Headings.
+        rows: Cells as text.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for index, column in enumerate(columns):
+        table.add_column(column, no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(table)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Format a value for a table.
+
+    Args:
+        value: Any number; NaN and None mean that the value is not defined.
+        digits: Significant digits.
+
+    Returns:
+        Text; ``n/a`` where there is no value.
+
+    Example:
+        >>> number(0.031415), number(float("nan")), number(1234567.0)
+        ('0.03142', 'n/a', '1.235e+06')
+    """
+    if value is None or math.isnan(value):
+        return "n/a"
+    return f"{value:.{digits}g}"
+
+
+def write_json(document: Mapping[str, object], target: str) -> None:
+    """Write one JSON document to a file, or to stdout.
+
+    Args:
+        document: JSON-ready values.
+        target: Path, or ``-`` for stdout.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    if target == "-":
+        sys.stdout.write(text + "\n")
+        return
+    with replace_atomically(target) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    say(f"wrote {target}")
+
+
+def refuse_to_overwrite(path: Path | str | None, *, force: bool) -> None:
+    """Stop before anything is computed if the target exists.
+
+    Args:
+        path: Target; None and ``-`` are no files.
+        force: The user asked to replace it.
+
+    Raises:
+        NctoolsError: If the file exists and ``force`` is off.
+    """
+    if path is not None and str(path) != "-" and Path(path).exists() and not force:
+        raise NctoolsError(f"{path} exists already: choose another name, or replace it with --force")
+
+
+@contextmanager
+def input_errors() -> Iterator[None]:
+    """Turn a complaint about values in the user's input (NaN features, wrong shapes) into an input error.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        NctoolsError: In place of a ``ValueError``.
+    """
+    try:
+        yield
+    except NctoolsError:
+        raise
+    except ValueError as error:
+        raise NctoolsError(" ".join(str(error).split())) from error

@@ -1,0 +1,226 @@
+"""``nctools plot``: figures of runs, feature files and data sets, each with its data as CSV."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from nctools.cli.options import DataRoot, Force
+from nctools.cli.output import input_errors, refuse_to_overwrite
+from nctools.errors import ConfigError
+from nctools.run_directory import RunDirectory, newest_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from nctools.features.store import FeatureStore
+
+    Drawing = tuple[Figure, pd.DataFrame]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
+
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: RUN/figures/KIND.png.")
+]
+SpaceOption = Annotated[str | None, typer.Option("--space", help="Feature space. Default: each run's main space.")]
+
+
+class Centre(StrEnum):
+    """What is taken away from the class means before their angles are measured."""
+
+    by_class = "class"
+    none = "none"
+
+
+@app.command("nc-curves")
+def nc_curves(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Run directories, side by side. Default: the newest run in runs/.")
+    ] = None,
+    out: Out = None,
+    space: SpaceOption = None,
+    metrics: Annotated[
+        str, typer.Option("--metrics", help="Metric ids, a row each.")
+    ] = "nc1_pinv,nc2_etf_error,nc3_self_duality",
+    force: Force = False,
+) -> None:
+    """Draw NC1 (log axis), NC2, NC3 and mAP over the epochs, a line for each group of classes.
+
+    Example: nctools plot nc-curves runs/mlc_nc runs/erm -o curves.pdf
+    """
+    chosen = [RunDirectory(path) for path in runs or []] or [newest_run()]
+    target = out or chosen[0].figures / "nc-curves.png"
+    refuse_to_overwrite(target, force=force)
+    _save(target, *curves_of(chosen, space=space, metrics=[name.strip() for name in metrics.split(",")]))
+
+
+@app.command("angles")
+def angles(
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Run directories, checkpoints or feature files, side by side. Default: the newest run."),
+    ] = None,
+    out: Out = None,
+    space: SpaceOption = None,
+    centre: Annotated[
+        Centre, typer.Option("--centre", help="class: angles of centred class means; none: as they are.")
+    ] = Centre.by_class,
+    force: Force = False,
+) -> None:
+    """Draw the class-by-class angles of the class means on the training images, most frequent class first.
+
+    Example: nctools plot angles runs/mlc_nc runs/erm
+    """
+    chosen = list(inputs or []) or [newest_run().path]
+    folder = chosen[0] / "figures" if chosen[0].is_dir() else Path()
+    target = out or folder / ("angles.png" if centre is Centre.by_class else "angles-uncentred.png")
+    refuse_to_overwrite(target, force=force)
+    _save(target, *angles_of(chosen, space=space, centre="class" if centre is Centre.by_class else "none"))
+
+
+@app.command("distribution")
+def distribution(
+    dataset: Annotated[str, typer.Argument(help="Data set, for example digits_lt.")],
+    out: Out = None,
+    data_root: DataRoot = None,
+    split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
+    force: Force = False,
+) -> None:
+    """Draw class counts, labels per image and co-occurrence of a data set.
+
+    Example: nctools plot distribution digits_lt -o digits_lt.png
+    """
+    from nctools.cli.data import draw_distribution
+    from nctools.data.description import describe_dataset
+    from nctools.data.loading import load_dataset
+
+    target = out or Path(f"{dataset}-{split}.png")
+    refuse_to_overwrite(target, force=force)
+    _save(target, *draw_distribution(describe_dataset(load_dataset(dataset, split, root=data_root))))
+
+
+def curves_of(runs: Sequence[RunDirectory], *, space: str | None, metrics: Sequence[str]) -> Drawing:
+    """Draw the NC curves of runs side by side.
+
+    Args:
+        runs: Run directories with ``nc.csv`` and ``metrics.csv``.
+        space: Feature space; None takes each run's main space.
+        metrics: Metric ids, a row each.
+
+    Returns:
+        The figure and the drawn data.
+    """
+    from nctools.plots import nc_curves, nc_curves_data
+
+    paths = [run.path for run in runs]
+    collapse = {_title(run.path, paths): _read_table(run.collapse) for run in runs}
+    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs}
+    with input_errors():
+        figure = nc_curves(collapse, training, space=space, metrics=metrics)
+        return figure, nc_curves_data(collapse, training, space=space, metrics=metrics)
+
+
+def angles_of(paths: Sequence[Path], *, space: str | None, centre: Literal["class", "none"]) -> Drawing:
+    """Draw the class-by-class angles of runs, checkpoints or feature files side by side.
+
+    Args:
+        paths: Run directories, checkpoints or feature files, all of the same classes.
+        space: Feature space; None takes each one's main space.
+        centre: Take the mean of the class means away (``"class"``) or not (``"none"``).
+
+    Returns:
+        The figure and the drawn data.
+
+    Raises:
+        ConfigError: If the inputs have different classes.
+    """
+    from nctools.collapse.geometry import etf_angle_deg
+    from nctools.measurement import class_angles
+    from nctools.plots import angle_map, angle_map_data
+
+    matrices = {}
+    names: list[str] = []
+    counts: list[int] = []
+    groups: dict[str, list[int]] | None = None
+    with input_errors():
+        for path in paths:
+            with open_features(path) as store:
+                if names and names != store.classes:
+                    raise ConfigError(f"{path} has other classes than {paths[0]}: their angles have no common map")
+                layer = space or store.layers[0]
+                matrices[f"{_title(path, paths)} · {layer}"] = class_angles(store, layer, centre=centre)
+                names, counts, groups = store.classes, store.targets.sum(0).tolist(), store.groups
+        figure = angle_map(matrices, names, counts, etf_angle=etf_angle_deg(len(names)), groups=groups)
+        return figure, angle_map_data(matrices, names, counts, groups=groups)
+
+
+@contextmanager
+def open_features(path: Path) -> Iterator[FeatureStore]:
+    """Open the training features of a run, a checkpoint or a feature file.
+
+    A run is read from ``features/train.h5`` where that exists; else its last checkpoint sees the training images.
+
+    Args:
+        path: Run directory, checkpoint or feature file.
+
+    Yields:
+        The store.
+
+    Raises:
+        ConfigError: If a directory holds neither features nor a checkpoint.
+    """
+    from nctools.features.store import FeatureStore
+
+    run = RunDirectory(path)
+    stored = path if path.suffix in {".h5", ".hdf5"} else run.features / "train.h5"
+    if stored == path or stored.is_file():
+        with FeatureStore(stored) as store:
+            yield store
+        return
+    checkpoint = run.checkpoints / "last.pt" if path.is_dir() else path
+    if path.is_dir() and not checkpoint.is_file():
+        raise ConfigError(f"{path} is not a finished run: it holds neither features/train.h5 nor checkpoints/last.pt")
+    from nctools.checkpoints import extract_checkpoint
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train") as store,
+    ):
+        yield store
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist: is {path.parent} a run directory of nctools train?") from error
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as a table ({' '.join(str(error).split())})") from error
+
+
+def _title(path: Path, paths: Sequence[Path]) -> str:
+    """Shortest tail of the path that tells the inputs apart."""
+    resolved = [other.resolve().parts for other in paths]
+    own = path.resolve().parts
+    for length in range(1, len(own) + 1):
+        if sum(parts[-length:] == own[-length:] for parts in resolved) == 1:
+            return "/".join(own[-length:])
+    return str(path)
+
+
+def _save(target: Path, figure: Figure, data: pd.DataFrame) -> None:
+    from nctools.plots import save_figure
+
+    with input_errors():
+        written = save_figure(figure, target, data)
+    sys.stdout.write("".join(f"{path}\n" for path in written))

@@ -1,0 +1,97 @@
+"""``nctools train``: train a method and write its run directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nctools.cli.options import DataRoot, Quiet
+from nctools.cli.output import say
+from nctools.errors import ConfigError
+
+
+def run(
+    method: Annotated[
+        str | None, typer.Argument(help="Method, for example mlc_nc (see: nctools methods).", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Data set, for example digits_lt (see: nctools data list).")
+    ] = None,
+    data_root: DataRoot = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run directory. Default: runs/DATASET-METHOD-sSEED.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Repeat the run of this config.yaml (instead of METHOD --dataset).")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value, repeatable: --set epochs=5 --set fla_weight=0 --set recipe.max_lr=1e-3."
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set recipe.epochs=N.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="Any timm name, or small. Short for --set arguments.backbone=NAME.")
+    ] = None,
+    nc_every: Annotated[
+        int | None,
+        typer.Option("--nc-every", help="Epochs between NC measurements; 0: never. Short for --set nc.every=N."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of weights, order and augmentation. [default: 0]")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a method: RUN/ gets config.yaml, checkpoints/{last,best}.pt, metrics.csv (loss, mAP) and nc.csv (NC).
+
+    The best checkpoint is the one with the highest validation mAP.
+
+    Example: nctools train mlc_nc --dataset digits_lt --out runs/mlc_nc
+    """
+    from nctools.training import TrainConfig, load_config, make_config, train
+    from nctools.training.config import parse_settings
+
+    shortcuts = {
+        "recipe.epochs": epochs,
+        "arguments.backbone": backbone,
+        "nc.every": nc_every,
+        "seed": seed,
+        "device": device,
+        "workers": workers,
+        "data_root": data_root,
+    }
+    given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
+    chosen: TrainConfig
+    if config is not None:
+        if method or dataset or given:
+            raise typer.BadParameter("--config repeats a run as it is: leave METHOD, --dataset and settings out")
+        chosen = load_config(config)
+    elif method is None or dataset is None:
+        raise typer.BadParameter("say what to train: METHOD and --dataset NAME (or --config FILE)")
+    else:
+        chosen = make_config(method, dataset, given)
+    if dry_run:
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
+        return
+    target = out or Path("runs") / f"{chosen.dataset}-{chosen.method}-s{chosen.seed}"
+    try:
+        finished = train(chosen, target, force=force, progress=not quiet)
+    except KeyboardInterrupt:
+        last = target / "checkpoints" / "last.pt"
+        kept = f"the last finished epoch is in {last}" if last.exists() else "no epoch was finished yet"
+        say(f"interrupted; {kept}")
+        raise typer.Exit(130) from None
+    except ValueError as error:
+        raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
+    sys.stdout.write(f"{finished.path}\n")
+    say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")

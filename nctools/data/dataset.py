@@ -1,0 +1,121 @@
+"""MultiLabelDataset: images in memory with the labels each of them holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nctools.collapse.groups import check_groups
+
+
+class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Images, their label sets and what belongs to them.
+
+    Args:
+        images: uint8 ``[N, 3, H, W]``.
+        targets: ``[N, C]``, 1 where the image holds the class, else 0; any dtype.
+        class_names: C different names, in the order of the columns of ``targets``.
+        groups: Named lists of class indices (head, medium, tail), made from the **training** counts and the same for
+            every split: ``nctools.collapse.groups.head_medium_tail(train_counts)``.
+        ids: N different names of images; default ``"0"``, ``"1"``, ...
+        transform: Called on the uint8 images on access, on ``[3, H, W]`` or on a whole batch ``[B, 3, H, W]``.
+        name: Name of the data set.
+        split: Name of the split.
+        extras: More tensors with a row per image, by name.
+
+    Raises:
+        TypeError: If ``images`` is not uint8.
+        ValueError: If shapes do not fit, a target is neither 0 nor 1, or a name or id occurs twice.
+
+    Example:
+        >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+        >>> data = MultiLabelDataset(images, torch.eye(2), ["cat", "dog"], {"head": [0], "tail": [1]})
+        >>> data.class_counts, data[1][1]
+        ([1, 1], tensor([0., 1.]))
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        class_names: Sequence[str],
+        groups: Mapping[str, Sequence[int]],
+        *,
+        ids: Sequence[str] | None = None,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        name: str = "",
+        split: str = "",
+        extras: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        _check_images(images)
+        _check_targets(targets, len(images), len(class_names))
+        self.images = images
+        self.targets = targets.to(torch.float32)
+        self.class_names = _distinct("class_names", class_names)
+        self.groups = check_groups(groups, len(self.class_names))
+        self.ids = _distinct("ids", map(str, range(len(images))) if ids is None else ids)
+        self.transform = transform
+        self.name = name
+        self.split = split
+        self.extras = dict(extras or {})
+        self.class_counts: list[int] = targets.sum(dim=0, dtype=torch.int64).tolist()
+        for key, rows in [("ids", len(self.ids)), *((key, len(value)) for key, value in self.extras.items())]:
+            if rows != len(images):
+                raise ValueError(f"`{key}` has {rows} rows but there are {len(images)} images: give one per image.")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = self.images[index]
+        return (image if self.transform is None else self.transform(image)), self.targets[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        # The loader calls this once per batch: a transform then runs once on the batch, not once per image.
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        images = self.images[rows]
+        if self.transform is not None:
+            images = self.transform(images)
+        return list(zip(images, self.targets[rows], strict=True))
+
+    def __repr__(self) -> str:
+        return f"MultiLabelDataset({self.name!r}, {self.split!r}, {len(self)} images, {self.num_classes} classes)"
+
+
+def _check_images(images: Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255; transforms scale them.")
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"`images` has shape {list(images.shape)}: it must be [N, 3, H, W], channels first.")
+
+
+def _check_targets(targets: Tensor, num_images: int, num_classes: int) -> None:
+    if targets.ndim != 2 or targets.shape[0] != num_images or targets.shape[1] != num_classes:
+        raise ValueError(
+            f"`targets` has shape {list(targets.shape)} but there are {num_images} images and {num_classes} class "
+            f"names: it must be [{num_images}, {num_classes}]."
+        )
+    wrong = ((targets != 0) & (targets != 1)).nonzero()
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ValueError(
+            f"`targets` holds {targets[row, column].item()} at image {row}, class {column} "
+            f"({len(wrong)} such entries): every entry must be 0 or 1."
+        )
+
+
+def _distinct(argument: str, names: Iterable[str]) -> list[str]:
+    values = list(names)
+    if len(set(values)) != len(values):
+        name, times = Counter(values).most_common(1)[0]
+        raise ValueError(f"`{argument}` holds {name!r} {times} times: every name must be different.")
+    return values

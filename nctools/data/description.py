@@ -1,0 +1,103 @@
+"""What is in a data set: counts, groups, labels per image, which classes come together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nctools.data.dataset import MultiLabelDataset
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """Plain facts about one split; the command line prints them, a plot draws them.
+
+    Args:
+        name: Name of the data set.
+        split: Name of the split.
+        num_images: Number of images N.
+        class_names: Names of the C classes.
+        class_counts: Images with each class, in this split.
+        groups: Named lists of class indices.
+        labels_per_image: Entry k is the number of images with exactly k labels.
+        mean_labels: Labels per image, on average; NaN without images.
+        co_occurrence: int64 ``[C, C]``, images that hold both classes; the diagonal holds the class counts.
+        group_co_occurrence: int64 ``[G, G]`` in the order of ``groups``, images with a class of each of both groups;
+            the diagonal holds the images with the group.
+    """
+
+    name: str
+    split: str
+    num_images: int
+    class_names: list[str]
+    class_counts: list[int]
+    groups: dict[str, list[int]]
+    labels_per_image: list[int]
+    mean_labels: float
+    co_occurrence: NDArray[np.int64]
+    group_co_occurrence: NDArray[np.int64]
+
+    @property
+    def imbalance(self) -> float:
+        """Largest class count over smallest; infinite if a class has no image."""
+        smallest = min(self.class_counts)
+        return max(self.class_counts) / smallest if smallest else float("inf")
+
+    def to_document(self) -> dict[str, object]:
+        """Return the facts as lists, numbers and strings, ready for JSON (NaN and infinity become None)."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "num_images": self.num_images,
+            "class_names": self.class_names,
+            "class_counts": self.class_counts,
+            "imbalance": self.imbalance if min(self.class_counts) else None,
+            "groups": self.groups,
+            "labels_per_image": self.labels_per_image,
+            "mean_labels": self.mean_labels if self.num_images else None,
+            "co_occurrence": self.co_occurrence.tolist(),
+            "group_co_occurrence": self.group_co_occurrence.tolist(),
+        }
+
+
+def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
+    """Count what a data set holds.
+
+    Args:
+        dataset: Any split.
+
+    Returns:
+        Its facts.
+
+    Example:
+        >>> from nctools.data import load_dataset
+        >>> facts = describe_dataset(load_dataset("digits_lt"))
+        >>> facts.class_counts[:3], facts.labels_per_image[0]
+        ([775, 519, 355], 0)
+        >>> head, medium, tail = facts.group_co_occurrence  # every tail image holds a head class
+        >>> bool(tail[0] == tail[2])
+        True
+    """
+    present = dataset.targets.numpy().astype(np.float64)
+    columns = [present[:, classes].any(axis=1) for classes in dataset.groups.values()]
+    in_group = np.stack(columns, axis=1).astype(np.float64) if columns else np.zeros((len(present), 0))
+    labels = present.sum(axis=1).astype(np.int64)
+    return DatasetDescription(
+        name=dataset.name,
+        split=dataset.split,
+        num_images=len(dataset),
+        class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
+        groups=dataset.groups,
+        labels_per_image=np.bincount(labels, minlength=1).tolist(),
+        mean_labels=float(labels.mean()) if len(labels) else float("nan"),
+        co_occurrence=_together(present),
+        group_co_occurrence=_together(in_group),
+    )
+
+
+def _together(present: NDArray[np.float64]) -> NDArray[np.int64]:
+    # Floating point takes the fast matrix product; counts below 2^53 stay exact.
+    return (present.T @ present).astype(np.int64)

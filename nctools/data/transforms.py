@@ -1,0 +1,165 @@
+"""From uint8 images to the input of a model: scaling, normalisation, and augmentation in training.
+
+A transform takes one image ``[3, H, W]`` or a batch ``[B, 3, H, W]``; in a batch every image has a draw of its own.
+All randomness comes from torch's global generator of the CPU, so whoever seeds the training seeds the augmentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nctools.data.preprocessing import AUGMENTATIONS, Preprocessing
+
+__all__ = [
+    "AUGMENTATIONS",
+    "ImageTransform",
+    "Preprocessing",
+    "cell_shift",
+    "normalised",
+    "test_transform",
+    "train_transform",
+]
+
+
+def train_transform(preprocessing: Preprocessing) -> ImageTransform:
+    """Return the transform of training images: augmentation, then normalisation.
+
+    Args:
+        preprocessing: Mean, deviation and augmentation.
+
+    Returns:
+        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32 of the same shape; it can be pickled.
+
+    Example:
+        >>> transform = train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, "cell_shift"))
+        >>> transform(torch.full((2, 3, 48, 48), 255, dtype=torch.uint8)).unique()
+        tensor([1.])
+    """
+    return ImageTransform(preprocessing, training=True)
+
+
+def test_transform(preprocessing: Preprocessing) -> ImageTransform:
+    """Return the transform of images that are evaluated or measured: normalisation alone, nothing random.
+
+    Args:
+        preprocessing: Mean and deviation; the augmentation is not used.
+
+    Returns:
+        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32 of the same shape; it can be pickled.
+    """
+    return ImageTransform(preprocessing, training=False)
+
+
+# pytest collects what is called test_*; a test module that imports this name must not run it as a test.
+test_transform.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """A transform with its settings; made by ``train_transform`` and ``test_transform``.
+
+    Args:
+        preprocessing: Mean, deviation and augmentation.
+        training: Whether the augmentation is applied.
+    """
+
+    preprocessing: Preprocessing
+    training: bool
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Transform images.
+
+        Args:
+            images: uint8 ``[3, H, W]`` or ``[B, 3, H, W]``.
+
+        Returns:
+            float32 of the same shape.
+
+        Raises:
+            TypeError: If ``images`` is not uint8.
+        """
+        if images.dtype != torch.uint8:
+            raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255.")
+        if self.training:
+            images = _AUGMENTATION_FUNCTIONS[self.preprocessing.augmentation](images)
+        return normalised(images, self.preprocessing.mean, self.preprocessing.std)
+
+
+def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Return ``(images / 255 - mean) / std`` in float32.
+
+    Args:
+        images: uint8 ``[..., channels, H, W]``.
+        mean: Mean of each channel, or one for all.
+        std: Standard deviation of each channel, or one for all.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        ValueError: If the number of channels is not that of ``mean``.
+
+    Example:
+        >>> normalised(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), (0.5,), (0.25,))
+        tensor([[[[-2.,  2.]]]])
+    """
+    if len(mean) not in {1, images.shape[-3]}:
+        raise ValueError(
+            f"`images` has shape {list(images.shape)}, that is {images.shape[-3]} channels, but `mean` has "
+            f"{len(mean)} values: give one per channel."
+        )
+    centre, scale = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (mean, std))
+    return images.to(torch.float32).div_(255).sub_(centre).div_(scale)
+
+
+def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3) -> Tensor:
+    """Move each image by whole cells, wrapped around, and then by a few pixels, with its border repeated.
+
+    Both moves are drawn for each image and for y and x by themselves: uniformly among the cells, and uniformly in
+    ``-reach..reach``. Digits of digits_lt lie inside cells, so the first move cuts none.
+
+    Args:
+        images: ``[..., H, W]``, any dtype; H and W whole multiples of ``cell``. All but the last three dimensions
+            together count the images.
+        cell: Pixels along a side of a cell.
+        reach: Largest shift in pixels.
+
+    Returns:
+        Moved images, same shape and dtype.
+
+    Raises:
+        ValueError: If H or W is not a multiple of ``cell``.
+
+    Example:
+        >>> images = torch.arange(48 * 48).view(1, 1, 48, 48)
+        >>> cell_shift(images, reach=0).unique().equal(images.flatten())  # wrapped around: nothing lost
+        True
+    """
+    height, width = images.shape[-2:]
+    if height % cell or width % cell:
+        raise ValueError(f"`images` has shape {list(images.shape)}: height and width must be multiples of {cell} px.")
+    batch = images.reshape(-1, *images.shape[-3:])
+    rows = _source_lines(len(batch), height, cell, reach).to(images.device)
+    columns = _source_lines(len(batch), width, cell, reach).to(images.device)
+    # One gather over the flattened pixels is several times faster than indexing rows and columns.
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    moved = batch.flatten(2).gather(2, pixels[:, None].expand(-1, batch.shape[1], -1))
+    return moved.view(images.shape)
+
+
+def _source_lines(num_images: int, length: int, cell: int, reach: int) -> Tensor:
+    """Return for each image and each line of the result the line it comes from ``[B, length]``."""
+    jumps = cell * torch.randint(0, length // cell, (num_images, 1))
+    shifts = torch.randint(-reach, reach + 1, (num_images, 1))
+    return ((torch.arange(length) - shifts).clamp(0, length - 1) - jumps) % length
+
+
+def _unchanged(images: Tensor) -> Tensor:
+    return images
+
+
+_AUGMENTATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": _unchanged, "cell_shift": cell_shift}

@@ -1,0 +1,48 @@
+"""The errors that nctools raises about files, data and names; arguments get ``ValueError`` or ``TypeError``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NctoolsError(Exception):
+    """Something the user brought is missing, unreadable or does not fit. The message names value, place and mend."""
+
+
+class DatasetError(NctoolsError):
+    """A data set is missing, unreadable or not the one that was expected."""
+
+
+class CheckpointError(NctoolsError):
+    """A checkpoint is missing, corrupt, unsafe to read or does not fit its use."""
+
+
+class StoreError(NctoolsError):
+    """A feature file is missing, corrupt or lacks what was asked for."""
+
+
+class ConfigError(NctoolsError):
+    """A configuration holds an unknown key or an ill-typed value."""
+
+
+class UnknownNameError(NctoolsError, ValueError):
+    """A name (method, metric, layer, data set, ...) is not known; near misses are listed.
+
+    Args:
+        kind: What the name should have named, for example ``"metric"``.
+        name: The name that was given.
+        known: All names that exist.
+
+    Example:
+        >>> raise UnknownNameError("metric", "nc1_pinf", ["nc1_pinv", "nc1_cdnv"])
+        Traceback (most recent call last):
+        nctools.errors.UnknownNameError: unknown metric 'nc1_pinf'; did you mean nc1_pinv? Known: nc1_pinv, nc1_cdnv
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        shown = ", ".join(names[:40]) + (f", ... ({len(names)} in all)" if len(names) > 40 else "")
+        super().__init__(f"unknown {kind} {name!r}{hint} Known: {shown}")

@@ -1,0 +1,116 @@
+"""All scores of a set of predictions in one object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nctools.evaluation.arrays import Matrix, as_scores_and_targets
+from nctools.evaluation.average_precision import average_precision, g_map
+from nctools.evaluation.by_group import mean_by_group
+from nctools.evaluation.thresholds import Average, DecisionScores, decision_scores
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate_scores`` found; all scores lie in [0, 1], NaN where there is nothing to average.
+
+    Args:
+        num_images: Number of images N.
+        num_unlabelled: Images without any label: negatives for every class, left out of G-mAP.
+        class_names: Names of the C classes.
+        groups: Named lists of class indices.
+        average_precision: One value per class, NaN without positives.
+        mean_average_precision: mAP over ``"all"`` classes and over each group.
+        g_map: Mean over images of the average precision over classes.
+        decisions: Precision, recall and F1 at ``threshold``, averaged "micro", "macro", "weighted".
+        left_out: Names of the classes without positives, which no mean over classes contains.
+        threshold: A class is predicted when its probability is greater.
+        protocol: How average precision was counted.
+    """
+
+    num_images: int
+    num_unlabelled: int
+    class_names: list[str]
+    groups: dict[str, list[int]]
+    average_precision: list[float]
+    mean_average_precision: dict[str, float]
+    g_map: float
+    decisions: dict[Average, DecisionScores]
+    left_out: list[str]
+    threshold: float
+    protocol: str = "tie-aware average precision; classes without positives left out"
+
+    def to_document(self) -> dict[str, object]:
+        """Return everything as dicts, lists and numbers, ready for JSON; NaN becomes None."""
+        return {
+            "protocol": self.protocol,
+            "num_images": self.num_images,
+            "num_unlabelled": self.num_unlabelled,
+            "mean_average_precision": _without_nan(self.mean_average_precision),
+            "g_map": _without_nan({"g_map": self.g_map})["g_map"],
+            "threshold": self.threshold,
+            "decisions": {average: _without_nan(scores.to_dict()) for average, scores in self.decisions.items()},
+            "average_precision": _without_nan(dict(zip(self.class_names, self.average_precision, strict=True))),
+            "groups": self.groups,
+            "left_out": self.left_out,
+        }
+
+
+def evaluate_scores(
+    scores: Matrix,
+    targets: Matrix,
+    class_names: Sequence[str],
+    groups: Mapping[str, Sequence[int]],
+    *,
+    threshold: float = 0.5,
+) -> Evaluation:
+    """Compute mAP by group, G-mAP, and precision, recall and F1 at a threshold.
+
+    Args:
+        scores: **Probabilities** ``[N, C]``. Average precision alone would take logits too; the threshold does not.
+        targets: ``[N, C]``, 1 where the image holds the class, else 0.
+        class_names: C different names.
+        groups: Named lists of class indices, made from the training counts.
+        threshold: A class is predicted when its probability is greater.
+
+    Returns:
+        All scores, with the names of the classes that had to be left out.
+
+    Raises:
+        ValueError: If shapes or names do not fit, a score is NaN (sample and class are named) or outside [0, 1], or a
+            target is neither 0 nor 1.
+
+    Example:
+        >>> scores = np.array([[0.9, 0.2], [0.3, 0.4]])
+        >>> found = evaluate_scores(scores, np.array([[1, 0], [0, 0]]), ["cat", "dog"], {"head": [0], "tail": [1]})
+        >>> found.mean_average_precision, found.left_out
+        ({'all': 1.0, 'head': 1.0, 'tail': nan}, ['dog'])
+    """
+    names = list(class_names)
+    values, present = as_scores_and_targets(scores, targets, class_names=names)
+    if len(names) != values.shape[1] or len(set(names)) != len(names):
+        raise ValueError(
+            f"`class_names` has {len(names)} names, {len(set(names))} of them different, but `scores` has "
+            f"{values.shape[1]} classes (shape {list(values.shape)}): give one name of its own to each class."
+        )
+    per_class = average_precision(values, present)
+    return Evaluation(
+        num_images=len(values),
+        num_unlabelled=int(np.count_nonzero(~present.any(axis=1))),
+        class_names=names,
+        groups={name: list(classes) for name, classes in groups.items()},
+        average_precision=per_class.tolist(),
+        mean_average_precision=mean_by_group(per_class, groups),
+        g_map=g_map(values, present),
+        decisions=decision_scores(values, present, threshold=threshold),
+        left_out=[name for name, value in zip(names, per_class, strict=True) if np.isnan(value)],
+        threshold=threshold,
+    )
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

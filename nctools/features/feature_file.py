@@ -1,0 +1,126 @@
+"""Opens a feature file on first use in each process and turns what HDF5 says into one clear error."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+
+from nctools.errors import StoreError
+from nctools.features.writer import FORMAT, FORMAT_VERSION
+
+_T = TypeVar("_T")
+# Room for one chunk of each class of a file with all pairs.
+CACHE_BYTES = 64 * 2**20
+_KEYS = {
+    *("class_names", "dtype", "groups", "layers", "model"),
+    *("num_images", "pairs", "places", "provenance", "single_label"),
+}
+
+
+class FeatureFile:
+    """A file that is open only where and while it is read. Pickling and forking drop the open handle.
+
+    Args:
+        path: The file; it need not exist yet.
+
+    Attributes:
+        path: Its absolute path.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._handle: h5py.File | None = None
+        self._process = 0
+        self._seen: tuple[int, int] | None = None
+
+    def read(self, function: Callable[[h5py.File], _T]) -> _T:
+        """Call a function with the open file.
+
+        Args:
+            function: Reads something; it must hand out no object of h5py.
+
+        Returns:
+            What the function returned.
+
+        Raises:
+            StoreError: If the file is missing, unreadable or damaged, or another file has taken its place.
+        """
+        file = self._open()
+        try:
+            return function(file)
+        except (OSError, KeyError, RuntimeError, ValueError, AttributeError, TypeError) as error:
+            raise StoreError(
+                f"{self.path} is damaged or incomplete ({_one_line(error)}): extract the features again"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file. Reading opens it again; closing twice is harmless."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_handle": None}
+
+    def _open(self) -> h5py.File:
+        if self._handle is not None and self._process == os.getpid():
+            return self._handle
+        self.close()  # A handle that came through a fork.
+        try:
+            stat = self.path.stat()
+            self._handle = h5py.File(self.path, "r", rdcc_nbytes=CACHE_BYTES)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"no feature file at {self.path}: make one with nctools.extract or `nctools extract`"
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be read as an HDF5 file ({_one_line(error)}): "
+                "name a feature file, or extract the features again if this one is damaged"
+            ) from error
+        seen = (stat.st_mtime_ns, stat.st_size)
+        if self._seen not in {None, seen}:
+            self.close()
+            raise StoreError(f"{self.path} was replaced since this FeatureStore was made: make a new FeatureStore")
+        self._seen, self._process = seen, os.getpid()
+        return self._handle
+
+
+def read_description(file: h5py.File) -> dict[str, object]:
+    """Read the JSON description of a feature file.
+
+    Args:
+        file: An open HDF5 file.
+
+    Returns:
+        The description as ``FeatureWriter.finish`` wrote it.
+
+    Raises:
+        StoreError: If the file is no feature file, or one of a newer version.
+        KeyError: If the description is incomplete.
+    """
+    name, version = file.attrs.get("format"), file.attrs.get("format_version")
+    if name != FORMAT:
+        raise StoreError(
+            f"{file.filename} is an HDF5 file but not a feature file of nctools (its attribute `format` is {name!r}): "
+            "make one with nctools.extract or `nctools extract`"
+        )
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{file.filename} has format version {version}, but this nctools reads up to {FORMAT_VERSION}: "
+            "upgrade nctools, or extract the features again"
+        )
+    document: dict[str, object] = json.loads(file["metadata"].asstr()[()])
+    missing = sorted(_KEYS - set(document))
+    if missing:
+        raise KeyError(f"its description lacks {', '.join(missing)}")
+    return document
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

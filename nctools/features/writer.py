@@ -1,0 +1,198 @@
+"""Writes a feature file (HDF5) batch by batch, so that memory does not grow with the number of images.
+
+Layout, format version 1, for N images, C classes and M positive pairs:
+
+==============================  =========================================================================
+``/`` attributes                ``format`` = ``"nctools-features"``, ``format_version`` = 1
+``/metadata``                   JSON: provenance, class names, groups, layers (in order), dtype
+``/ids``                        N strings
+``/targets``                    ``[N, C]`` uint8 (gzip, because nearly all are zero)
+``/logits``                     ``[N, C]`` float32; missing if the model gave none
+``/layers/NAME/features``       ``[N, D]`` shared, ``[M, D]`` positive pairs, or ``[N, C, D]`` all pairs
+``/layers/NAME/samples``        ``[M]`` row of each positive pair; only with positive pairs
+``/layers/NAME/classes``        ``[M]`` its class
+``/layers/NAME/anchors/weight``  ``[C, D]`` float32, with ``bias`` ``[C]`` and the attribute ``kind``; optional
+==============================  =========================================================================
+
+Features are not compressed: their mantissas are noise. JSON stands in a data set, because attributes end at 64 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from types import TracebackType
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from nctools.features.batches import FileBatch, LayerRows
+from nctools.models.output import Anchors
+
+FORMAT = "nctools-features"
+FORMAT_VERSION = 1
+
+# One chunk holds whole rows up to these counts, and never more than _CHUNK_BYTES.
+_PAIR_ROWS, _DENSE_ROWS, _INDEX_ROWS = 256, 64, 8192
+_CHUNK_BYTES = 4 * 2**20
+
+
+class _GrowingDataset:
+    """A data set that rows are added to; it writes whole chunks, so that no chunk is read back to be completed."""
+
+    def __init__(
+        self,
+        group: h5py.Group,
+        name: str,
+        row_shape: tuple[int, ...],
+        dtype: object,
+        chunk: tuple[int, ...],
+        *,
+        gzip: bool = False,
+    ) -> None:
+        self._dataset = group.create_dataset(
+            name,
+            shape=(0, *row_shape),
+            maxshape=(None, *row_shape),
+            dtype=dtype,
+            chunks=chunk,
+            compression=1 if gzip else None,
+        )
+        self._chunk_rows = chunk[0]
+        self._waiting: list[NDArray[np.generic]] = []
+        self.num_rows = 0
+
+    def append(self, rows: NDArray[np.generic]) -> None:
+        self._waiting.append(rows)
+        self.num_rows += len(rows)
+        waiting = self.num_rows - len(self._dataset)
+        if waiting >= self._chunk_rows:
+            self._write(waiting - waiting % self._chunk_rows)
+
+    def flush(self) -> None:
+        self._write(self.num_rows - len(self._dataset))
+
+    def _write(self, count: int) -> None:
+        if count == 0:
+            return
+        rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        start = len(self._dataset)
+        self._dataset.resize(start + count, axis=0)
+        self._dataset[start:] = rows[:count]
+        self._waiting = [rows[count:]] if count < len(rows) else []
+
+
+class FeatureWriter:
+    """Writes one feature file; a context manager that closes it.
+
+    The data sets are made with the first batch, which fixes layers, shapes and dtypes.
+
+    Args:
+        path: The file to make; an existing one is replaced.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Version 1.10 of the format: its chunk index makes growing data sets twice as fast to write as the default.
+        self._file = h5py.File(os.fspath(path), "w", libver=("v110", "v110"))
+        self._by_image: dict[str, _GrowingDataset] = {}
+        self._by_pair: dict[str, _GrowingDataset] = {}
+        self._layers: dict[str, dict[str, object]] = {}
+
+    def __enter__(self) -> FeatureWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, batch: FileBatch) -> None:
+        """Add a batch of images.
+
+        Args:
+            batch: Its rows. Shapes, layers and the presence of logits are those of the first batch.
+
+        Raises:
+            ValueError: If the model gave logits in some batches only, or an id cannot be written.
+        """
+        if not self._by_image:
+            self._create(batch)
+        if (batch.logits is not None) != ("logits" in self._by_image):
+            raise ValueError(
+                f"the model gave logits [B, {batch.targets.shape[1]}] in some batches only: return them always or never"
+            )
+        self._by_image["ids"].append(_encoded(batch.ids))
+        self._by_image["targets"].append(batch.targets)
+        if batch.logits is not None:
+            self._by_image["logits"].append(batch.logits)
+        for name, layer in batch.layers.items():
+            features = f"{name}/features"
+            if features in self._by_image:
+                self._by_image[features].append(layer.rows)
+            else:
+                self._by_pair[features].append(layer.rows)
+                self._by_pair[f"{name}/samples"].append(batch.samples)
+                self._by_pair[f"{name}/classes"].append(batch.classes)
+
+    def finish(self, metadata: Mapping[str, object], anchors: Mapping[str, Anchors]) -> None:
+        """Write what is left in memory, the description and the anchors.
+
+        Args:
+            metadata: JSON-ready description; ``"layers"`` and ``"num_images"`` are added.
+            anchors: Layer name -> rows to compare class means with.
+        """
+        for dataset in (*self._by_image.values(), *self._by_pair.values()):
+            dataset.flush()
+        for name, rows in anchors.items():
+            group = self._file["layers"][name].create_group("anchors")
+            group.attrs["kind"] = rows.kind
+            group["weight"] = rows.weight.detach().float().cpu().numpy()
+            if rows.bias is not None:
+                group["bias"] = rows.bias.detach().float().cpu().numpy()
+        document = {**metadata, "layers": self._layers, "num_images": self._by_image["targets"].num_rows}
+        # ASCII with escapes: HDF5 strings hold neither NUL nor lone surrogates, class names may.
+        self._file["metadata"] = json.dumps(document)
+        self._file.attrs["format"] = FORMAT
+        self._file.attrs["format_version"] = FORMAT_VERSION
+
+    def _create(self, batch: FileBatch) -> None:
+        num_classes = batch.targets.shape[1]
+        strings, file = h5py.string_dtype(), self._file
+        self._by_image["ids"] = _GrowingDataset(file, "ids", (), strings, (_INDEX_ROWS,))
+        self._by_image["targets"] = _GrowingDataset(
+            file, "targets", (num_classes,), np.uint8, (_rows(_INDEX_ROWS, num_classes), num_classes), gzip=True
+        )
+        if batch.logits is not None:
+            chunk = (_rows(_PAIR_ROWS, 4 * num_classes), num_classes)
+            self._by_image["logits"] = _GrowingDataset(file, "logits", (num_classes,), np.float32, chunk)
+        layers = file.create_group("layers")
+        for name, layer in batch.layers.items():
+            self._create_layer(layers.create_group(name), name, layer)
+
+    def _create_layer(self, group: h5py.Group, name: str, layer: LayerRows) -> None:
+        rows = layer.rows
+        width, row_bytes = rows.shape[-1], rows.shape[-1] * rows.itemsize
+        dense = rows.ndim == 3
+        # Dense: one class per chunk, so that a class is read without the others.
+        chunk = (_rows(_DENSE_ROWS, row_bytes), 1, width) if dense else (_rows(_PAIR_ROWS, row_bytes), width)
+        features = _GrowingDataset(group, "features", rows.shape[1:], rows.dtype, chunk)
+        by_pair = layer.kind == "classwise" and not dense
+        (self._by_pair if by_pair else self._by_image)[f"{name}/features"] = features
+        if by_pair:
+            for index in ("samples", "classes"):
+                self._by_pair[f"{name}/{index}"] = _GrowingDataset(group, index, (), np.int64, (_INDEX_ROWS,))
+        self._layers[name] = {"kind": layer.kind, "pairs": "positive" if by_pair else "all", "num_features": width}
+
+
+def _rows(most: int, row_bytes: int) -> int:
+    return max(1, min(most, _CHUNK_BYTES // max(row_bytes, 1)))
+
+
+def _encoded(ids: list[str]) -> NDArray[np.object_]:
+    with_nul = [name for name in ids if "\0" in name]
+    if with_nul:
+        raise ValueError(f"the image id {with_nul[0]!r} holds a NUL character, which HDF5 cannot store: rename it")
+    # File names that are not valid UTF-8 reach Python with lone surrogates; this keeps them.
+    return np.array([name.encode("utf-8", "surrogatepass") for name in ids], dtype=object)

@@ -1,0 +1,111 @@
+"""Shape and value checks that all losses share: the message names the value, its place and the mend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def check_floating(tensor: Tensor, name: str, axes: str) -> None:
+    """Refuse a tensor that is not floating point, has another number of axes, or is empty.
+
+    Args:
+        tensor: The argument.
+        name: Its name, for the message.
+        axes: Its axes, one letter each, for example ``"BCD"``.
+
+    Raises:
+        TypeError: If the dtype is not a floating one.
+        ValueError: If the number of axes differs or one of them is 0 long.
+    """
+    if not tensor.is_floating_point():
+        raise TypeError(f"`{name}` has dtype {tensor.dtype}: pass a floating-point tensor [{', '.join(axes)}]")
+    if tensor.dim() != len(axes) or tensor.numel() == 0:
+        raise ValueError(
+            f"`{name}` has shape {list(tensor.shape)}: pass a tensor [{', '.join(axes)}] with at least one entry"
+        )
+
+
+def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
+    """Check multi-label targets against the images and classes of another argument.
+
+    Boolean targets cannot hold a wrong value and skip the value check; others cost one comparison.
+
+    Args:
+        targets: ``[B, C]``, 0 / 1 in any real dtype, or bool.
+        other: ``[B, C, ...]``, already checked.
+        name: Name of ``other``, for the message.
+
+    Returns:
+        ``[B, C]`` bool, True for a positive.
+
+    Raises:
+        ValueError: If the shapes do not agree, or a value is neither 0 nor 1.
+    """
+    if targets.shape != other.shape[:2]:
+        raise ValueError(
+            f"`targets` has shape {list(targets.shape)} but `{name}` has shape {list(other.shape)}: "
+            "pass 0 / 1 targets [B, C] of the same images and the same class list"
+        )
+    if targets.dtype == torch.bool:
+        return targets
+    positive = targets == 1
+    # A branch on a value cannot be traced, so a compiled loss trusts its targets.
+    if not torch.compiler.is_compiling() and not bool((positive | (targets == 0)).all()):
+        image, label = (~(positive | (targets == 0))).nonzero()[0].tolist()
+        raise ValueError(
+            f"`targets[{image}, {label}]` is {targets[image, label].item():g}: targets must be 0 or 1 "
+            "(image, class); turn soft or unknown labels into 0 / 1 first"
+        )
+    return positive
+
+
+def check_class_rows(rows: Tensor, name: str, other: Tensor, other_name: str) -> None:
+    """Check that ``rows [C, D]`` has a row for each class and the width of ``other [B, C, D]``.
+
+    Args:
+        rows: One vector per class.
+        name: Name of ``rows``, for the message.
+        other: Class-wise features, already checked.
+        other_name: Name of ``other``, for the message.
+
+    Raises:
+        ValueError: If classes or widths differ.
+    """
+    if rows.shape != other.shape[1:]:
+        raise ValueError(
+            f"`{name}` has shape {list(rows.shape)} but `{other_name}` has shape {list(other.shape)}: "
+            f"pass one row per class and of the same width, {list(other.shape[1:])}"
+        )
+
+
+def check_positive(value: float, name: str) -> None:
+    """Refuse a number that is not finite and above 0.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If ``value`` is 0, negative, infinite or NaN.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"`{name}` is {value}: pass a finite number above 0")
+
+
+def check_choice(value: str, name: str, choices: Sequence[str]) -> None:
+    """Refuse a word that is not one of the choices.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+        choices: The words that exist.
+
+    Raises:
+        ValueError: If ``value`` is not among them.
+    """
+    if value not in choices:
+        raise ValueError(f"`{name}` is {value!r}: pass one of {', '.join(map(repr, choices))}")

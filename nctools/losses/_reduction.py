@@ -1,0 +1,30 @@
+"""How per-entry losses ``[B, C]`` become one number."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from nctools.losses._checks import check_choice
+
+Reduction = Literal["mean", "sum", "batchmean", "none"]
+
+
+def reduce_entries(entries: Tensor, reduction: Reduction) -> Tensor:
+    """Reduce per-entry losses.
+
+    Args:
+        entries: ``[B, C]``.
+        reduction: ``"mean"`` over B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"``.
+
+    Returns:
+        A scalar, or ``entries`` itself for ``"none"``.
+    """
+    check_choice(reduction, "reduction", get_args(Reduction))
+    if reduction == "none":
+        return entries
+    if reduction == "mean":
+        return entries.mean()
+    total = entries.sum()
+    return total / entries.shape[0] if reduction == "batchmean" else total

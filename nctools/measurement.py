@@ -1,0 +1,219 @@
+"""measure(): arrays, a feature store, or a checkpoint -> CollapseResult."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
+
+import torch
+
+from nctools.collapse.compute import compute
+from nctools.collapse.geometry import angle_matrix
+from nctools.collapse.pairs import PairSource
+from nctools.collapse.result import CollapseResult
+from nctools.collapse.statistics import CollapseStatistics
+from nctools.errors import UnknownNameError
+from nctools.features.store import FeatureStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    Array = Tensor | np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+
+_STORE_SUFFIXES = {".h5", ".hdf5"}
+
+
+class Settings(TypedDict):
+    """Settings that change NC values; see ``nctools.collapse.compute``."""
+
+    centre: NotRequired[Literal["class", "sample"]]
+    weighting: NotRequired[Literal["class", "sample"]]
+    ddof: NotRequired[Literal[0, 1]]
+    scope: NotRequired[Literal["global", "within"]]
+    pairs: NotRequired[Literal["any", "within"]]
+    convention: NotRequired[Literal["papyan", "zhu", "rhubarbwu"] | None]
+
+
+def measure(
+    features: Array | FeatureStore | str | Path,
+    labels: Array | None = None,
+    classifier: Array | None = None,
+    bias: Array | None = None,
+    groups: Mapping[str, Sequence[int]] | None = None,
+    metrics: str | Sequence[str] = "default",
+    *,
+    dataset: str | None = None,
+    data_root: str | None = None,
+    split: str | None = None,
+    spaces: Sequence[str] | None = None,
+    weights: Literal["raw", "ema"] = "raw",
+    device: str = "auto",
+    progress: bool = False,
+    **settings: Unpack[Settings],
+) -> CollapseResult:
+    """Measure neural collapse.
+
+    Args:
+        features: ``[N, D]`` (one feature for each sample) or ``[N, C, D]`` (one for each class), a ``FeatureStore``,
+            the path of one (``.h5``), or the path of a checkpoint.
+        labels: ``[N]`` class indices or ``[N, C]`` in {0, 1}; only with arrays.
+        classifier: ``[C, D]`` rows for NC3 and NC4. A store brings its own.
+        bias: ``[C]``.
+        groups: Named lists of classes; a store brings its own, arrays get head / medium / tail from their counts.
+        metrics: ``"default"``, ``"all"``, or a list of metric ids.
+        dataset: Data set of a checkpoint; None takes the one it was trained on.
+        data_root: Folder of that data set, where it needs one.
+        split: ``"train"``, ``"validation"`` or ``"test"``: what a checkpoint is measured on (default ``"train"``);
+            with arrays and stores only a label in the table (a store knows its own).
+        spaces: Feature spaces to measure; None takes all, in the order of the store.
+        weights: ``"raw"`` or ``"ema"`` weights of a checkpoint.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the forward pass of a checkpoint.
+        progress: Show progress of the forward pass on stderr.
+        **settings: ``centre, weighting, ddof, scope, pairs, convention``.
+
+    Returns:
+        Values by space, group and class, with definitions and warnings.
+
+    Raises:
+        ValueError: If shapes or values do not fit.
+        StoreError: If a feature file is missing or unreadable.
+        CheckpointError: If a checkpoint is missing, unreadable, or does not fit the data set.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.arange(40) % 4
+        >>> features = torch.eye(4)[labels] + 0.01 * torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+        >>> round(measure(features, labels).to_dict()["all"]["nc1_pinv"], 3)
+        0.0
+    """
+    if isinstance(features, FeatureStore):
+        return _measure_store(features, classifier, bias, groups, metrics, split, spaces, settings)
+    if isinstance(features, str | Path):
+        path = Path(features)
+        if path.suffix in _STORE_SUFFIXES:
+            with FeatureStore(path) as store:
+                return _measure_store(store, classifier, bias, groups, metrics, split, spaces, settings)
+        from nctools.checkpoints import extract_checkpoint
+
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "features.h5"
+            chosen = split or "train"
+            with extract_checkpoint(
+                path,
+                target,
+                dataset=dataset,
+                data_root=data_root,
+                split=chosen,
+                weights=weights,
+                device=device,
+                progress=progress,
+            ) as store:
+                return _measure_store(store, classifier, bias, groups, metrics, chosen, spaces, settings)
+    if labels is None:
+        raise ValueError(f"features are an array of shape {tuple(features.shape)}: pass labels too")
+    source = PairSource.from_arrays(features, labels)
+    return compute(
+        source,
+        classifier=_tensor(classifier),
+        bias=_tensor(bias),
+        groups=groups,
+        metrics=metrics,
+        split=split or "",
+        **settings,
+    )
+
+
+def store_pairs(store: FeatureStore, layer: str) -> PairSource:
+    """View one layer of a store as a stream of (feature, class) pairs, read in chunks at each pass.
+
+    Args:
+        store: An open feature store.
+        layer: Name of the layer.
+
+    Returns:
+        The stream.
+
+    Raises:
+        UnknownNameError: If the store has no such layer.
+    """
+    targets = store.targets.bool()
+    kind: Literal["single", "classwise", "shared"] = "classwise"
+    if store.kind(layer) == "shared":
+        kind = "single" if store.single_label else "shared"
+
+    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return store.iterate(layer)
+
+    return PairSource(
+        kind=kind,
+        num_classes=targets.shape[1],
+        num_features=store.num_features(layer),
+        batches=batches,
+        targets=targets if kind == "shared" else None,
+    )
+
+
+def _measure_store(
+    store: FeatureStore,
+    classifier: Array | None,
+    bias: Array | None,
+    groups: Mapping[str, Sequence[int]] | None,
+    metrics: str | Sequence[str],
+    split: str | None,
+    spaces: Sequence[str] | None,
+    settings: Settings,
+) -> CollapseResult:
+    for space in spaces or []:
+        if space not in store.layers:
+            raise UnknownNameError("feature space", space, store.layers)
+    chosen = [space for space in store.layers if spaces is None or space in spaces]
+    results = []
+    for space in chosen:
+        anchors = store.anchors(space)
+        rows = _tensor(classifier) if classifier is not None else (anchors.weight if anchors else None)
+        offset = _tensor(bias) if classifier is not None else (anchors.bias if anchors else None)
+        result = compute(
+            store_pairs(store, space),
+            classifier=rows,
+            bias=offset,
+            groups=groups or store.groups or None,
+            metrics=metrics,
+            space=space,
+            split=split or str(store.attrs.get("split", "")),
+            class_names=store.classes,
+            **settings,
+        )
+        results.append(result)
+    return CollapseResult.concat(results)
+
+
+def _tensor(values: Array | None) -> Tensor | None:
+    return None if values is None else torch.as_tensor(values)
+
+
+def class_angles(
+    store: FeatureStore, space: str | None = None, *, centre: Literal["class", "none"] = "class"
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Give the angle between the means of every two classes.
+
+    Args:
+        store: An open feature store.
+        space: Feature space; None takes the store's first.
+        centre: ``"class"`` takes the mean of the class means away first; ``"none"`` leaves them as they are.
+
+    Returns:
+        ``[C, C]`` in degrees; NaN for classes without a pair.
+
+    Raises:
+        UnknownNameError: If the store has no such space.
+    """
+    chosen = store.layers[0] if space is None else space
+    source = store_pairs(store, chosen)
+    statistics = CollapseStatistics(source.num_classes, source.num_features)
+    for features, classes, _ in source.batches():
+        statistics.update(features, classes)
+    angles: np.ndarray[tuple[int, int], np.dtype[np.float64]] = angle_matrix(statistics.means, centre=centre).numpy()
+    return angles

@@ -1,0 +1,103 @@
+"""From a method's name and plain arguments to the method."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from nctools.errors import UnknownNameError
+from nctools.methods.catalogue import method_entry
+from nctools.methods.method import Argument, Method
+from nctools.methods.recipe import Recipe
+
+
+def method_class(name: str) -> type[Method]:
+    """Give the class behind a method's name.
+
+    Args:
+        name: Public name, for example ``"mlc_nc"``.
+
+    Returns:
+        The class.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+    """
+    module, _, attribute = method_entry(name).builder.partition(":")
+    found: type[Method] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def build(name: str, *, num_classes: int, class_counts: Sequence[int] | None = None, **arguments: Argument) -> Method:
+    """Build a method.
+
+    Args:
+        name: Public name, for example ``"mlc_nc"``.
+        num_classes: Number of classes.
+        class_counts: Training positives of each class; handed on to methods whose class asks for them.
+        **arguments: Arguments of the method's class.
+
+    Returns:
+        The method, with fresh weights.
+
+    Raises:
+        UnknownNameError: If the method or one of its arguments does not exist; near misses are listed.
+        ValueError: If a value does not fit.
+
+    Example:
+        >>> build("erm", num_classes=5, backbone="small").classifier.out_features
+        5
+    """
+    chosen = method_class(name)
+    known = argument_names(name)
+    for key in arguments:
+        if key not in known:
+            raise UnknownNameError(f"argument of {method_entry(name).name}", key, known)
+    counts = {"class_counts": class_counts} if "class_counts" in _parameters(chosen) else {}
+    built: Method = cast("type", chosen)(num_classes, **counts, **arguments)
+    return built
+
+
+def argument_names(name: str) -> list[str]:
+    """List the arguments that a method takes beside ``num_classes`` and ``class_counts``.
+
+    Args:
+        name: Public name of the method.
+
+    Returns:
+        Names in the order of the signature.
+    """
+    return [name for name in _parameters(method_class(name)) if name not in {"num_classes", "class_counts"}]
+
+
+def default_arguments(name: str, dataset: str) -> Mapping[str, Argument]:
+    """Give the arguments that suit a data set; the paper's defaults where none are known.
+
+    Args:
+        name: Public name of the method.
+        dataset: Name of the data set.
+
+    Returns:
+        Arguments for ``build``.
+    """
+    return dict(method_class(name).arguments_for.get(dataset, {}))
+
+
+def default_recipe(name: str, dataset: str) -> Recipe:
+    """Give the recipe that suits a data set; the paper's where none is known.
+
+    Args:
+        name: Public name of the method.
+        dataset: Name of the data set.
+
+    Returns:
+        The recipe.
+    """
+    chosen = method_class(name)
+    return chosen.recipe_for.get(dataset, chosen.recipe)
+
+
+def _parameters(chosen: type[Method]) -> list[str]:
+    return list(inspect.signature(chosen).parameters)

@@ -1,0 +1,163 @@
+"""Checkpoints that carry all that measuring needs; read without ever running code from the file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+from torch import Tensor
+
+from nctools.errors import CheckpointError, NctoolsError
+from nctools.methods.assembly import build
+from nctools.methods.method import Argument, Method
+from nctools.run_directory import replace_atomically
+
+FORMAT = "nctools-checkpoint"
+FORMAT_VERSION = 1
+Weights = Literal["raw", "ema"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training run leaves behind: enough to rebuild the model and to prepare images for it.
+
+    Args:
+        method: Name of the method.
+        arguments: Arguments it was built with, beside the number of classes.
+        state_dict: Raw weights.
+        ema_state_dict: Averaged weights, or None.
+        class_names: ``C`` names.
+        class_counts: Training positives of each class.
+        groups: Named lists of class indices.
+        dataset: Name of the data set.
+        preprocessing: Mean, standard deviation and augmentation, as plain values.
+        epoch: Number of finished epochs.
+        validation: Validation values at that epoch, for example ``{"mAP": 0.71}``.
+        seed: Seed of the run.
+    """
+
+    method: str
+    arguments: Mapping[str, Argument]
+    state_dict: Mapping[str, Tensor]
+    ema_state_dict: Mapping[str, Tensor] | None
+    class_names: list[str]
+    class_counts: list[int]
+    groups: dict[str, list[int]]
+    dataset: str
+    preprocessing: dict[str, object]
+    epoch: int
+    validation: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
+    """Write a checkpoint beside its target and move it into place.
+
+    Args:
+        checkpoint: What to write; only plain values and tensors.
+        path: Target, usually ``RUN/checkpoints/last.pt``.
+    """
+    values = {entry.name: getattr(checkpoint, entry.name) for entry in fields(checkpoint)}
+    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
+    with replace_atomically(path) as temporary:
+        torch.save(document, temporary)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint with ``weights_only=True``: nothing in the file can run code.
+
+    Args:
+        path: A file that ``save_checkpoint`` wrote.
+
+    Returns:
+        The checkpoint, its tensors on the CPU.
+
+    Raises:
+        CheckpointError: If the file is missing, corrupt, unsafe, or not a checkpoint of nctools.
+    """
+    document = _read(Path(path))
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        kind = "a bare state_dict or another program's file" if isinstance(document, dict) else type(document).__name__
+        raise CheckpointError(
+            f"{path} is readable but not an nctools checkpoint (it looks like {kind}): "
+            "train one with `nctools train METHOD --dataset NAME`"
+        )
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {version!r}, this nctools reads {FORMAT_VERSION}: update nctools"
+        )
+    names = {entry.name for entry in fields(Checkpoint)}
+    missing = sorted(names - document.keys())
+    if missing:
+        raise CheckpointError(f"{path} lacks {', '.join(missing)}: the file is incomplete")
+    return Checkpoint(**{name: document[name] for name in names})
+
+
+def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
+    """Build the checkpoint's method and load its weights.
+
+    Args:
+        checkpoint: What ``load_checkpoint`` returned.
+        weights: ``"raw"`` or ``"ema"`` (averaged).
+
+    Returns:
+        The method, in eval mode.
+
+    Raises:
+        CheckpointError: If there are no averaged weights, or the weights do not fit the method.
+    """
+    state = checkpoint.state_dict if weights == "raw" else checkpoint.ema_state_dict
+    if state is None:
+        raise CheckpointError("this checkpoint holds no averaged (ema) weights: use weights='raw'")
+    # The weights of the file replace pretrained ones; nothing is to be downloaded here.
+    arguments = {name: value for name, value in checkpoint.arguments.items() if name != "pretrained"}
+    try:
+        method = build(
+            checkpoint.method,
+            num_classes=len(checkpoint.class_names),
+            class_counts=checkpoint.class_counts,
+            **arguments,
+        )
+        method.load_state_dict(cast("dict[str, Tensor]", state))
+    except (RuntimeError, TypeError, ValueError, NctoolsError) as error:
+        first_lines = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"the weights do not fit method {checkpoint.method!r} with arguments {arguments}: {first_lines}"
+        ) from error
+    return method.eval()
+
+
+def _read(path: Path) -> object:
+    if not path.is_file():
+        near = sorted(entry.name for entry in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        what = f"{path} is a directory, not a checkpoint" if path.is_dir() else f"{path} does not exist"
+        raise CheckpointError(f"{what}. Checkpoints in {path.parent}/: {', '.join(near) or 'none'}")
+    try:
+        document: object = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} was not loaded: it is corrupt, or it holds more than tensors and plain values ({reason[:240]})"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]})") from error
+    return document
+
+
+def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, object]:
+    """Give the plain values of a checkpoint, without its tensors, for provenance records.
+
+    Args:
+        checkpoint: Any checkpoint.
+
+    Returns:
+        JSON-ready values.
+    """
+    tensors = {"state_dict", "ema_state_dict"}
+    plain = {entry.name: getattr(checkpoint, entry.name) for entry in fields(checkpoint) if entry.name not in tensors}
+    return dict(plain)

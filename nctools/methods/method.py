@@ -1,0 +1,83 @@
+"""What every method is: a module with a loss, anchors for NC3 and the names of its feature layers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from nctools.methods.recipe import DIGITS_LT, Recipe
+from nctools.models.output import Anchors, Output
+
+# What a checkpoint can hold and a command line can say.
+Argument = str | int | float | bool | None
+
+
+class Method(nn.Module, ABC):
+    """Base of all methods. A new method implements ``forward``, ``loss`` and, where NC3 makes sense, ``anchors``.
+
+    Class attributes:
+        feature_layers: Space name -> ``"module:input"`` or ``"module:output"``, in the order of importance: the first
+            is the main space of the method, the one that a comparison table shows.
+        arguments_for: Data set name -> constructor arguments that suit it.
+        recipe: The recipe of the paper.
+        recipe_for: Data set name -> recipe that suits it; others use ``recipe``.
+    """
+
+    feature_layers: ClassVar[Mapping[str, str]] = {}
+    arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {"digits_lt": {"backbone": "small"}}
+    recipe: ClassVar[Recipe] = Recipe()
+    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": DIGITS_LT}
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Output:
+        """Run the network.
+
+        Args:
+            images: ``[B, 3, H, W]``, normalised.
+
+        Returns:
+            Logits, named feature spaces and class maps.
+        """
+
+    @abstractmethod
+    def loss(self, output: Output, targets: Tensor, *, epoch: int) -> dict[str, Tensor]:
+        """Compute the loss of one batch.
+
+        Args:
+            output: What ``forward`` returned.
+            targets: ``[B, C]`` in {0, 1}.
+            epoch: Index of the epoch, from 0, for losses that change over training.
+
+        Returns:
+            ``"loss"`` (the scalar to minimise) and, for the log, its parts by name.
+        """
+
+    def observe(self, output: Output, targets: Tensor) -> None:
+        """Take note of a training batch after its loss was computed (class centres); most methods need nothing."""
+
+    def end_epoch(self) -> None:
+        """Close an epoch of training (class centres); most methods need nothing."""
+
+    def anchors(self) -> dict[str, Anchors]:
+        """Give the rows that NC3 compares class means with, by feature space.
+
+        Returns:
+            Space name -> classifier rows or label embeddings of the width of that space; empty if none fit.
+        """
+        return {}
+
+
+def class_aware(recipe: Recipe) -> Recipe:
+    """Give the same recipe with class-aware sampling.
+
+    Args:
+        recipe: Any recipe.
+
+    Returns:
+        A copy with ``sampler="class_aware"``.
+    """
+    return replace(recipe, sampler="class_aware")

@@ -1,0 +1,209 @@
+"""MLC-NC: long-tailed multi-label classification through the lens of neural collapse (Tao et al., AAAI 2025).
+
+Reads like the paper's method section: ETF label embeddings guide class-wise attention (EGFL, eq. for L_FLA), each
+class's feature is projected and pulled to its class centre of the last epoch (FPC, L_FPC), and a fixed ETF classifier
+on the concatenated projections is trained with the two-way loss (BEC). Where the paper and the authors' released code
+differ, ``variant`` chooses; the paper is the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from nctools.losses.collapse_calibration import collapse_calibration_loss
+from nctools.losses.feature_label_alignment import feature_label_alignment_loss
+from nctools.losses.two_way import two_way_loss
+from nctools.methods.method import Argument, Method, class_aware
+from nctools.methods.recipe import DIGITS_LT, Recipe
+from nctools.models.backbones import build_backbone
+from nctools.models.class_centres import ClassCentres
+from nctools.models.classifiers import FixedETFClassifier
+from nctools.models.classwise_head import AttentionKind, ClasswiseHead
+from nctools.models.label_embedding import LabelEmbeddingKind
+from nctools.models.output import Anchors, Output
+
+
+class MLCNC(Method):
+    """The full MLC-NC method.
+
+    ``L = fla_weight L_FLA + fpc_weight L_FPC + L_TW``; in the first ``warmup_epochs`` only ``L_FLA``, with weight 1.
+
+    Args:
+        num_classes: Number of classes ``C``.
+        backbone: ``"small"`` or any timm name.
+        pretrained: Start from timm's ImageNet weights, or from the weights in this file.
+        variant: ``"paper"`` or ``"released"`` (the authors' code): sets what is not given among ``attention``,
+            ``fpc_weight``, ``train_classifier``, the normalisation of L_FPC and the kind of class centres.
+        attention: ``"cosine"`` (paper; width of the backbone, no parameters) or ``"multihead"`` (released).
+        num_features: Width ``D`` of the class-wise features; None takes the backbone's (cosine) or 768 (multihead).
+        num_heads: Heads of the multihead attention.
+        dropout: Dropout of the multihead attention.
+        label_embedding: ``"etf"``, ``"trainable"`` or ``"random"``.
+        projection_features: Width ``p`` of the projected class-wise features.
+        scale: Start of the classifier's learnable scale gamma.
+        fla_weight: Weight of L_FLA (alpha in the paper).
+        fla_reduction: ``"mean"`` over images and classes (paper), or ``"sum_classes"``: ``C`` times as large.
+        fpc_weight: Weight of L_FPC (beta): None is 0.2 (paper) or 0.1 (released).
+        fpc_temperature: Both temperatures of L_FPC.
+        two_way_temperature: Temperature ``T`` of the two-way loss.
+        train_classifier: Train the classifier instead of keeping the ETF; None is False (paper) or True (released).
+        warmup_epochs: Epochs in which only L_FLA is minimised.
+        seed: Seed of both frames and of the label embeddings.
+
+    Example:
+        >>> import torch
+        >>> method = MLCNC(20, backbone="small", attention="multihead", num_features=32)
+        >>> output = method(torch.zeros(2, 3, 48, 48))
+        >>> sorted(method.loss(output, torch.eye(20)[:2], epoch=9))
+        ['loss', 'loss_fla', 'loss_fpc', 'loss_two_way']
+    """
+
+    feature_layers: ClassVar[Mapping[str, str]] = {
+        "classwise": "head.projection:input",
+        "projected": "head.projection:output",
+        "penultimate": "classifier:input",
+    }
+    # fla_weight 0.5 with the sum over classes: with the mean over 20 classes the term is too weak to be seen.
+    arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {
+        "digits_lt": {
+            "backbone": "small",
+            "attention": "multihead",
+            "num_features": 128,
+            "scale": 10.0,
+            "fla_reduction": "sum_classes",
+            "fpc_weight": 0.1,
+            "warmup_epochs": 3,
+        },
+    }
+    recipe: ClassVar[Recipe] = class_aware(Recipe(epoch_length="balanced"))
+    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": class_aware(DIGITS_LT)}
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        backbone: str = "resnet50",
+        pretrained: bool | str = False,
+        variant: Literal["paper", "released"] = "paper",
+        attention: AttentionKind | None = None,
+        num_features: int | None = None,
+        num_heads: int = 8,
+        dropout: float = 0.1,
+        label_embedding: LabelEmbeddingKind = "etf",
+        projection_features: int = 20,
+        scale: float = 1.0,
+        fla_weight: float = 0.5,
+        fla_reduction: Literal["mean", "sum_classes"] = "mean",
+        fpc_weight: float | None = None,
+        fpc_temperature: float = 0.5,
+        two_way_temperature: float = 4.0,
+        train_classifier: bool | None = None,
+        warmup_epochs: int = 5,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if variant not in {"paper", "released"}:
+            raise ValueError(f'variant is {variant!r}; it is "paper" or "released"')
+        released = variant == "released"
+        self.variant: Literal["paper", "released"] = variant
+        self.fla_weight, self.fla_reduction = fla_weight, fla_reduction
+        self.fpc_weight = (0.1 if released else 0.2) if fpc_weight is None else fpc_weight
+        self.fpc_temperature, self.two_way_temperature = fpc_temperature, two_way_temperature
+        self.warmup_epochs = warmup_epochs
+
+        self.backbone = build_backbone(backbone, pretrained=pretrained)
+        self.head = ClasswiseHead(
+            num_classes,
+            self.backbone.num_features,
+            attention=attention or ("multihead" if released else "cosine"),
+            num_features=num_features,
+            num_heads=num_heads,
+            dropout=dropout,
+            label_embedding=label_embedding,
+            projection_features=projection_features,
+            seed=seed,
+        )
+        self.classifier = FixedETFClassifier(
+            num_classes,
+            num_classes * projection_features,
+            seed=seed + 1,
+            scale=scale,
+            trainable=released if train_classifier is None else train_classifier,
+        )
+        self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
+
+    def forward(self, images: Tensor) -> Output:
+        """Run the network; see ``Method.forward``.
+
+        Args:
+            images: ``[B, 3, H, W]``.
+
+        Returns:
+            Logits; spaces ``"classwise" [B, C, D]``, ``"projected" [B, C, p]``, ``"penultimate" [B, C p]``; maps.
+        """
+        features, projected, maps = self.head(self.backbone(images))
+        joined = projected.flatten(1)
+        spaces = {"classwise": features, "projected": projected, "penultimate": joined}
+        return Output(logits=self.classifier(joined), features=spaces, maps=maps)
+
+    def loss(self, output: Output, targets: Tensor, *, epoch: int) -> dict[str, Tensor]:
+        """Compute ``L_FLA`` alone during the warm-up, then all three terms.
+
+        Args:
+            output: What ``forward`` returned.
+            targets: ``[B, C]`` in {0, 1}.
+            epoch: Index of the epoch, from 0.
+
+        Returns:
+            ``"loss"`` and the unweighted parts ``"loss_fla"``, ``"loss_fpc"``, ``"loss_two_way"``.
+        """
+        fla = feature_label_alignment_loss(
+            output.features["classwise"],
+            self.head.label_embedding(),
+            targets,
+            reduction=self.fla_reduction,
+            variant=self.variant,
+        )
+        if epoch < self.warmup_epochs:
+            return {"loss": fla, "loss_fla": fla.detach()}
+        fpc = collapse_calibration_loss(
+            output.features["projected"],
+            self.centres.centres,
+            self.centres.seen,
+            targets,
+            temperature=self.fpc_temperature,
+            temperature_denominator=self.fpc_temperature,
+            normalise="pairs" if self.variant == "released" else "batch",
+        )
+        two_way = two_way_loss(output.logits, targets, temperature=self.two_way_temperature)
+        total = self.fla_weight * fla + self.fpc_weight * fpc + two_way
+        parts = {"loss_fla": fla, "loss_fpc": fpc, "loss_two_way": two_way}
+        return {"loss": total} | {name: part.detach() for name, part in parts.items()}
+
+    def observe(self, output: Output, targets: Tensor) -> None:
+        """Add the batch's projected positives to the sums of the class centres.
+
+        Args:
+            output: What ``forward`` returned.
+            targets: ``[B, C]`` in {0, 1}.
+        """
+        self.centres.update(output.features["projected"], targets)
+
+    def end_epoch(self) -> None:
+        """Make this epoch's means the class centres of the next."""
+        self.centres.end_epoch()
+
+    def anchors(self) -> dict[str, Anchors]:
+        """Give label embeddings (class-wise space) and the ETF classifier (penultimate space) for NC3 and NC4.
+
+        Returns:
+            Rows by space; the classifier's rows carry the learned scale.
+        """
+        rows = self.classifier.scale.detach() * self.classifier.weight.detach()
+        return {
+            "classwise": Anchors(weight=self.head.label_embedding().detach(), bias=None, kind="label_embedding"),
+            "penultimate": Anchors(weight=rows, bias=None, kind="classifier"),
+        }

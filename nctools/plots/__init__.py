@@ -1,0 +1,19 @@
+"""Data in, matplotlib Figure out: no training, no measuring, no reading of files."""
+
+from __future__ import annotations
+
+from nctools.plots.angles import angle_map, angle_map_data
+from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.distribution import distribution, distribution_data
+from nctools.plots.theme import group_colours, save_figure
+
+__all__ = [
+    "angle_map",
+    "angle_map_data",
+    "distribution",
+    "distribution_data",
+    "group_colours",
+    "nc_curves",
+    "nc_curves_data",
+    "save_figure",
+]

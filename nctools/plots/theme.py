@@ -1,0 +1,263 @@
+"""One look for every figure: sizes, group colours, settings, and saving a picture together with its numbers.
+
+Nothing here is global. A figure is made inside ``with style()`` from ``matplotlib.figure.Figure``;
+pyplot is never used, so no window, no backend and no list of open figures is involved.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import FuncFormatter
+
+from nctools.run_directory import replace_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SINGLE_COLUMN: Final = 3.4
+"""Width in inches of a figure in one column of a two-column paper."""
+DOUBLE_COLUMN: Final = 7.0
+"""Width in inches of a figure over both columns."""
+
+INK: Final = "#262626"
+"""Text and axes."""
+GREY: Final = "#757575"
+"""Notes and reference lines."""
+
+GROUP_COLOURS: Final[dict[str, str]] = {"all": "#262626", "head": "#0072B2", "medium": "#009E73", "tail": "#D55E00"}
+"""The fixed colours of the usual groups (Okabe and Ito's set, told apart by colour-blind readers)."""
+_FURTHER_COLOURS: Final = ("#CC79A7", "#56B4E9", "#E69F00", "#5D3A9B", "#8C6D31", "#999999")
+
+STYLE: Final[dict[str, object]] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # shipped with matplotlib: the same picture on every machine
+    "font.size": 7.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.0,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 7.0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "figure.dpi": 150.0,
+    "figure.facecolor": "white",
+    "axes.unicode_minus": True,
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "svg.fonttype": "path",
+    "svg.hashsalt": "nctools",  # the same figure gives the same file
+}
+"""The rcParams of every figure; ``style`` applies them for a while."""
+
+_PNG_DPI: Final = 200
+# No date inside, so that a figure made twice from the same data is the same file.
+_METADATA: Final[dict[str, dict[str, str | None]]] = {
+    ".png": {},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Apply the settings of ``STYLE`` inside a ``with`` block only.
+
+    Returns:
+        A context manager that puts the caller's settings back.
+
+    Example:
+        >>> before = matplotlib.rcParams["font.size"]
+        >>> with style():
+        ...     inside = matplotlib.rcParams["font.size"]
+        >>> inside, matplotlib.rcParams["font.size"] == before
+        (7.0, True)
+    """
+    settings: dict[Any, Any] = dict(STYLE)
+    return matplotlib.rc_context(settings)
+
+
+def group_colours(groups: Iterable[str]) -> dict[str, str]:
+    """Give every group a colour: the fixed one for all, head, medium and tail, the next free one for other names.
+
+    Args:
+        groups: Names of groups; a repeated name counts once.
+
+    Returns:
+        Name -> colour as ``#rrggbb``, in the order of ``groups``. Past six further names the colours repeat.
+
+    Example:
+        >>> group_colours(["head", "birds"])
+        {'head': '#0072B2', 'birds': '#CC79A7'}
+    """
+    names = list(dict.fromkeys(groups))
+    further = [name for name in names if name not in GROUP_COLOURS]
+    chosen = {name: _FURTHER_COLOURS[i % len(_FURTHER_COLOURS)] for i, name in enumerate(further)}
+    return {name: GROUP_COLOURS.get(name) or chosen[name] for name in names}
+
+
+def new_figure(width: float, height: float, *, constrained: bool = False) -> Figure:
+    """Make an empty figure that no window and no pyplot knows of.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+        constrained: Let matplotlib's constrained layout place the axes; else they stay where they are put.
+
+    Returns:
+        The figure.
+    """
+    return Figure(figsize=(width, height), layout="constrained" if constrained else None)
+
+
+def place_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in points.
+
+    Args:
+        figure: The figure.
+        left: Distance from the figure's left edge to the axes.
+        top: Distance from the figure's upper edge down to the axes.
+        width: Width of the axes.
+        height: Height of the axes.
+
+    Returns:
+        The new axes.
+    """
+    across, down = (72.0 * float(inches) for inches in figure.get_size_inches())
+    return figure.add_axes((left / across, 1.0 - (top + height) / down, width / across, height / down))
+
+
+def style_ticks(axes: Axes) -> None:
+    """Fix size and width of the ticks now.
+
+    Ticks are made when a figure is first drawn, which may be outside the style's context.
+
+    Args:
+        axes: The axes to change.
+    """
+    axes.tick_params(which="both", labelsize=STYLE["xtick.labelsize"], width=0.6, length=2.5, pad=2.0)
+    axes.tick_params(which="minor", length=1.5)
+
+
+def short_numbers() -> FuncFormatter:
+    """Write the numbers of an axis as briefly as they are exact: 0.5, 20, 15k.
+
+    Returns:
+        A formatter for ``Axis.set_major_formatter``.
+
+    Example:
+        >>> short_numbers()(15000.0), short_numbers()(0.1 + 0.2)
+        ('15k', '0.3')
+    """
+    return FuncFormatter(lambda value, _: f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}")
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float) -> float:
+    """Measure a line of text.
+
+    Args:
+        text: The text, without mathematics.
+        size: Font size in points.
+
+    Returns:
+        Width in points in the style's font; 0 for an empty text.
+    """
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family="DejaVu Sans", size=size)
+    return float(TextPath((0, 0), text, prop=font, usetex=False).get_extents().width)
+
+
+def shorten(text: str, longest: int) -> str:
+    """Cut the middle out of a long name.
+
+    Args:
+        text: The name.
+        longest: Most characters to keep, 3 or more.
+
+    Returns:
+        ``text``, or its beginning and end around an ellipsis.
+
+    Example:
+        >>> shorten("runs/voc_lt/mlc_nc-seed0", 13)
+        'runs/v…-seed0'
+    """
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return text[: longest - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def fit_width(text: str, size: float, width: float) -> str:
+    """Shorten a line until it fits.
+
+    Args:
+        text: The line.
+        size: Font size in points.
+        width: Room in points.
+
+    Returns:
+        ``text`` or as much of its two ends as fits; never less than three characters.
+
+    Example:
+        >>> fit_width("runs/voc_lt/mlc_nc-seed0", 8, 60)
+        'runs/…-seed0'
+    """
+    longest = len(text)
+    while longest > 3 and text_width(shorten(text, longest), size) > width:
+        longest -= 1
+    return shorten(text, longest)
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], data: pd.DataFrame | None = None) -> list[Path]:
+    """Write a figure and, beside it, the numbers it was drawn from.
+
+    Both files are complete before either appears under its name.
+
+    Args:
+        figure: The figure.
+        path: File to write; the suffix ``.png`` (200 dpi), ``.svg`` or ``.pdf`` chooses the format.
+        data: The drawn data; written as CSV with the same stem.
+
+    Returns:
+        The files written: the picture, then the CSV if there is one.
+
+    Raises:
+        ValueError: If the suffix is none of the three.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [file.name for file in save_figure(new_figure(2, 1), Path(folder) / "empty.svg")]
+        ['empty.svg']
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in _METADATA:
+        raise ValueError(
+            f"cannot write a figure to {target}: its suffix is {target.suffix!r}; use one of {', '.join(_METADATA)}"
+        )
+
+    table = target.with_suffix(".csv")
+    with style(), ExitStack() as stack:
+        picture = stack.enter_context(replace_atomically(target))
+        if data is not None:
+            data.to_csv(stack.enter_context(replace_atomically(table)), index=False)
+        figure.savefig(picture, format=suffix[1:], dpi=_PNG_DPI, metadata=_METADATA[suffix])
+    return [target] if data is None else [target, table]

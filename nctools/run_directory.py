@@ -1,0 +1,110 @@
+"""Names and paths inside a run directory, the newest run, and writing that never leaves half a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nctools.errors import ConfigError
+
+
+@contextmanager
+def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; move it into place on success, remove it on any error.
+
+    A reader therefore sees the old file or the new one, never a part of one.
+
+    Args:
+        path: The file to write. Its folder is made when missing.
+
+    Yields:
+        A path in the same folder, not yet existing, with the same suffix.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> target = Path(folder.name) / "table.csv"
+        >>> with replace_atomically(target) as temporary:
+        ...     _ = temporary.write_text("a,b")
+        >>> target.read_text(), [p.name for p in target.parent.iterdir()]
+        ('a,b', ['table.csv'])
+        >>> folder.cleanup()
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        temporary = Path(folder) / target.name
+        yield temporary
+        temporary.replace(target)
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The paths inside one run.
+
+    Args:
+        path: The run's folder; it need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Everything needed to repeat the run."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and device of the run."""
+        return self.path / "environment.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of ``last.pt``, ``best.pt`` and ``epoch=NNN.pt``."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """Loss and mAP per epoch (CSV)."""
+        return self.path / "metrics.csv"
+
+    @property
+    def collapse(self) -> Path:
+        """Tidy table of NC values per epoch (CSV)."""
+        return self.path / "nc.csv"
+
+    @property
+    def features(self) -> Path:
+        """Folder of extracted features (HDF5)."""
+        return self.path / "features"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures, each with its data as CSV."""
+        return self.path / "figures"
+
+
+def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
+    """Find the run under ``folder`` (at any depth up to three) whose ``config.yaml`` was written last.
+
+    Args:
+        folder: Where runs are kept.
+
+    Returns:
+        The newest run.
+
+    Raises:
+        ConfigError: If there is no run below ``folder``.
+    """
+    root = Path(folder)
+    configs = [path for depth in range(1, 4) for path in root.glob("/".join(["*"] * depth) + "/config.yaml")]
+    if not configs:
+        raise ConfigError(
+            f"no run found below {root}/ (no folder there holds a config.yaml): name a run directory, "
+            "or make one with `nctools train mlc_nc --dataset digits_lt`"
+        )
+    return RunDirectory(max(configs, key=lambda path: path.stat().st_mtime).parent)

@@ -1,0 +1,212 @@
+"""The schema of ``config.yaml``: everything needed to repeat a run; unknown keys are refused with near misses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nctools.errors import ConfigError, UnknownNameError
+from nctools.methods.assembly import argument_names, default_arguments, default_recipe
+from nctools.methods.catalogue import method_entry
+from nctools.methods.method import Argument
+from nctools.methods.recipe import EpochLength, SamplerName
+from nctools.run_directory import replace_atomically
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class RecipeConfig(_Section):
+    """Optimiser, schedule and sampler; the fields of ``nctools.methods.Recipe``."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    max_lr: float = Field(gt=0)
+    pct_start: float = Field(gt=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    sampler: SamplerName
+    epoch_length: EpochLength
+    ema_decay: float | None = Field(gt=0, lt=1)
+    gradient_clip: float | None = Field(gt=0)
+
+
+class CollapseConfig(_Section):
+    """When and what the NC callback measures on the training images."""
+
+    every: int = Field(default=5, ge=0, description="epochs between measurements; 0 measures never")
+    metrics: str = Field(default="default", description="preset or comma-separated metric ids")
+
+
+class TrainConfig(_Section):
+    """One training run."""
+
+    method: str
+    dataset: str
+    data_root: str | None = None
+    seed: int = Field(default=0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int = Field(default=0, ge=0)
+    checkpoint_every: int = Field(default=0, ge=0, description="epochs between epoch=NNN.pt files; 0 keeps none")
+    arguments: dict[str, Argument] = Field(default_factory=dict)
+    recipe: RecipeConfig
+    nc: CollapseConfig = Field(default_factory=CollapseConfig)
+
+
+def make_config(method: str, dataset: str, settings: Mapping[str, object] | None = None, **top: object) -> TrainConfig:
+    """Fill a configuration: defaults of the method for this data set, then the given settings.
+
+    Args:
+        method: Name of the method.
+        dataset: Name of the data set.
+        settings: Dotted keys, for example ``{"recipe.epochs": 5, "arguments.fla_weight": 0.0}``. A name that only one
+            section knows may stand alone: ``epochs``, ``fla_weight``.
+        **top: Values of the top level (``seed``, ``device``, ``data_root``, ...).
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        UnknownNameError: If the method or a key does not exist; near misses are listed.
+        ConfigError: If a value has the wrong type or lies out of range.
+
+    Example:
+        >>> make_config("erm", "digits_lt", {"epochs": 3}).recipe.epochs
+        3
+    """
+    name = method_entry(method).name
+    document: dict[str, object] = {
+        "method": name,
+        "dataset": dataset,
+        "arguments": dict(default_arguments(name, dataset)),
+        "recipe": asdict(default_recipe(name, dataset)),
+        "nc": {},
+        **top,
+    }
+    known = _known_keys(name)
+    for key, value in (settings or {}).items():
+        section, _, field = _full_key(key, known).rpartition(".")
+        target = document[section] if section else document
+        if isinstance(target, dict):
+            target[field] = value
+    return check_config(document)
+
+
+def check_config(document: Mapping[str, object]) -> TrainConfig:
+    """Check plain values against the schema.
+
+    Args:
+        document: What ``config.yaml`` holds.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: If a key is unknown or missing, or a value does not fit.
+        UnknownNameError: If an argument of the method does not exist; near misses are listed.
+    """
+    try:
+        config = TrainConfig.model_validate(dict(document))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise ConfigError("the configuration does not fit: " + "; ".join(problems)) from error
+    known = argument_names(config.method)
+    for key in config.arguments:
+        if key not in known:
+            raise UnknownNameError(f"argument of {config.method}", key, known)
+    return config
+
+
+def save_config(config: TrainConfig, path: Path) -> None:
+    """Write a configuration as YAML.
+
+    Args:
+        config: The configuration.
+        path: Target.
+    """
+    with replace_atomically(path) as temporary:
+        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a configuration.
+
+    Args:
+        path: A ``config.yaml``.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        ConfigError: If the file is missing, not YAML or does not fit the schema.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as a configuration ({' '.join(str(error).split())})") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} holds no configuration (top level is {type(document).__name__}, not a mapping)")
+    return check_config(document)
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, object]:
+    """Read ``key=value`` settings of a command line; values are YAML (``3``, ``1e-3``, ``true``, ``null``, words).
+
+    Args:
+        pairs: Settings such as ``"recipe.epochs=5"``.
+
+    Returns:
+        Key -> value.
+
+    Raises:
+        ConfigError: If a setting has no ``=``, or its value is not YAML.
+
+    Example:
+        >>> parse_settings(["epochs=5", "max_lr=1e-3", "ema_decay=null"])
+        {'epochs': 5, 'max_lr': 0.001, 'ema_decay': None}
+    """
+    settings: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"setting {pair!r} is not of the form key=value")
+        try:
+            settings[key.strip()] = _yaml_value(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(
+                f"the value of setting {pair!r} cannot be read: {' '.join(str(error).split())}"
+            ) from error
+    return settings
+
+
+def _yaml_value(text: str) -> object:
+    value: object = yaml.safe_load(text)
+    # YAML 1.1 reads 1e-3 as a word; people mean the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _known_keys(method: str) -> list[str]:
+    top = [name for name in TrainConfig.model_fields if name not in {"method", "dataset", "arguments", "recipe", "nc"}]
+    return [
+        *top,
+        *(f"recipe.{name}" for name in RecipeConfig.model_fields),
+        *(f"nc.{name}" for name in CollapseConfig.model_fields),
+        *(f"arguments.{name}" for name in argument_names(method)),
+    ]
+
+
+def _full_key(key: str, known: Sequence[str]) -> str:
+    matches = [name for name in known if name == key] or [name for name in known if name.rpartition(".")[2] == key]
+    if len(matches) != 1:
+        raise UnknownNameError("setting", key, known)
+    return matches[0]

@@ -1,0 +1,83 @@
+"""Loaders of one run: training with the recipe's sampler, validation and measuring with every image once."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler, Sampler
+
+from nctools.data.dataset import MultiLabelDataset
+from nctools.data.samplers import ClassAwareSampler
+from nctools.training.config import RecipeConfig
+
+Loader = DataLoader[tuple[Tensor, Tensor]]
+
+
+class RunDataModule(pl.LightningDataModule):
+    """Feed a run.
+
+    Args:
+        train: Training images with the training transform.
+        validation: Validation images with the test transform.
+        recipe: Batch size and sampler.
+        seed: Seed of the order of the images.
+        workers: Processes that load images; 0 loads in the main process.
+    """
+
+    def __init__(
+        self,
+        train: MultiLabelDataset,
+        validation: MultiLabelDataset,
+        recipe: RecipeConfig,
+        *,
+        seed: int,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self._train, self._validation = train, validation
+        self._recipe, self._seed, self._workers = recipe, seed, workers
+
+    def train_dataloader(self) -> Loader:
+        """Give the training loader: whole batches only, so that batch statistics keep one size.
+
+        Returns:
+            The loader.
+        """
+        return DataLoader(
+            self._train,
+            batch_size=min(self._recipe.batch_size, len(self._train)),
+            sampler=self._sampler(),
+            drop_last=True,
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+        )
+
+    def val_dataloader(self) -> Loader:
+        """Give the validation loader: every image once, in order.
+
+        Returns:
+            The loader.
+        """
+        return evaluation_loader(self._validation, workers=self._workers)
+
+    def _sampler(self) -> Sampler[int]:
+        if self._recipe.sampler == "class_aware":
+            length = len(self._train) if self._recipe.epoch_length == "images" else None
+            return ClassAwareSampler(self._train.targets, seed=self._seed, length=length)
+        generator = torch.Generator().manual_seed(self._seed)
+        return RandomSampler(self._train, generator=generator)
+
+
+def evaluation_loader(dataset: MultiLabelDataset, *, batch_size: int = 256, workers: int = 0) -> Loader:
+    """Give a loader that shows every image once, in order.
+
+    Args:
+        dataset: Images with the test transform.
+        batch_size: Images per step.
+        workers: Processes that load images.
+
+    Returns:
+        The loader.
+    """
+    return DataLoader(dataset, batch_size=batch_size, num_workers=workers)

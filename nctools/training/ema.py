@@ -1,0 +1,42 @@
+"""Averaged weights beside the raw ones."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import nn
+
+from nctools._torchvision_guard import import_torchvision
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's parameters and float buffers (batch-norm statistics included).
+
+    The decay rises from 0 to ``decay`` over the first steps, so that a short run is not averaged with its random
+    start. The average stays in eval mode; integer and boolean buffers are copied.
+
+    Args:
+        model: The model to average.
+        decay: Final decay per step, in (0, 1).
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        import_torchvision()
+        from timm.utils.model_ema import ModelEmaV3
+
+        self._average = ModelEmaV3(model, decay=decay, use_warmup=True)
+        self._average.module.requires_grad_(requires_grad=False)
+
+    @property
+    def model(self) -> nn.Module:
+        """The model with the averaged weights, in eval mode."""
+        return cast("nn.Module", self._average.module)
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Add the model's present weights to the average.
+
+        Args:
+            model: The trained model.
+            step: Number of optimiser steps so far.
+        """
+        self._average.update(model, step=step)

@@ -1,0 +1,179 @@
+"""From a configuration to a trained run directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import lightning.pytorch as pl
+from torch import Tensor
+
+from nctools.data.catalogue import dataset_entry
+from nctools.data.dataset import MultiLabelDataset
+from nctools.data.loading import load_dataset
+from nctools.data.transforms import test_transform, train_transform
+from nctools.errors import ConfigError
+from nctools.methods.assembly import argument_names, build, method_class
+from nctools.methods.checkpoint import Checkpoint
+from nctools.methods.method import Argument, Method
+from nctools.run_directory import RunDirectory, replace_atomically
+from nctools.training.checkpoints import CheckpointFiles
+from nctools.training.config import TrainConfig, save_config
+from nctools.training.data_module import RunDataModule, evaluation_loader
+from nctools.training.module import MethodModule
+from nctools.training.nc_callback import NeuralCollapseCallback
+from nctools.training.records import EpochLines, EpochTable
+from nctools.training.reproducibility import environment, seeded
+
+
+def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress: bool = True) -> RunDirectory:
+    """Train a method and write its run directory.
+
+    Args:
+        config: What to train; see ``make_config``.
+        out: The run directory.
+        force: Replace a run that is already there.
+        progress: Show a progress bar (terminal) or a line for each tenth (otherwise) on stderr.
+
+    Returns:
+        The run directory: ``config.yaml``, ``environment.json``, ``checkpoints/``, ``metrics.csv``, ``nc.csv``.
+
+    Raises:
+        ConfigError: If ``out`` holds a run already and ``force`` is off.
+        KeyboardInterrupt: If the user stopped it; the last finished epoch is in ``checkpoints/last.pt``.
+
+    Example:
+        >>> from nctools.training import make_config, train
+        >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
+    """
+    preprocessing = dataset_entry(config.dataset).preprocessing
+    plain, augmented = test_transform(preprocessing), train_transform(preprocessing)
+    images = load_dataset(config.dataset, "train", root=config.data_root, transform=plain)
+    trained = load_dataset(config.dataset, "train", root=config.data_root, transform=augmented)
+    validation = load_dataset(config.dataset, "validation", root=config.data_root, transform=plain)
+
+    run = _open_run(Path(out), force=force)
+    save_config(config, run.config)
+    with replace_atomically(run.environment) as temporary:
+        temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
+
+    with seeded(config.seed), _quiet():
+        arguments = _arguments(config)
+        method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        module = MethodModule(method, config.recipe, images.groups)
+        trainer = pl.Trainer(
+            max_epochs=config.recipe.epochs,
+            accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
+            devices=1,
+            callbacks=_callbacks(config, run, images, arguments, progress=progress),
+            gradient_clip_val=config.recipe.gradient_clip,
+            logger=False,
+            enable_checkpointing=True,
+            enable_model_summary=False,
+            enable_progress_bar=progress and sys.stderr.isatty(),
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        feed = RunDataModule(trained, validation, config.recipe, seed=config.seed, workers=config.workers)
+        try:
+            trainer.fit(module, datamodule=feed)
+        except SystemExit as error:
+            # Lightning turns the first Ctrl-C into an exit of its own; the caller shall see what happened.
+            raise KeyboardInterrupt from error
+    return run
+
+
+def _callbacks(
+    config: TrainConfig,
+    run: RunDirectory,
+    measured: MultiLabelDataset,
+    arguments: dict[str, Argument],
+    *,
+    progress: bool,
+) -> list[pl.Callback]:
+    def snapshot(module: MethodModule, epoch: int) -> Checkpoint:
+        return _snapshot(module, epoch, config=config, images=measured, arguments=arguments)
+
+    collapse = NeuralCollapseCallback(
+        evaluation_loader(measured, workers=config.workers),
+        run.collapse,
+        every=config.nc.every,
+        layers=dict(method_class(config.method).feature_layers),
+        model=lambda module: cast("MethodModule", module).method,
+        anchors=lambda network: cast("Method", network).anchors(),
+        groups=measured.groups,
+        class_names=measured.class_names,
+        metrics=config.nc.metrics if "," not in config.nc.metrics else config.nc.metrics.split(","),
+    )
+    files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
+    lines = [EpochLines(config.method)] if progress and not sys.stderr.isatty() else []
+    return [collapse, EpochTable(run.metrics), files, *lines]
+
+
+def _snapshot(
+    module: MethodModule,
+    epoch: int,
+    *,
+    config: TrainConfig,
+    images: MultiLabelDataset,
+    arguments: dict[str, Argument],
+) -> Checkpoint:
+    return Checkpoint(
+        method=config.method,
+        arguments=arguments,
+        state_dict=_on_cpu(module.method),
+        ema_state_dict=None if module.average is None else _on_cpu(cast("Method", module.average.model)),
+        class_names=list(images.class_names),
+        class_counts=list(images.class_counts),
+        groups=dict(images.groups),
+        dataset=config.dataset,
+        preprocessing=dict(dataset_entry(config.dataset).preprocessing.to_dict()),
+        epoch=epoch,
+        validation=dict(module.validation),
+        seed=config.seed,
+    )
+
+
+def _on_cpu(method: Method) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+
+
+def _arguments(config: TrainConfig) -> dict[str, Argument]:
+    arguments = dict(config.arguments)
+    if "seed" in argument_names(config.method):
+        arguments.setdefault("seed", config.seed)
+    return arguments
+
+
+def _open_run(path: Path, *, force: bool) -> RunDirectory:
+    run = RunDirectory(path)
+    if run.config.exists() or run.checkpoints.exists():
+        if not force:
+            raise ConfigError(f"{path} already holds a run: choose another --out, or replace it with --force")
+        shutil.rmtree(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ConfigError(f"{path} exists and is not a run of nctools; nothing was touched: choose another --out")
+    path.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's notes about devices and workers out of the way; its warnings of substance stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,82 @@
+"""What there is, what it means, and what happens to a wrong name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nctools.collapse.catalogue import METRICS
+from nctools.methods.catalogue import METHODS
+from tests.cli.conftest import Command
+
+
+def test_methods_are_all_listed(nctools_command: Command) -> None:
+    outcome = nctools_command("methods")
+    assert outcome.code == 0
+    assert all(name in outcome.out for name in METHODS)
+
+
+def test_metrics_are_all_listed_as_json(nctools_command: Command) -> None:
+    outcome = nctools_command("metrics", "--json", "-")
+    assert [row["id"] for row in json.loads(outcome.out)["metrics"]] == list(METRICS)
+
+
+@pytest.mark.parametrize("name", [*METRICS, *METHODS, "mlc-nc"])
+def test_everything_can_be_explained(name: str, nctools_command: Command) -> None:
+    outcome = nctools_command("explain", name)
+    assert outcome.code == 0
+    assert "source" in outcome.out
+
+
+def test_explaining_an_unknown_name_lists_near_misses(nctools_command: Command) -> None:
+    outcome = nctools_command("explain", "nc1_pinf")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "unknown metric or method 'nc1_pinf'; did you mean nc1_pinv" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_version_and_help(nctools_command: Command) -> None:
+    assert nctools_command("--version").out.startswith("nctools ")
+    outcome = nctools_command("--help")
+    assert outcome.code == 0
+    for command in ("demo", "train", "extract", "measure", "evaluate", "plot", "data", "explain", "doctor"):
+        assert command in outcome.out
+
+
+def test_an_unknown_command_is_wrong_usage(nctools_command: Command) -> None:
+    assert nctools_command("mesure").code == 2
+
+
+def test_doctor_finds_no_problem_here(nctools_command: Command) -> None:
+    outcome = nctools_command("doctor", "--json", "-")
+    report = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert report["problems"] == []
+    assert report["torchvision"].startswith(("ok", "works through the import guard"))
+
+
+def test_doctor_fails_when_a_library_is_missing(nctools_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nctools.cli.doctor.REQUIRED", ("torch", "no_such_library"))
+    outcome = nctools_command("doctor")
+    assert outcome.code == 4
+    assert "problem: no_such_library is missing: pip install no_such_library" in outcome.out
+
+
+def test_a_library_that_is_not_installed_gives_its_install_line(
+    nctools_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "nctools.data.loading", None)
+    outcome = nctools_command("data", "describe", "digits_lt")
+    assert outcome.code == 5
+    assert "pip install" in outcome.err
+
+
+def test_an_internal_error_is_one_line(nctools_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("nctools.data.loading.load_dataset", broken)
+    outcome = nctools_command("data", "describe", "digits_lt")
+    assert outcome.code == 1
+    assert outcome.err == "internal error: RuntimeError: two lines (traceback: nctools --debug ...)\n"

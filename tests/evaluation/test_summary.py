@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nctools.evaluation import decision_scores, evaluate_scores, g_map, mean_average_precision
+from nctools.evaluation.average_precision import average_precision
+
+NAMES = ["a", "b", "c", "d"]
+GROUPS = {"head": [0, 1], "medium": [], "tail": [2, 3]}
+
+
+def predictions() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(40, 4, generator=generator) < 0.3).float()
+    targets[:, 3] = 0  # no positives
+    targets[7] = 0  # no label
+    return torch.rand(40, 4, generator=generator), targets
+
+
+def test_evaluation_holds_what_the_single_functions_give() -> None:
+    scores, targets = predictions()
+    found = evaluate_scores(scores, targets, NAMES, GROUPS)
+    np.testing.assert_array_equal(found.average_precision, average_precision(scores, targets))
+    np.testing.assert_equal(found.mean_average_precision, mean_average_precision(scores, targets, GROUPS))
+    assert found.g_map == g_map(scores, targets)
+    assert found.decisions == decision_scores(scores, targets)
+    assert found.left_out == ["d"]
+    assert found.num_images == 40
+    assert found.num_unlabelled == int((targets.sum(dim=1) == 0).sum()) > 0
+
+
+def test_document_is_strict_json_and_names_what_was_left_out() -> None:
+    scores, targets = predictions()
+    document = json.loads(json.dumps(evaluate_scores(scores, targets, NAMES, GROUPS).to_document(), allow_nan=False))
+    assert document["left_out"] == ["d"]
+    assert document["average_precision"]["d"] is None
+    assert document["mean_average_precision"]["medium"] is None
+    assert 0 < document["mean_average_precision"]["all"] < 1
+    assert set(document["decisions"]) == {"micro", "macro", "weighted"}
+    assert "tie-aware" in document["protocol"]
+
+
+def test_nan_score_names_sample_and_class() -> None:
+    scores, targets = predictions()
+    scores[5, 2] = float("nan")
+    with pytest.raises(ValueError, match=r"NaN at sample 5, class 2 \(c\)"):
+        evaluate_scores(scores, targets, NAMES, GROUPS)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["a", "b", "c", "c"]])
+def test_class_names_must_fit_and_differ(names: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"names, 3 of them different, but `scores` has 4 classes \(shape \[40, 4\]\)"):
+        evaluate_scores(*predictions(), names, GROUPS)
+
+
+def test_logits_are_refused() -> None:
+    scores, targets = predictions()
+    with pytest.raises(ValueError, match="sigmoid"):
+        evaluate_scores(scores.logit() * 9, targets, NAMES, GROUPS)

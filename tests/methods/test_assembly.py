@@ -1,0 +1,64 @@
+"""Methods are found by name, built from plain arguments, and agree with their table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import nctools.methods
+from nctools.errors import UnknownNameError
+from nctools.methods.assembly import argument_names, build, default_arguments, default_recipe, method_class
+from nctools.methods.catalogue import METHODS, method_entry
+from nctools.methods.method import Method
+
+SMALL = {"erm": {}, "class_attention": {"num_features": 32}, "mlc_nc": {"num_features": 32}}
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str) -> None:
+    method = build(name, num_classes=5, **{**default_arguments(name, "digits_lt"), **SMALL[name]})
+    output = method(torch.zeros(2, 3, 48, 48))
+    assert output.logits.shape == (2, 5)
+    assert list(output.features) == list(method.feature_layers)
+    for space, anchors in method.anchors().items():
+        assert anchors.weight.shape == (5, output.features[space].shape[-1])
+
+
+def test_table_and_files_agree() -> None:
+    files = {path.stem for path in Path(nctools.methods.__file__).parent.glob("*.py")}
+    parts = {"__init__", "assembly", "catalogue", "checkpoint", "method", "recipe"}
+    assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
+
+
+def test_dash_and_underscore_are_the_same_name() -> None:
+    assert method_entry("MLC-NC") is METHODS["mlc_nc"]
+
+
+def test_unknown_method_lists_near_misses() -> None:
+    with pytest.raises(UnknownNameError, match="unknown method 'mlc_cn'; did you mean mlc_nc"):
+        build("mlc_cn", num_classes=3)
+
+
+def test_unknown_argument_lists_near_misses() -> None:
+    with pytest.raises(UnknownNameError, match="unknown argument of mlc_nc 'fla_wieght'; did you mean fla_weight"):
+        build("mlc_nc", num_classes=3, fla_wieght=0.5)
+
+
+def test_class_counts_reach_only_methods_that_ask_for_them() -> None:
+    class Counting(Method):
+        def __init__(self, num_classes: int, *, class_counts: list[int]) -> None:
+            super().__init__()
+
+    assert "class_counts" not in argument_names("erm")
+    assert build("erm", num_classes=2, class_counts=[3, 1], backbone="small") is not None
+    with pytest.raises(TypeError, match="abstract"):
+        Counting(2, class_counts=[3, 1])  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_recipe_of_other_data_sets_is_the_papers(name: str) -> None:
+    recipe = default_recipe(name, "voc_lt")
+    assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.ema_decay) == (100, 64, 1e-4, 0.9997)
+    assert default_arguments(name, "voc_lt") == {}

@@ -1,0 +1,70 @@
+"""Reads where the words of a figure stand, so that a test can tell clipped or overlapping ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+
+def every_axes(figure: Figure) -> list[Axes]:
+    """The axes of a figure and those inside them (colour bars)."""
+    return [*figure.axes, *(child for axes in figure.axes for child in axes.child_axes if isinstance(child, Axes))]
+
+
+def shown_tick_labels(axis: Axis) -> list[Text]:
+    """The tick labels of an axis that lie inside its limits."""
+    low, high = sorted(axis.get_view_interval())
+    shown = []
+    for place, label in zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False):
+        if low <= place <= high and label.get_visible() and label.get_text():
+            shown.append(label)
+    return shown
+
+
+def words(figure: Figure) -> Iterator[Text]:
+    """Every text that is drawn."""
+    for axes in every_axes(figure):
+        yield from (axes.xaxis.label, axes.yaxis.label, axes.title, *axes.texts)
+        yield from (title for title in (axes._left_title, axes._right_title))  # type: ignore[attr-defined]
+        yield from shown_tick_labels(axes.xaxis)
+        yield from shown_tick_labels(axes.yaxis)
+    for legend in figure.legends:
+        yield from legend.get_texts()
+
+
+def drawn_boxes(figure: Figure) -> list[tuple[str, float, Bbox]]:
+    """Words, their rotation in degrees and the box they fill, in pixels."""
+    canvas = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    renderer = canvas.get_renderer()
+    visible = [text for text in words(figure) if text.get_text().strip() and text.get_visible()]
+    return [(text.get_text(), text.get_rotation(), text.get_window_extent(renderer)) for text in visible]
+
+
+def clipped_words(figure: Figure) -> list[str]:
+    """Words that reach over the figure's edge by more than half a pixel."""
+    width, height = figure.get_size_inches() * figure.dpi
+    return [
+        text
+        for text, _, box in drawn_boxes(figure)
+        if box.x0 < -0.5 or box.y0 < -0.5 or box.x1 > width + 0.5 or box.y1 > height + 0.5
+    ]
+
+
+def overlapping_words(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of words whose boxes share more than a pixel; slanted words are left out, their boxes are too large."""
+    straight = [(text, box) for text, rotation, box in drawn_boxes(figure) if rotation % 90 == 0]
+    pairs = []
+    for (one, first), (two, second) in itertools.combinations(straight, 2):
+        across = min(first.x1, second.x1) - max(first.x0, second.x0)
+        down = min(first.y1, second.y1) - max(first.y0, second.y0)
+        if across > 1 and down > 1:
+            pairs.append((one, two))
+    return pairs
