@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -81,15 +83,29 @@ def g_map(scores: Matrix, targets: Matrix) -> float:
 
 
 def _block_average_precision(values: Scores, present: NDArray[np.bool_]) -> NDArray[np.float64]:
-    # The scores alone are sorted, then each positive finds its rank among them by bisection.
-    columns: Scores = values.T.copy(order="C")  # always a copy: it is sorted in place
-    positive = np.ascontiguousarray(present.T)
+    # Classes are ranked together when their numbers of positives have the same power of two below them: the rectangle
+    # that holds their positives is then at least half full, however frequent one class of the block is.
+    columns: Scores = _transposed(values)
+    positive: NDArray[np.bool_] = _transposed(present)
     counts = np.count_nonzero(positive, axis=1)
-    held = np.arange(counts.max(initial=0)) < counts[:, None]
+    octaves = np.frexp(counts)[1]
+    result = np.full(len(counts), np.nan)
+    for octave in np.unique(octaves[counts > 0]):
+        rows = np.flatnonzero(octaves == octave)
+        result[rows] = _similar_average_precision(columns[rows], positive[rows], counts[rows])
+    return result
+
+
+def _similar_average_precision(
+    columns: Scores, positive: NDArray[np.bool_], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    # Sorts `columns`, which the caller gives away. The scores alone are sorted, several times cheaper than an argsort;
+    # then each positive finds its rank among them by bisection.
+    held = np.arange(counts.max()) < counts[:, None]
     found = np.full(held.shape, np.inf, dtype=columns.dtype)
     found[held] = columns[positive]  # both run through the classes in order
     found.sort(axis=1)  # ascending; the padding stays behind the positives
-    columns.sort(axis=1)  # a sort of values is several times cheaper than an argsort
+    columns.sort(axis=1)
     at_least = columns.shape[1] - _first_not_less(columns, found)
     # The first of equal positives stands for all of them: they are one step of the ranking.
     starts = np.where(found[:, 1:] != found[:, :-1], np.arange(1, held.shape[1]), 0)
@@ -97,9 +113,14 @@ def _block_average_precision(values: Scores, present: NDArray[np.bool_]) -> NDAr
     first[:, 1:] = np.maximum.accumulate(starts, axis=1)
     true = counts[:, None] - first
     precision = np.divide(true, at_least, out=np.zeros(held.shape), where=held)
-    mean: NDArray[np.float64] = np.full(len(counts), np.nan)
-    np.divide(precision.sum(axis=1), counts, out=mean, where=counts > 0)
+    mean: NDArray[np.float64] = precision.sum(axis=1) / counts
     return mean
+
+
+def _transposed(matrix: NDArray[Any]) -> NDArray[Any]:
+    # First the few columns by themselves, then torch's blocked transposition: twice as fast as one strided copy.
+    transposed: NDArray[Any] = torch.from_numpy(np.ascontiguousarray(matrix)).t().contiguous().numpy()
+    return transposed
 
 
 def _first_not_less(rows: Scores, wanted: Scores) -> NDArray[np.int64]:

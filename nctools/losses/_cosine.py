@@ -24,7 +24,7 @@ def unit_rows(vectors: Tensor) -> Tensor:
         ``[..., D]``.
     """
     norms: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    return vectors / norms.clamp_min(1e-12)
+    return vectors / norms.masked_fill(norms < SHORTEST, 1.0)
 
 
 def classwise_cosine(features: Tensor, class_vectors: Tensor) -> Tensor:

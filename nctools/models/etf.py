@@ -53,7 +53,8 @@ def simplex_etf(num_classes: int, num_features: int, *, seed: int) -> Tensor:
 
 
 def _orthonormal_columns(rows: int, columns: int, generator: torch.Generator, first: float | None = None) -> Tensor:
-    matrix = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    # The device is named because a default device may be set, which the generator is not on.
+    matrix = torch.randn(rows, columns, generator=generator, dtype=torch.float64, device="cpu")
     if first is not None:
         matrix[:, 0] = first
     basis, triangle = torch.linalg.qr(matrix)

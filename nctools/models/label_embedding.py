@@ -45,7 +45,7 @@ class LabelEmbedding(nn.Module):
             self.register_buffer("weight", simplex_etf(num_classes, num_features, seed=seed))
             return
         generator = torch.Generator().manual_seed(seed)
-        vectors = torch.randn(num_classes, num_features, generator=generator)
+        vectors = torch.randn(num_classes, num_features, generator=generator, device="cpu")
         vectors /= torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         if kind == "trainable":
             self.weight = nn.Parameter(vectors)

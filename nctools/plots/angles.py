@@ -30,13 +30,23 @@ from nctools.plots.class_axis import (
     names_length,
     order_classes,
 )
-from nctools.plots.theme import DOUBLE_COLUMN, INK, SINGLE_COLUMN, fit_width, new_figure, place_axes, style, style_ticks
+from nctools.plots.theme import (
+    DOUBLE_COLUMN,
+    INK,
+    NO_VALUE,
+    SINGLE_COLUMN,
+    fit_width,
+    new_figure,
+    place_axes,
+    style,
+    style_ticks,
+    text_width,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_COLUMNS: Final = 3
-_NO_VALUE: Final = "#c8c8c8"
 _COLOURS: Final = "RdBu"  # red: closer than in the ETF
 _SHOWN_SHARE: Final = 0.99  # share of pairs inside the colour scale; the rest gets the colours of its ends
 _SMALLEST_HALF_RANGE: Final = 1.0
@@ -226,7 +236,7 @@ def _panels(num_runs: int, order: ClassOrder, right: float) -> tuple[Figure, lis
 
 
 def _draw_panel(axes: Axes, drawn: NDArray[np.float64], norm: CenteredNorm) -> AxesImage:
-    colours = matplotlib.colormaps[_COLOURS].with_extremes(bad=_NO_VALUE)
+    colours = matplotlib.colormaps[_COLOURS].with_extremes(bad=NO_VALUE)
     image = axes.imshow(drawn, cmap=colours, norm=norm, aspect="equal")
     style_ticks(axes)
     return image

@@ -157,8 +157,9 @@ def _collapse_rows(
             f"the table of run {run!r} lacks the column {', '.join(missing)} "
             f"(it has {', '.join(map(str, table.columns))}): give the NC values per epoch, as nc.csv holds them"
         )
-    table = table[table["space"] == (space or _first_space(table))]
-    table = table[table["split"] == (split or (table["split"].iloc[0] if len(table) else ""))]
+    space = space if space is not None else _first(table, "space")
+    table = table[_words(table["space"]) == space]
+    table = table[_words(table["split"]) == (split if split is not None else _first(table, "split"))]
     table = table[table["metric"].isin(list(metrics)) & table["group"].isin(list(groups))]
     table = table.drop_duplicates(["metric", "group", "epoch"], keep="last")
     table = table[np.isfinite(table["value"].astype(float))]
@@ -196,8 +197,13 @@ def _nothing_to_draw(
     )
 
 
-def _first_space(table: pd.DataFrame) -> str:
-    return str(table["space"].iloc[0]) if len(table) else ""
+def _words(names: pd.Series) -> pd.Series:
+    # An empty name comes back from a CSV as NaN.
+    return names.astype(object).where(names.notna(), "")
+
+
+def _first(table: pd.DataFrame, column: str) -> str:
+    return str(_words(table[column]).iloc[0]) if len(table) else ""
 
 
 def _is_log(metric: str) -> bool:
@@ -322,10 +328,10 @@ def _note(metric: str) -> str:
 
 
 def _title(run: str, table: pd.DataFrame, space: str | None, split: str | None, width: float) -> str:
-    chosen = space or _first_space(table)
+    chosen = space if space is not None else _first(table, "space")
     words = [run, chosen]
     if table["split"].nunique() > 1:
-        words.append(split or str(table["split"][table["space"] == chosen].iloc[0]))
+        words.append(split if split is not None else _first(table[table["space"] == chosen], "split"))
     room = 0.92 * width
     title = " · ".join(word for word in words if word)
     if text_width(title, _TITLE_SIZE) <= room:

@@ -29,6 +29,7 @@ from nctools.plots.class_axis import (
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
+    NO_VALUE,
     group_colours,
     new_figure,
     place_axes,
@@ -57,7 +58,6 @@ _MOST_SEPARATE_BARS: Final = 100
 _MOST_SEPARATE_LABELS: Final = 40
 _MOST_WRITTEN_LABELS: Final = 8
 _FEWEST_PLACES: Final = 10  # room on the axis, so that two classes do not become two walls
-_NO_VALUE: Final = "#c8c8c8"
 _WITHOUT_GROUP: Final = "#b0b0b0"
 
 
@@ -308,7 +308,7 @@ def _draw_labels(axes: Axes, labels_per_image: Sequence[int]) -> None:
 
 
 def _draw_pairs(figure: Figure, axes: Axes, order: ClassOrder, shares: NDArray[np.float64]) -> bool:
-    colours = matplotlib.colormaps["YlGnBu"].with_extremes(bad=_NO_VALUE)
+    colours = matplotlib.colormaps["YlGnBu"].with_extremes(bad=NO_VALUE)
     percent = 100 * _arranged(shares, order)
     highest = float(np.nanmax(percent)) if np.isfinite(percent).any() else 0.0
     image = axes.imshow(percent, cmap=colours, vmin=0.0, vmax=max(highest, 1.0), aspect="equal")

@@ -34,6 +34,8 @@ INK: Final = "#262626"
 """Text and axes."""
 GREY: Final = "#757575"
 """Notes and reference lines."""
+NO_VALUE: Final = "#c8c8c8"
+"""Cells of a heat map without a value; not white, which has a meaning on most colour scales."""
 
 GROUP_COLOURS: Final[dict[str, str]] = {"all": "#262626", "head": "#0072B2", "medium": "#009E73", "tail": "#D55E00"}
 """The fixed colours of the usual groups (Okabe and Ito's set, told apart by colour-blind readers)."""
@@ -217,7 +219,7 @@ def fit_width(text: str, size: float, width: float) -> str:
 
     Example:
         >>> fit_width("runs/voc_lt/mlc_nc-seed0", 8, 60)
-        'runs/…-seed0'
+        'runs/v…-seed0'
     """
     longest = len(text)
     while longest > 3 and text_width(shorten(text, longest), size) > width:

@@ -314,6 +314,11 @@ def test_float16_is_exact_for_what_fits_and_refused_for_what_does_not(tmp_path: 
         extract(Echo(), data, tmp_path / "x.h5", layers=layers, dtype="float16", progress=False)
 
 
+def test_bfloat16_features_are_stored_exactly(tmp_path: Path) -> None:
+    features, targets = torch.randn(6, 3).bfloat16(), torch.ones(6, 2)
+    assert echo(features, targets, tmp_path / "x.h5").features("x").equal(features.float())
+
+
 def test_float64_features_too_large_for_float32_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="too large for float32"):
         echo(torch.full((2, 3), 1e39, dtype=torch.float64), torch.ones(2, 2), tmp_path / "x.h5")

@@ -67,6 +67,15 @@ def test_value_and_gradient_are_finite_at_extreme_cosines_and_sizes() -> None:
         assert_finite_with_gradient(loss, projected)
 
 
+def test_zero_vectors_receive_a_gradient_of_ordinary_size() -> None:
+    projected = torch.zeros(2, 4, 8, requires_grad=True)
+    centres = simplex_etf(4, 8, seed=0)
+    loss = collapse_calibration_loss(projected, centres, torch.ones(4, dtype=torch.bool), torch.ones(2, 4))
+    assert loss.item() == pytest.approx(4 * math.log(4))
+    (gradient,) = torch.autograd.grad(loss, projected)
+    assert 0 < gradient.abs().max() < 10
+
+
 def test_unseen_class_is_neither_target_nor_in_the_denominator() -> None:
     projected, targets, seen = torch.randn(3, 4, 5), torch.ones(3, 4), torch.tensor([True, False, True, True])
     centres = torch.randn(4, 5)

@@ -142,7 +142,7 @@ def run_rank(rank: int, folder: str) -> None:
 
 
 def test_two_processes_equal_one_in_the_middle_and_at_the_end_of_an_epoch(tmp_path: Path) -> None:
-    spawn(run_rank, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(run_rank, args=(str(tmp_path),), nprocs=2)
     single = ClassCentres(CLASSES, WIDTH)
     for batch in make_batches(4):
         single.update(*batch)

@@ -28,6 +28,11 @@ def test_seed_decides_and_the_global_generator_is_left_alone(width: int) -> None
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize(("width", "first_row"), [(4, [0.6300, 0.7177, 0.2543, 0.1529]), (2, [-0.1017, -0.9948])])
+def test_frame_of_a_seed_is_the_same_on_every_machine(width: int, first_row: list[float]) -> None:
+    torch.testing.assert_close(simplex_etf(3, width, seed=0)[0], torch.tensor(first_row), rtol=0, atol=1e-4)
+
+
 def test_too_narrow_or_too_few_is_refused_with_both_numbers() -> None:
     with pytest.raises(ValueError, match=r"num_features is 18 but num_classes is 20.*at least 19 dimensions"):
         simplex_etf(20, 18, seed=0)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+
+def drawn_image(axes: Axes) -> NDArray[np.float64]:
+    """The values of a heat map, NaN where it is blank."""
+    values = axes.images[0].get_array()
+    assert values is not None
+    return np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
 
 
 def every_axes(figure: Figure) -> list[Axes]:

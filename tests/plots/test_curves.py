@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,6 +165,14 @@ def test_one_split_is_drawn_and_named_where_there_are_several() -> None:
     figure = nc_curves({"a": both}, split="test")
     assert figure.axes[0].get_title() == "a · classwise · test"
     assert set(np.asarray(figure.axes[0].lines[0].get_ydata())) == {1.0}
+
+
+def test_an_unnamed_split_and_space_survive_a_csv_file(tmp_path: Path) -> None:
+    table = nc_table().assign(split="", space="")
+    table.to_csv(tmp_path / "nc.csv", index=False)
+    read = pd.read_csv(tmp_path / "nc.csv")
+    assert len(nc_curves_data({"a": read})) == len(table)
+    assert nc_curves({"a": read}).axes[0].get_title() == "a"
 
 
 def test_the_data_are_tidy_and_the_later_of_two_measurements_counts() -> None:
