@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 
 import torch
 
-from nctools.collapse.compute import compute
+from nctools.collapse.compute import compute_metrics
 from nctools.collapse.geometry import angle_matrix
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
@@ -27,7 +27,7 @@ _STORE_SUFFIXES = {".h5", ".hdf5"}
 
 
 class Settings(TypedDict):
-    """Settings that change NC values; see ``nctools.collapse.compute``."""
+    """Settings that change NC values; see ``nctools.collapse.compute_metrics``."""
 
     centre: NotRequired[Literal["class", "sample"]]
     weighting: NotRequired[Literal["class", "sample"]]
@@ -115,7 +115,7 @@ def measure(
     if labels is None:
         raise ValueError(f"features are an array of shape {tuple(features.shape)}: pass labels too")
     source = PairSource.from_arrays(features, labels)
-    return compute(
+    return compute_metrics(
         source,
         classifier=_tensor(classifier),
         bias=_tensor(bias),
@@ -175,14 +175,14 @@ def _measure_store(
         anchors = store.anchors(space)
         rows = _tensor(classifier) if classifier is not None else (anchors.weight if anchors else None)
         offset = _tensor(bias) if classifier is not None else (anchors.bias if anchors else None)
-        result = compute(
+        result = compute_metrics(
             store_pairs(store, space),
             classifier=rows,
             bias=offset,
             groups=groups or store.groups or None,
             metrics=metrics,
             space=space,
-            split=split or str(store.attrs.get("split", "")),
+            split=split or _stored_split(store),
             class_names=store.classes,
             **settings,
         )
@@ -217,3 +217,8 @@ def class_angles(
         statistics.update(features, classes)
     angles: np.ndarray[tuple[int, int], np.dtype[np.float64]] = angle_matrix(statistics.means, centre=centre).numpy()
     return angles
+
+
+def _stored_split(store: FeatureStore) -> str:
+    provenance = store.attrs.get("provenance")
+    return str(provenance.get("split", "")) if isinstance(provenance, dict) else ""

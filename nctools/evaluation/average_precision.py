@@ -119,7 +119,7 @@ def _similar_average_precision(
 
 def _transposed(matrix: NDArray[Any]) -> NDArray[Any]:
     # First the few columns by themselves, then torch's blocked transposition: twice as fast as one strided copy.
-    transposed: NDArray[Any] = torch.from_numpy(np.ascontiguousarray(matrix)).t().contiguous().numpy()
+    transposed: NDArray[Any] = torch.from_numpy(matrix.copy(order="C")).t().contiguous().numpy()
     return transposed
 
 

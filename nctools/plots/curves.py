@@ -74,6 +74,15 @@ def nc_curves_data(
 
     Raises:
         ValueError: If there is no run, a table lacks a column, or nothing is left to draw.
+
+    Example:
+        >>> import pandas as pd
+        >>> nc = pd.DataFrame({"epoch": [0], "space": "penultimate", "split": "train", "group": "all",
+        ...                    "metric": "nc1_pinv", "value": [40.0]})
+        >>> data = nc_curves_data({"erm": nc}, {"erm": pd.DataFrame({"epoch": [0, 1], "val/mAP": [0.25, None]})})
+        >>> data[["run", "metric", "epoch", "value"]].to_dict("records")
+        [{'run': 'erm', 'metric': 'nc1_pinv', 'epoch': 0, 'value': 40.0},
+         {'run': 'erm', 'metric': 'mAP_percent', 'epoch': 0, 'value': 25.0}]
     """
     import pandas as pd
 

@@ -112,6 +112,7 @@ def test_tensors_of_every_dtype_are_ranked_exactly(dtype: torch.dtype) -> None:
 def test_arguments_are_not_changed() -> None:
     scores, targets = long_tailed(50, 4)
     before = scores.copy(), targets.copy()
+    scores.flags.writeable = targets.flags.writeable = False  # as arrays mapped from a file are
     average_precision(scores, targets)
     average_precision(scores.T, targets.T)  # its columns are contiguous: no copy is made on the way
     g_map(scores, targets)
