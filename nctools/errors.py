@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# Most names that a message lists when none is near.
+_LISTED = 60
+
 
 class NctoolsError(Exception):
     """Something the user brought is missing, unreadable or does not fit. The message names value, place and mend."""
@@ -44,5 +47,12 @@ class UnknownNameError(NctoolsError, ValueError):
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else "."
-        shown = ", ".join(names[:40]) + (f", ... ({len(names)} in all)" if len(names) > 40 else "")
+        # A long list (timm has 1,300 backbones) would hide the hint.
+        longest = _LISTED if not near else _LISTED // 3
+        shown = ", ".join(names[:longest]) + (f", ... ({len(names)} in all)" if len(names) > longest else "")
         super().__init__(f"unknown {kind} {name!r}{hint} Known: {shown}")
+        self._arguments = (kind, name, names)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        # Exceptions rebuild themselves from their message alone; worker processes send them to their parent.
+        return type(self), self._arguments

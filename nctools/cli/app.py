@@ -40,18 +40,20 @@ app.command("explain")(listings.explain)
 app.command("doctor")(doctor.run)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nctools {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, show_default=False)
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options that stand before the command."""
-    _ = debug  # read by main, which sees errors of any command
-    if version:
-        typer.echo(f"nctools {__version__}")
-        raise typer.Exit
+    """Options that stand before the command; ``main`` reads ``--debug`` itself, as it sees errors of any command."""
 
 
 def main() -> None:

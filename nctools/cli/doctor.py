@@ -28,16 +28,17 @@ def run(
     problems = [
         f"{name} is missing: pip install {_PACKAGE.get(name, name)}" for name, found in versions.items() if not found
     ]
-    torchvision_state = _torchvision() if versions["torch"] and versions["torchvision"] else "not checked"
+    torchvision_state = _torchvision() if versions.get("torch") and versions.get("torchvision") else "not checked"
     if torchvision_state.startswith("broken"):
         problems.append(f"torchvision {torchvision_state}")
+    devices = _devices() if versions.get("torch") else []
     extras = {name: _version(name) for name in OPTIONAL}
     report = {
         "schema": 1,
         "nctools": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "devices": _devices() if versions["torch"] else [],
+        "devices": devices,
         "torchvision": torchvision_state,
         "versions": versions,
         "extras": extras,
@@ -47,7 +48,7 @@ def run(
         write_json(report, json_file)
     if json_file != "-":
         typer.echo(f"nctools {__version__}   python {report['python']}   {report['platform']}")
-        typer.echo("devices: " + ", ".join(_devices() if versions["torch"] else ["unknown"]))
+        typer.echo("devices: " + (", ".join(devices) or "unknown"))
         typer.echo("  ".join(f"{name} {found or 'MISSING'}" for name, found in versions.items()))
         typer.echo(f"torchvision: {torchvision_state}")
         typer.echo(

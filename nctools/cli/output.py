@@ -12,6 +12,9 @@ from pathlib import Path
 from nctools.errors import NctoolsError
 from nctools.run_directory import replace_atomically
 
+# Width of tables that do not go to a terminal.
+_PIPE_WIDTH = 140
+
 
 def say(message: str) -> None:
     """Write a line of talk to stderr.
@@ -24,7 +27,7 @@ def say(message: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
-    """Print a table to stdout; the first column is left-aligned, the others right-aligned.
+    """Print a table of numbers to stdout; the first column is left-aligned, the others right-aligned.
 
     Args:
         title: Line above the table.
@@ -32,38 +35,35 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         rows: Cells as text.
         caption: Line below the table.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, caption=caption or None, caption_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
-    for row in rows:
-        table.add_row(*row)
-    # A pipe has no width; without one, rich would fold the columns at 80 characters.
-    width = None if sys.stdout.isatty() else 140
-    Console(width=width, highlight=False, markup=False).print(table)
+    _print(title, columns, rows, right=True, caption=caption)
 
 
 def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose cells are sentences: all columns left-aligned and folded.
+    """Print a table whose cells are sentences: all columns left-aligned, all but the first folded.
 
     Args:
         title: Line above the table.
         columns: Headings.
         rows: Cells as text.
     """
+    _print(title, columns, rows, right=False, caption="")
+
+
+def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool, caption: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        table.add_column(column, no_wrap=index == 0)
+        table.add_column(column, justify="right" if right and index else "left", no_wrap=right or index == 0)
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(table)
+    # A pipe has no width; without one, rich would fold the columns at 80 characters.
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
+    for part in (title, table, caption):
+        if part:
+            console.print(part)
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import say
-from nctools.errors import ConfigError
+from nctools.errors import ConfigError, NctoolsError
 
 
 def run(
@@ -91,6 +91,8 @@ def run(
         kept = f"the last finished epoch is in {last}" if last.exists() else "no epoch was finished yet"
         say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
+    except NctoolsError:
+        raise
     except ValueError as error:
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")

@@ -58,3 +58,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'nctools.methods' has no attribute {name!r}; it has: {', '.join(__all__)}")
     return getattr(importlib.import_module(f"nctools.methods.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nctools.plots.angles import angle_map, angle_map_data
+from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.curves import nc_curves, nc_curves_data
-from nctools.plots.distribution import distribution, distribution_data
 from nctools.plots.theme import group_colours, save_figure
 
 __all__ = [

@@ -53,20 +53,22 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
         >>> from nctools.training import make_config, train
         >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
     """
+    run = RunDirectory(Path(out))
+    _check_target(run, force=force)
     preprocessing = dataset_entry(config.dataset).preprocessing
     plain, augmented = test_transform(preprocessing), train_transform(preprocessing)
     images = load_dataset(config.dataset, "train", root=config.data_root, transform=plain)
     trained = load_dataset(config.dataset, "train", root=config.data_root, transform=augmented)
     validation = load_dataset(config.dataset, "validation", root=config.data_root, transform=plain)
 
-    run = _open_run(Path(out), force=force)
-    save_config(config, run.config)
-    with replace_atomically(run.environment) as temporary:
-        temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
-
     with seeded(config.seed), _quiet():
         arguments = _arguments(config)
         method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        # Nothing is written before everything that can be wrong with the configuration has been looked at.
+        _open_run(run, force=force)
+        save_config(config, run.config)
+        with replace_atomically(run.environment) as temporary:
+            temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
         module = MethodModule(method, config.recipe, images.groups)
         trainer = pl.Trainer(
             max_epochs=config.recipe.epochs,
@@ -152,16 +154,23 @@ def _arguments(config: TrainConfig) -> dict[str, Argument]:
     return arguments
 
 
-def _open_run(path: Path, *, force: bool) -> RunDirectory:
-    run = RunDirectory(path)
-    if run.config.exists() or run.checkpoints.exists():
-        if not force:
-            raise ConfigError(f"{path} already holds a run: choose another --out, or replace it with --force")
-        shutil.rmtree(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigError(f"{path} exists and is not a run of nctools; nothing was touched: choose another --out")
-    path.mkdir(parents=True, exist_ok=True)
-    return run
+def _check_target(run: RunDirectory, *, force: bool) -> None:
+    if _holds_run(run) and not force:
+        raise ConfigError(f"{run.path} already holds a run: choose another --out, or replace it with --force")
+    taken = run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir()))
+    if taken and not _holds_run(run):
+        raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
+
+
+def _open_run(run: RunDirectory, *, force: bool) -> None:
+    _check_target(run, force=force)
+    if _holds_run(run):
+        shutil.rmtree(run.path)
+    run.path.mkdir(parents=True, exist_ok=True)
+
+
+def _holds_run(run: RunDirectory) -> bool:
+    return run.config.exists() or run.checkpoints.exists()
 
 
 @contextmanager

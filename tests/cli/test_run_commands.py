@@ -108,9 +108,7 @@ def test_evaluate_prints_both_weights(nctools_command: Command, trained_run: Run
         assert text in outcome.out
 
 
-def test_plots_are_written_with_their_data(
-    nctools_command: Command, trained_run: RunDirectory, tmp_path: Path
-) -> None:
+def test_plots_are_written_with_their_data(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:
     for kind in ("nc-curves", "angles"):
         outcome = nctools_command("plot", kind, trained_run.path, "-o", tmp_path / f"{kind}.svg")
         assert outcome.code == 0, outcome.err
@@ -224,6 +222,8 @@ def test_existing_files_are_not_overwritten(
     assert outcome.code == 3
     assert "--force" in outcome.err
     assert target.read_text(encoding="utf-8") == "precious"
-    assert nctools_command("extract", trained_run.checkpoints / "last.pt", "--out", target, "--quiet", "--force").code == 0
+    assert (
+        nctools_command("extract", trained_run.checkpoints / "last.pt", "--out", target, "--quiet", "--force").code == 0
+    )
     with nctools.FeatureStore(target) as store:
         assert store.layers == ["classwise", "projected", "penultimate"]

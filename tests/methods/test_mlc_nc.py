@@ -85,10 +85,14 @@ def test_logits_are_the_scaled_products_with_the_concatenation(batch: tuple[Tens
     images, _ = batch
     method = small(scale=7.0).eval()
     output = method(images)
-    by_hand = torch.stack([
-        torch.stack([7.0 * (output.features["projected"][image].reshape(-1) @ row) for row in method.classifier.weight])
-        for image in range(len(images))
-    ])
+    by_hand = torch.stack(
+        [
+            torch.stack(
+                [7.0 * (output.features["projected"][image].reshape(-1) @ row) for row in method.classifier.weight]
+            )
+            for image in range(len(images))
+        ]
+    )
     torch.testing.assert_close(output.logits, by_hand, atol=1e-5, rtol=1e-4)
 
 

@@ -29,7 +29,7 @@ def test_a_key_may_stand_with_or_without_its_section(key: str) -> None:
 
 
 def test_an_unknown_key_lists_near_misses() -> None:
-    with pytest.raises(UnknownNameError, match="unknown setting 'epoch'; did you mean recipe.epochs"):
+    with pytest.raises(UnknownNameError, match=r"unknown setting 'epoch'; did you mean recipe\.epochs"):
         make_config("erm", "digits_lt", {"epoch": 2})
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from nctools.plots.distribution import distribution, distribution_data
+from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.theme import GROUP_COLOURS
 from tests.plots.layout import clipped_words, drawn_image, overlapping_words, shown_tick_labels
 
