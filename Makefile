@@ -2,8 +2,8 @@
 #
 #   PYTHON     the Python that makes the environment
 #   VENV       the folder of the environment
-#   PIP_FLAGS  passed to every `pip install`, for example
-#              PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu' for the small CPU build of torch
+#   PIP_FLAGS  passed to every `pip install`, for example --extra-index-url with the address of
+#              the small CPU builds of torch that its web site names
 #   WORKERS    processes that the tests run in
 #   DEMO_OUT   where `make demo` writes
 

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nctools import collapse, data, evaluation, features, losses, methods, models, plots, training
+    from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
     from nctools.features.hooks import FeatureExtractor
@@ -22,7 +23,9 @@ _HOME = {
     "CollapseResult": "nctools.collapse.result",
     "FeatureExtractor": "nctools.features.hooks",
     "FeatureStore": "nctools.features.store",
+    "evaluate_checkpoint": "nctools.checkpoints",
     "extract": "nctools.features.extraction",
+    "extract_checkpoint": "nctools.checkpoints",
     "load_result": "nctools.collapse.result",
     "measure": "nctools.measurement",
 }
@@ -35,8 +38,10 @@ __all__ = [
     "__version__",
     "collapse",
     "data",
+    "evaluate_checkpoint",
     "evaluation",
     "extract",
+    "extract_checkpoint",
     "features",
     "load_result",
     "losses",

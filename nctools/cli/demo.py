@@ -91,7 +91,7 @@ def _measure(finished: RunDirectory) -> CollapseResult:
 def _print_comparison(evaluations: dict[str, Evaluation], results: dict[str, CollapseResult], path: Path) -> None:
     import pandas as pd
 
-    rows = []
+    rows: list[dict[str, str | float]] = []
     for method, evaluation in evaluations.items():
         values = results[method].to_dict()
         rows.append(
@@ -111,7 +111,7 @@ def _print_comparison(evaluations: dict[str, Evaluation], results: dict[str, Col
     print_table(
         "digits_lt: test mAP in %, NC on the training images (all classes / tail)",
         ["method", "space", *(f"mAP\n{group}" for group in _GROUPS), "NC1", "tail", "NC2", "tail", "NC3", "tail"],
-        [[value if isinstance(value, str) else number(float(value), 3) for value in row.values()] for row in rows],
+        [[value if isinstance(value, str) else number(value, 3) for value in row.values()] for row in rows],
         caption=(
             "mAP: best checkpoint on validation. NC: last checkpoint, the method's main space; NC1 nc1_pinv, "
             "NC2 nc2_etf_error, NC3 nc3_self_duality: smaller is more collapsed"

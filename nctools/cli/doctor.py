@@ -64,9 +64,11 @@ def run(
 def _version(module: str) -> str | None:
     if importlib.util.find_spec(module) is None:
         return None
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(_PACKAGE.get(module, module))
-    except importlib.metadata.PackageNotFoundError:
+        return version(_PACKAGE.get(module, module))
+    except PackageNotFoundError:
         return "unknown version"
 
 
