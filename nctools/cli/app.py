@@ -27,17 +27,17 @@ app = typer.Typer(
     epilog=EPILOG,
     help="Neural collapse for long-tailed, multi-label image classification: train, extract, measure, see.",
 )
-app.command("demo")(demo.run)
-app.command("train")(train.run)
-app.command("extract")(extract.run)
-app.command("measure")(measure.run)
-app.command("evaluate")(evaluate.run)
-app.add_typer(plot.app, name="plot")
-app.add_typer(data.app, name="data")
-app.command("methods")(listings.list_methods)
-app.command("metrics")(listings.list_metrics)
-app.command("explain")(listings.explain)
-app.command("doctor")(doctor.run)
+app.command("demo", short_help="The main job on embedded data: train, measure, compare, draw.")(demo.run)
+app.command("train", short_help="Train a method; writes a run directory.")(train.run)
+app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
+app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
+app.command("evaluate", short_help="mAP by group, G-mAP and F1 of a checkpoint.")(evaluate.run)
+app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, distribution.")
+app.add_typer(data.app, name="data", short_help="List and describe data sets.")
+app.command("methods", short_help="List the training methods.")(listings.list_methods)
+app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)
+app.command("explain", short_help="Formula, source and limit of a metric; parts of a method.")(listings.explain)
+app.command("doctor", short_help="Check the installation.")(doctor.run)
 
 
 def _print_version(wanted: bool) -> None:

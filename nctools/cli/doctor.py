@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import platform
 
@@ -16,7 +15,8 @@ REQUIRED = (
     "torch", "numpy", "scipy", "sklearn", "matplotlib", "seaborn", "umap", "h5py", "pandas", "pydantic", "yaml",
     "typer", "rich", "jinja2", "safetensors", "lightning", "torchmetrics", "timm", "torchvision", "torchcam",
 )  # fmt: skip
-OPTIONAL = {"hdf5plugin": "compressed feature files", "plotly": "interactive figures", "transformers": "text vectors"}
+# Extra -> the library that shows whether it is installed.
+EXTRAS = {"dev": "pytest", "docs": "sphinx"}
 _PACKAGE = {"sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "PyYAML"}
 
 
@@ -32,7 +32,7 @@ def run(
     if torchvision_state.startswith("broken"):
         problems.append(f"torchvision {torchvision_state}")
     devices = _devices() if versions.get("torch") else []
-    extras = {name: _version(name) for name in OPTIONAL}
+    extras = {extra: _version(library) is not None for extra, library in EXTRAS.items()}
     report = {
         "schema": 1,
         "nctools": __version__,
@@ -51,9 +51,7 @@ def run(
         typer.echo("devices: " + (", ".join(devices) or "unknown"))
         typer.echo("  ".join(f"{name} {found or 'MISSING'}" for name, found in versions.items()))
         typer.echo(f"torchvision: {torchvision_state}")
-        typer.echo(
-            "extras: " + "  ".join(f"{name} {found or f'missing ({OPTIONAL[name]})'}" for name, found in extras.items())
-        )
+        typer.echo("extras: " + "  ".join(f"{extra} {'ok' if found else 'missing'}" for extra, found in extras.items()))
         for problem in problems:
             typer.echo(f"problem: {problem}")
         typer.echo(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")

@@ -59,7 +59,7 @@ def explain(name: Annotated[str, typer.Argument(metavar="ID", help="Metric or me
             ("at collapse", f"{metric.limit}  ({metric.direction})"),
             ("source", metric.source),
             ("group value", metric.aggregator),
-            ("needs", metric.needs),
+            ("needs", ", ".join(metric.needs)),
         ):
             typer.echo(f"  {label + ':':<13}{text}")
     elif key in METHODS:

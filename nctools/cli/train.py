@@ -30,7 +30,7 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="key=value, repeatable: --set epochs=5 --set fla_weight=0 --set recipe.max_lr=1e-3."
+            "--set", metavar="KEY=VALUE", help="Repeatable: --set epochs=5 --set fla_weight=0 --set recipe.max_lr=1e-3."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set recipe.epochs=N.")] = None,

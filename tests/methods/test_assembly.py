@@ -62,3 +62,11 @@ def test_recipe_of_other_data_sets_is_the_papers(name: str) -> None:
     recipe = default_recipe(name, "voc_lt")
     assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.ema_decay) == (100, 64, 1e-4, 0.9997)
     assert default_arguments(name, "voc_lt") == {}
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_takes_a_timm_backbone(name: str) -> None:
+    method = build(name, num_classes=4, backbone="resnet18").eval()
+    output = method(torch.zeros(1, 3, 64, 64))
+    assert output.logits.shape == (1, 4)
+    assert output.features[next(iter(method.feature_layers))].shape[-1] == 512
