@@ -77,7 +77,7 @@ def number(value: float | None, digits: int = 4) -> str:
         Text; ``n/a`` where there is no value.
 
     Example:
-        >>> number(0.031415), number(float("nan")), number(1234567.0)
+        >>> number(0.0314159), number(float("nan")), number(1234567.0)
         ('0.03142', 'n/a', '1.235e+06')
     """
     if value is None or math.isnan(value):

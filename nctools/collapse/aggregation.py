@@ -1,4 +1,8 @@
-"""From numbers of classes or pairs to values of groups: mean, rms, pair, quotient, spread."""
+"""From numbers of classes, pairs or label sets to values of classes, groups and blocks of groups.
+
+"all" is the group of all classes; with mean, rms and pair, disjoint groups recombine to it with weights ``C_g / C``.
+NaN entries are left out everywhere. Classes are told by their positions among the present ones.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +21,31 @@ class Values:
     """One metric: a number for each class, a rule for groups, and blocks where the metric knows pairs.
 
     Args:
-        per_class: ``[C]`` over the present classes.
-        group: Gives the value of a group from the positions of its present classes.
+        per_class: ``[C]`` over the present classes; NaN where a class has no value.
+        group: Gives the value of a group from the positions of its present classes; NaN where there is none.
+        known: Which classes have a number that enters the value of a group ``[C]`` bool.
         block: Gives the value of two groups from their positions; None for metrics without pairs.
     """
 
     per_class: Tensor
     group: Callable[[Tensor], float]
+    known: Tensor
     block: Callable[[Tensor, Tensor], float] | None = None
+
+    def used(self, chosen: Tensor) -> int:
+        """Count the classes of a group that enter its value.
+
+        Args:
+            chosen: Positions of the group's present classes.
+
+        Returns:
+            Their number.
+        """
+        return int(self.known[chosen].sum())
 
 
 def mean_values(per_class: Tensor, weights: Tensor | None = None) -> Values:
-    """Average over classes; NaN entries are left out.
+    """Average over classes.
 
     Args:
         per_class: ``[C]``.
@@ -37,18 +54,14 @@ def mean_values(per_class: Tensor, weights: Tensor | None = None) -> Values:
     Returns:
         The metric.
     """
+    weight = torch.ones_like(per_class) if weights is None else weights
 
     def group(chosen: Tensor) -> float:
-        values = per_class[chosen]
+        values, share = per_class[chosen], weight[chosen]
         known = ~values.isnan()
-        if not bool(known.any()):
-            return torch.nan
-        if weights is None:
-            return float(values[known].mean())
-        weight = weights[chosen][known]
-        return float((values[known] * weight).sum() / weight.sum())
+        return float((values[known] * share[known]).sum() / share[known].sum())
 
-    return Values(per_class, group)
+    return Values(per_class, group, ~per_class.isnan())
 
 
 def rms_values(per_class: Tensor) -> Values:
@@ -60,45 +73,44 @@ def rms_values(per_class: Tensor) -> Values:
     Returns:
         The metric.
     """
-    return Values(per_class, lambda chosen: _mean(per_class[chosen].square()) ** 0.5)
+    return Values(per_class, lambda chosen: float(per_class[chosen].square().nanmean().sqrt()), ~per_class.isnan())
 
 
-def quotient_values(numerator: Tensor, denominator: Tensor) -> Values:
+def quotient_values(numerators: Tensor, denominators: Tensor) -> Values:
     """Sum of numerators over sum of denominators.
 
     Args:
-        numerator: ``[C]``; NaN takes no part.
-        denominator: ``[C]``, NaN at the same places.
+        numerators: ``[C]``, NaN takes no part.
+        denominators: ``[C]``, NaN at the same places.
 
     Returns:
         The metric.
     """
+    known = ~numerators.isnan()
 
     def group(chosen: Tensor) -> float:
-        below = denominator[chosen].nansum()
-        known = bool((~denominator[chosen].isnan()).any()) and bool(below > 0)
-        return float(numerator[chosen].nansum() / below) if known else torch.nan
+        places = chosen[known[chosen]]
+        return float(numerators[places].sum() / denominators[places].sum())
 
-    return Values(numerator / denominator, group)
+    return Values(numerators / denominators, group, known)
 
 
-def spread_values(per_class: Tensor, shown: Tensor) -> Values:
-    """Standard deviation (``ddof=1``) over mean, over the classes of a group.
+def spread_values(quantities: Tensor) -> Values:
+    """Standard deviation over classes (``ddof=1``) over their mean. One class has no spread: NaN.
 
     Args:
-        per_class: ``[C]`` quantities whose spread is measured.
-        shown: ``[C]`` what stands for a single class, where a spread does not exist.
+        quantities: ``[C]`` quantities whose spread is measured.
 
     Returns:
         The metric.
     """
 
     def group(chosen: Tensor) -> float:
-        values = per_class[chosen]
+        values = quantities[chosen]
         values = values[~values.isnan()]
         return float(values.std() / values.mean()) if len(values) > 1 else torch.nan
 
-    return Values(shown, group)
+    return Values(torch.full_like(quantities, torch.nan), group, ~quantities.isnan())
 
 
 def pair_values(pairs: Tensor, choice: PairChoice) -> Values:
@@ -106,47 +118,44 @@ def pair_values(pairs: Tensor, choice: PairChoice) -> Values:
 
     Args:
         pairs: ``[C, C]``, NaN on the diagonal and where a pair has no value.
-        choice: Where the other end may be.
+        choice: Where the other end may be. Values of single classes always have it anywhere.
 
     Returns:
         The metric, with blocks.
     """
-    per_class = pairs.nanmean(1)
-
-    def group(chosen: Tensor) -> float:
-        rows = per_class[chosen] if choice == "any" else pairs[chosen][:, chosen].nanmean(1)
-        return _mean(rows)
+    per_class = pairs.nanmean(dim=1)
 
     def block(first: Tensor, second: Tensor) -> float:
-        return _mean(pairs[first][:, second].flatten())
+        return float(pairs[first[:, None], second].nanmean())
 
-    return Values(per_class, group, block)
+    def group(chosen: Tensor) -> float:
+        return block(chosen, chosen) if choice == "within" else float(per_class[chosen].nanmean())
+
+    return Values(per_class, group, ~per_class.isnan(), block)
 
 
 def pair_spread_values(pairs: Tensor, choice: PairChoice) -> Values:
     """Standard deviation (``ddof=0``) over the pairs of a group, each unordered pair once.
 
     Args:
-        pairs: ``[C, C]`` symmetric, NaN on the diagonal.
-        choice: ``"any"``: one end in the group; ``"within"``: both.
+        pairs: ``[C, C]`` symmetric, NaN on the diagonal and where a pair has no value.
+        choice: ``"any"``: one end in the group; ``"within"``: both. A single class: its pairs with all others.
 
     Returns:
         The metric.
     """
-    upper = torch.ones_like(pairs, dtype=torch.bool).triu(1)
+    upper = torch.ones_like(pairs, dtype=torch.bool).triu(diagonal=1)
 
     def group(chosen: Tensor) -> float:
         inside = torch.zeros(len(pairs), dtype=torch.bool)
         inside[chosen] = True
-        rows, columns = inside.unsqueeze(1), inside.unsqueeze(0)
-        values = pairs[upper & (rows & columns if choice == "within" else rows | columns)]
+        ends = inside[:, None] & inside if choice == "within" else inside[:, None] | inside
+        values = pairs[upper & ends]
         values = values[~values.isnan()]
         return float(values.std(correction=0)) if len(values) else torch.nan
 
-    count = (~pairs.isnan()).sum(1)
-    centred = pairs - pairs.nanmean(1, keepdim=True)
-    per_class = (centred.square().nansum(1) / torch.where(count > 0, count, torch.nan)).sqrt()
-    return Values(per_class, group)
+    per_class = (pairs - pairs.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt()
+    return Values(per_class, group, ~per_class.isnan())
 
 
 def set_values(members: Tensor, over: Callable[[Tensor], Tensor]) -> Values:
@@ -159,23 +168,12 @@ def set_values(members: Tensor, over: Callable[[Tensor], Tensor]) -> Values:
     Returns:
         The metric.
     """
-
-    def group(chosen: Tensor) -> float:
-        return float(over(members[:, chosen].any(1, keepdim=True))[0]) if len(chosen) else torch.nan
-
-    return Values(over(members), group)
-
-
-def missing_values(num_classes: int) -> Values:
-    """A metric that has no value anywhere.
-
-    Args:
-        num_classes: Number of present classes.
-
-    Returns:
-        NaN everywhere.
-    """
-    return Values(torch.full((num_classes,), torch.nan, dtype=torch.float64), lambda chosen: torch.nan)
+    per_class = over(members)
+    return Values(
+        per_class,
+        lambda chosen: float(over(members[:, chosen].any(dim=1, keepdim=True))[0]),
+        known=members.any(dim=0),
+    )
 
 
 def group_positions(present: Tensor, classes: Sequence[int]) -> Tensor:
@@ -189,8 +187,3 @@ def group_positions(present: Tensor, classes: Sequence[int]) -> Tensor:
         Positions among the present classes.
     """
     return torch.isin(present, torch.tensor(list(classes), dtype=torch.int64)).nonzero().squeeze(1)
-
-
-def _mean(values: Tensor) -> float:
-    known = values[~values.isnan()]
-    return float(known.mean()) if len(known) else torch.nan

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import torch
 from torch import Tensor
 
-from nctools.collapse.aggregation import PairChoice, Values, group_positions
-from nctools.collapse.catalogue import METRICS, metric_ids
-from nctools.collapse.findings import class_name, findings
-from nctools.collapse.frame import Frame, build_frame
+from nctools.collapse.aggregation import PairChoice
+from nctools.collapse.catalogue import METRICS, PRESETS, metric_ids
+from nctools.collapse.findings import findings
+from nctools.collapse.frame import Average, Frame, build_frame
 from nctools.collapse.functions import FUNCTIONS, Measured
-from nctools.collapse.multilabel import label_sets
-from nctools.collapse.pairs import PairBatch, PairSource, checked_batches
-from nctools.collapse.residuals import residual_sums
-from nctools.collapse.result import Cell, CollapseResult, SpaceResult
+from nctools.collapse.geometry import etf_error_floor
+from nctools.collapse.multilabel import LabelSets, LabelSetSums
+from nctools.collapse.pairs import PairSource
+from nctools.collapse.residuals import Accumulator, Classifier, ResidualSums, second_pass
+from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import (
-    Average,
     Convention,
     Scope,
     Settings,
     check_settings,
     chosen_groups,
-    fitting_bias,
     fitting_classifier,
 )
+from nctools.collapse.space_result import SpaceResult
 from nctools.collapse.statistics import CollapseStatistics
+from nctools.collapse.tables import block_values, class_rows, multiplicity_rows, table_rows
 
 
 def compute_metrics(
@@ -47,7 +47,7 @@ def compute_metrics(
     pairs: PairChoice = "any",
     convention: Convention | None = None,
 ) -> CollapseResult:
-    """Compute NC values of one feature space in two passes over its pairs.
+    """Compute NC values of one feature space in at most two passes over its pairs.
 
     Args:
         source: The stream of pairs.
@@ -73,149 +73,143 @@ def compute_metrics(
         UnknownNameError: If a metric does not exist.
     """
     settings = check_settings(centre, weighting, ddof, scope, pairs, convention)
-    warnings: list[str] = []
-    rows = fitting_classifier(source, classifier, warnings)
-    offset = fitting_bias(rows, bias)
-    ids = metric_ids(metrics, kind=source.kind, classifier=rows is not None)
-    statistics = _statistics(source)
-    if not bool(statistics.counts.any()):
+    fitting, reason = fitting_classifier(source, classifier, bias)
+    ids = metric_ids(metrics, kind=source.kind, no_classifier=reason)
+    _check_names(class_names, source.num_classes)
+    statistics = CollapseStatistics(source.num_classes, source.num_features)
+    for features, classes, samples in source.batches():
+        statistics.update(features, classes, samples)
+    counts: list[int] = statistics.counts.tolist()
+    if not any(counts):
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
-    counts = [int(count) for count in statistics.counts]
-    named = chosen_groups(groups, counts)
-    frame, whole = _measure(source, statistics, rows, offset, ids, settings)
-    table: list[dict[str, Cell]] = []
-    for group, classes in {"all": list(range(len(counts))), **named}.items():
-        if settings.scope == "within" and group != "all":
-            values = _within(source, classes, rows, offset, ids, settings)
-        else:
-            positions = group_positions(frame.present, classes)
-            values = {metric: whole[metric].group(positions) for metric in ids}
-        sizes = [counts[index] for index in classes if counts[index]]
-        shared: dict[str, Cell] = {
-            "num_classes": len(sizes), "n_min": min(sizes, default=0), "n_max": max(sizes, default=0),
-        }  # fmt: skip
-        table += [
-            {"space": space, "split": split, "group": group, "metric": metric, "value": values[metric], **shared}
-            for metric in ids
-        ]
+    named = {"all": list(range(len(counts))), **chosen_groups(groups, counts)}
+    measured = _measure(source, statistics, named, fitting, ids, settings)
+    whole = measured["all"]
+    frame = whole.frame
+    values = {group: {name: FUNCTIONS[name](sums) for name in ids} for group, sums in measured.items()}
+    frames = {group: sums.frame for group, sums in measured.items()}
+    if settings.scope == "global":
+        values, frames = dict.fromkeys(named, values["all"]), dict.fromkeys(named, frame)
+    rows = table_rows(values, frames, counts, named, space=space, split=split)
+    del named["all"]
     part = SpaceResult(
         space=space,
+        split=split,
         kind=source.kind,
-        rows=table,
-        class_rows=_class_rows(frame, whole, counts, named, space, class_names),
-        blocks=_blocks(frame, whole, named),
-        definitions={metric: METRICS[metric].definition() for metric in ids},
-        settings={**asdict(settings), "convention": convention or ""},
-        warnings=warnings + findings(frame, counts, source.num_features, class_names),
+        rows=rows,
+        class_rows=class_rows(frame, values["all"], counts, named, space=space, class_names=class_names),
+        blocks=block_values(frame, values["all"], named),
+        multiplicity_rows=multiplicity_rows(whole.sets, space=space),
+        definitions=_definitions(ids, frame, settings),
+        settings={
+            **asdict(settings),
+            "convention": convention or "",
+            "num_classes": source.num_classes,
+            "num_features": source.num_features,
+            "num_pairs": sum(counts),
+        },
+        warnings=_left_out(reason, metrics) + findings(frame, counts, named, class_names) + _dropped_sets(whole.sets),
     )
     return CollapseResult([part])
 
 
-def _statistics(source: PairSource) -> CollapseStatistics:
-    statistics = CollapseStatistics(source.num_classes, source.num_features)
-    for features, classes, _ in checked_batches(source):
-        statistics.update(features, classes)
-    return statistics
+def _check_names(class_names: Sequence[str] | None, num_classes: int) -> None:
+    if class_names is not None and len(class_names) != num_classes:
+        raise ValueError(f"class_names has {len(class_names)} names, but there are {num_classes} classes")
 
 
 def _measure(
     source: PairSource,
     statistics: CollapseStatistics,
-    classifier: Tensor | None,
-    bias: Tensor | None,
-    ids: Sequence[str],
-    settings: Settings,
-) -> tuple[Frame, dict[str, Values]]:
-    frame = build_frame(
-        statistics,
-        centre=settings.centre,
-        count_singles=settings.weighting == "sample",
-        ddof=settings.ddof,
-        classifier=classifier,
-        bias=bias,
-    )
-    residuals = residual_sums(
-        source,
-        frame,
-        whitened="nc1_pinv" in ids and not frame.degenerate,
-        agreeing="nc4_agreement" in ids,
-        nearest_right="nc4_ncc_accuracy" in ids,
-    )
-    sets = label_sets(source) if any("label sets" in METRICS[name].needs for name in ids) else None
-    measured = Measured(frame, residuals, sets, settings)
-    return frame, {name: FUNCTIONS[name](measured) for name in ids}
-
-
-def _within(
-    source: PairSource,
-    classes: Sequence[int],
-    classifier: Tensor | None,
-    bias: Tensor | None,
-    ids: Sequence[str],
-    settings: Settings,
-) -> dict[str, float]:
-    # Measured as if no other class existed; a frame needs two present classes.
-    index = torch.tensor(list(classes), dtype=torch.int64)
-    part = _restricted(source, index)
-    statistics = _statistics(part) if classes else None
-    if statistics is None or int((statistics.counts > 0).sum()) < 2:
-        return dict.fromkeys(ids, torch.nan)
-    rows = None if classifier is None else classifier[index]
-    offset = None if bias is None else bias[index]
-    frame, values = _measure(part, statistics, rows, offset, ids, settings)
-    everything = torch.arange(frame.num_classes)
-    return {metric: values[metric].group(everything) for metric in ids}
-
-
-def _restricted(source: PairSource, index: Tensor) -> PairSource:
-    position = torch.full((source.num_classes,), -1)
-    position[index] = torch.arange(len(index))
-
-    def batches() -> Iterator[PairBatch]:
-        for features, classes, samples in source.batches():
-            own = position[classes]
-            kept = own >= 0
-            yield features[kept], own[kept], samples[kept]
-
-    targets = None if source.targets is None else source.targets[:, index]
-    return PairSource(source.kind, len(index), source.num_features, batches, targets)
-
-
-def _class_rows(
-    frame: Frame,
-    values: Mapping[str, Values],
-    counts: Sequence[int],
     groups: Mapping[str, Sequence[int]],
-    space: str,
-    class_names: Sequence[str] | None,
-) -> list[dict[str, Cell]]:
-    group_of: dict[int, str] = {}
-    for group, classes in groups.items():
-        for index in classes:
-            group_of.setdefault(index, group)
-    position = {int(index): place for place, index in enumerate(frame.present)}
-    columns = {metric: metric_values.per_class.tolist() for metric, metric_values in values.items()}
-    rows: list[dict[str, Cell]] = []
-    for index, count in enumerate(counts):
-        place = position.get(index)
-        facts: dict[str, Cell] = {
-            "space": space, "class_index": index, "class_name": class_name(class_names, index),
-            "group": group_of.get(index, ""), "n": count,
-        }  # fmt: skip
-        rows.append(facts | {name: torch.nan if place is None else column[place] for name, column in columns.items()})
-    return rows
+    classifier: Classifier | None,
+    ids: Sequence[str],
+    settings: Settings,
+) -> dict[str, Measured]:
+    # One frame for all classes; with scope "within" one for each group, too. All of them share the second pass.
+    frames = {
+        name: build_frame(
+            statistics,
+            centre=settings.centre,
+            ddof=settings.ddof,
+            count_singles=settings.weighting == "sample",
+            declared=None if name == "all" else classes,
+        )
+        for name, classes in groups.items()
+        if name == "all" or settings.scope == "within"
+    }
+    # A group of one class has no frame of its own.
+    frames = {name: frame for name, frame in frames.items() if name == "all" or frame.num_classes > 1}
+    residuals = {name: _residual_sums(source, frame, classifier, ids) for name, frame in frames.items()}
+    sets = {name: _set_sums(source, frame, ids) for name, frame in frames.items()}
+    accumulators: list[Accumulator] = [part for part in (*residuals.values(), *sets.values()) if part is not None]
+    if accumulators:
+        second_pass(source, statistics, accumulators)
+    measured = {}
+    for name, frame in frames.items():
+        sums = sets[name]
+        measured[name] = Measured(
+            frame=frame,
+            settings=settings,
+            classifier=None if classifier is None else classifier.weight[frame.present],
+            residuals=residuals[name],
+            sets=None if sums is None else sums.label_sets(),
+        )
+    return measured
 
 
-def _blocks(
-    frame: Frame, values: Mapping[str, Values], groups: Mapping[str, Sequence[int]]
-) -> dict[str, dict[str, dict[str, float]]]:
-    places = {name: group_positions(frame.present, classes) for name, classes in groups.items()}
-    blocks = {}
-    for metric, metric_values in values.items():
-        block = metric_values.block
-        if block is not None:
-            blocks[metric] = {
-                first: {second: block(rows, columns) for second, columns in places.items()}
-                for first, rows in places.items()
-            }
-    return blocks
+def _residual_sums(
+    source: PairSource, frame: Frame, classifier: Classifier | None, ids: Sequence[str]
+) -> ResidualSums | None:
+    if not any("second pass" in METRICS[name].needs for name in ids):
+        return None
+    agreement = "nc4_agreement" in ids and classifier is not None
+    return ResidualSums(
+        frame,
+        source.num_classes,
+        whiten="nc1_pinv" in ids,
+        nearest=agreement or "nc4_ncc_accuracy" in ids,
+        classifier=Classifier(classifier.weight[frame.declared], classifier.bias[frame.declared])
+        if classifier is not None and agreement
+        else None,
+        targets=_label_sets(source),
+    )
+
+
+def _set_sums(source: PairSource, frame: Frame, ids: Sequence[str]) -> LabelSetSums | None:
+    targets = _label_sets(source)
+    if targets is None or not any("label sets" in METRICS[name].needs for name in ids):
+        return None
+    return LabelSetSums(frame, targets)
+
+
+def _label_sets(source: PairSource) -> Tensor | None:
+    # The label sets of class-wise features change nothing: each feature stands for its own class.
+    return source.targets.cpu().bool() if source.targets is not None and source.kind == "shared" else None
+
+
+def _definitions(ids: Sequence[str], frame: Frame, settings: Settings) -> dict[str, dict[str, object]]:
+    chosen = asdict(settings)
+    definitions: dict[str, dict[str, object]] = {}
+    for name in ids:
+        metric = METRICS[name]
+        definitions[name] = {**metric.definition(), "settings": {key: chosen[key] for key in metric.settings}}
+    if "nc2_etf_error" in definitions and frame.num_classes > 1:
+        definitions["nc2_etf_error"]["floor"] = etf_error_floor(frame.num_classes, frame.num_features)
+    return definitions
+
+
+def _left_out(reason: str, metrics: str | Sequence[str]) -> list[str]:
+    if not reason or not (isinstance(metrics, str) and metrics in PRESETS):
+        return []
+    return [f"{reason}: NC3 and nc4_agreement are left out"]
+
+
+def _dropped_sets(sets: LabelSets | None) -> list[str]:
+    if sets is None:
+        return []
+    if len(sets.counts) == 0:
+        return ["no label set of two or more has single-label images of all its members: mlab_* are not defined"]
+    if sets.dropped:
+        return [f"mlab_* use the {len(sets.counts)} most frequent label sets; {sets.dropped} rarer ones are left out"]
+    return []

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import torch
-
-from nctools.collapse.aggregation import quotient_values
+from nctools.collapse.aggregation import group_positions, quotient_values
 from nctools.collapse.frame import Frame
 from nctools.collapse.geometry import etf_error_floor
 from nctools.collapse.nc2 import nc2_noise_ratio
@@ -15,13 +13,15 @@ from nctools.collapse.nc2 import nc2_noise_ratio
 _NOISY = 0.25
 
 
-def findings(frame: Frame, counts: Sequence[int], num_features: int, class_names: Sequence[str] | None) -> list[str]:
+def findings(
+    frame: Frame, counts: Sequence[int], groups: Mapping[str, Sequence[int]], class_names: Sequence[str] | None
+) -> list[str]:
     """Describe degenerate input in sentences.
 
     Args:
         frame: The present classes.
         counts: Pairs of each declared class.
-        num_features: Width ``D``.
+        groups: Named lists of declared classes.
         class_names: Names of the declared classes; None numbers them.
 
     Returns:
@@ -30,30 +30,35 @@ def findings(frame: Frame, counts: Sequence[int], num_features: int, class_names
     found = []
     absent = [class_name(class_names, index) for index, count in enumerate(counts) if not count]
     if absent:
-        found.append(f"no pair of {_listed(absent)}: left out of every mean, centre and target")
+        found.append(f"no pair of {_listed(absent)}: NaN, and left out of every mean, centre and target")
     single = [class_name(class_names, index) for index, count in enumerate(counts) if count == 1]
     if single:
-        found.append(f"one pair only of {_listed(single)}: no within-class variability")
+        found.append(f"one pair only of {_listed(single)}: no within-class variability, left out where it is needed")
     if frame.num_classes == 1:
         found.append("only one class is present: NC1 to NC3 are not defined")
     elif frame.degenerate:
-        found.append("all class means are equal: NC1 to NC3 are not defined")
+        found.append("all class means are equal: NC1 to NC3 are not defined (nc1_cdnv is infinite)")
     elif frame.num_classes == 2:
         found.append("two classes: their centred means are opposite by construction, so NC2 is trivially at its limit")
-    if num_features < frame.num_classes - 1:
-        floor = etf_error_floor(frame.num_classes, num_features)
+    if frame.num_features < frame.num_classes - 1:
+        floor = etf_error_floor(frame.num_classes, frame.num_features)
         found.append(
-            f"{num_features} features cannot hold a simplex of {frame.num_classes} classes: nc2_etf_error is at least "
-            f"{floor:.3f}"
+            f"{frame.num_features} features cannot hold a simplex of {frame.num_classes} classes: "
+            f"nc2_etf_error is at least {floor:.3f}"
         )
-    if not frame.degenerate:
-        noise = quotient_values(*nc2_noise_ratio(frame)).group(torch.arange(frame.num_classes))
-        if noise > _NOISY:
-            found.append(
-                f"{100 * noise:.0f} % of the squared length of the class means is sampling noise (nc2_noise_ratio): "
-                "NC2 would look collapsed for random features too"
-            )
-    return found
+    return found + _noise(frame, {"all": range(len(counts)), **groups})
+
+
+def _noise(frame: Frame, groups: Mapping[str, Sequence[int]]) -> list[str]:
+    ratios = quotient_values(*nc2_noise_ratio(frame))
+    values = {name: ratios.group(group_positions(frame.present, classes)) for name, classes in groups.items()}
+    noisy = [f"{name} {value:.2f}" for name, value in values.items() if value > _NOISY]
+    if not noisy:
+        return []
+    return [
+        f"nc2_noise_ratio is above {_NOISY} ({', '.join(noisy)}): so much of the squared length of the class means "
+        "would come from sampling noise alone, and NC2 would look collapsed for random features too"
+    ]
 
 
 def class_name(class_names: Sequence[str] | None, index: int) -> str:

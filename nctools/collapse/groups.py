@@ -1,62 +1,87 @@
-"""Head, medium, tail: named lists of classes. Loads no torch."""
+"""Groups of classes: head / medium / tail from training counts, and the check of named groups. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def head_medium_tail(class_counts: Sequence[int], *, head: int = 100, medium: int = 20) -> dict[str, list[int]]:
-    """Group classes by their training counts.
+    """Sort classes into head, medium and tail by their number of training images.
 
     Args:
-        class_counts: Training positives ``n_c`` of each class.
-        head: Classes with ``n_c >= head`` are head classes.
-        medium: Classes with ``medium <= n_c < head`` are medium, the others tail classes.
+        class_counts: Training images of each of the C classes.
+        head: Classes with at least so many images are head classes.
+        medium: Classes with at least so many images, and fewer than ``head``, are medium; the rest is tail.
 
     Returns:
-        ``{"head": [...], "medium": [...], "tail": [...]}``; a list may be empty.
+        ``"head"``, ``"medium"`` and ``"tail"`` with ascending class indices; a group may be empty.
 
     Raises:
-        ValueError: If ``medium`` is larger than ``head``.
+        ValueError: If a count is negative or the thresholds are not in order.
 
-    Source: Liu et al., CVPR 2019; the boundaries as the long-tailed multi-label benchmarks count them.
+    Source:
+        Liu et al., CVPR 2019; the thresholds of VOC-LT and COCO-LT (Wu et al., ECCV 2020).
 
     Example:
-        >>> head_medium_tail([100, 99, 20, 19])
-        {'head': [0], 'medium': [1, 2], 'tail': [3]}
+        >>> head_medium_tail([775, 100, 99, 20, 19, 4])
+        {'head': [0, 1], 'medium': [2, 3], 'tail': [4, 5]}
     """
-    if medium > head:
-        raise ValueError(f"medium is {medium}, larger than head {head}: medium classes have fewer images")
+    if not 0 <= medium <= head:
+        raise ValueError(f"medium={medium} and head={head}: thresholds must satisfy 0 <= medium <= head")
     groups: dict[str, list[int]] = {"head": [], "medium": [], "tail": []}
-    for index, count in enumerate(class_counts):
+    for index, value in enumerate(class_counts):
+        count = operator.index(value)
+        if count < 0:
+            raise ValueError(f"class_counts[{index}] is {count}: a class cannot have fewer than 0 images")
         groups["head" if count >= head else "medium" if count >= medium else "tail"].append(index)
     return groups
 
 
 def check_groups(groups: Mapping[str, Sequence[int]], num_classes: int) -> dict[str, list[int]]:
-    """Check named groups of classes. They may overlap and need not cover all classes.
+    """Check named groups of classes and give them as plain lists.
+
+    Groups may overlap, may be empty, and need not cover all classes.
 
     Args:
-        groups: Name -> class indices.
-        num_classes: Number of classes.
+        groups: Name -> class indices. ``"all"`` is taken: it always means every class.
+        num_classes: Number of classes C.
 
     Returns:
-        The same groups as plain lists.
+        The same groups in the same order, with plain integers.
 
     Raises:
-        ValueError: If an index lies outside ``0..num_classes - 1`` or stands twice in a group, or a group is called
-            ``"all"``, which always means every class.
+        ValueError: If a name is empty or ``"all"``, or a class is unknown or listed twice in one group.
+        TypeError: If names are not strings or classes not integers.
+
+    Example:
+        >>> check_groups({"animals": (0, 2), "vehicles": []}, num_classes=3)
+        {'animals': [0, 2], 'vehicles': []}
     """
-    checked = {}
-    for name, classes in groups.items():
-        if name == "all":
-            raise ValueError('a group is called "all": that name is taken by the group of every class; rename it')
-        listed = [int(index) for index in classes]
-        outside = [index for index in listed if not 0 <= index < num_classes]
-        if outside:
-            raise ValueError(f"group {name!r} holds class {outside[0]}, but classes are 0..{num_classes - 1}")
-        if len(set(listed)) != len(listed):
-            twice = next(index for index in listed if listed.count(index) > 1)
-            raise ValueError(f"group {name!r} holds class {twice} twice: list each class once")
-        checked[name] = listed
+    return {_checked_name(name): _checked_members(name, members, num_classes) for name, members in groups.items()}
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"group name {name!r} is a {type(name).__name__}: give a string")
+    if name in {"", "all"}:
+        raise ValueError(f"group name {name!r} is not allowed: 'all' always means every class; choose another name")
+    return name
+
+
+def _checked_members(name: str, members: Iterable[object], num_classes: int) -> list[int]:
+    checked: list[int] = []
+    for value in members:
+        if isinstance(value, bool | str) or not hasattr(value, "__index__"):
+            raise TypeError(f"group {name!r} holds {value!r}: give class indices, integers from 0 to {num_classes - 1}")
+        index = operator.index(value)
+        if not 0 <= index < num_classes:
+            raise ValueError(
+                f"group {name!r} holds class {index}, but there are {num_classes} classes: "
+                f"give indices from 0 to {num_classes - 1}"
+            )
+        checked.append(index)
+    twice = sorted({index for index in checked if checked.count(index) > 1}) if len(set(checked)) < len(checked) else []
+    if twice:
+        raise ValueError(f"group {name!r} holds class {twice[0]} twice: list each class once")
     return checked

@@ -2,18 +2,22 @@
 
 ``mu_k^1`` is the mean over images whose only label is k, ``eta_S`` the mean over images with label set exactly S. Sets
 of two or more labels whose members all have single-label images count, each set equally.
+
 Source: Li et al., ICML 2024.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from nctools.collapse.pairs import PairSource, checked_batches
-from nctools.collapse.statistics import CollapseStatistics
+from nctools.collapse.frame import Frame
+from nctools.collapse.geometry import unit_angles_deg, unit_rows
+
+MAX_SETS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,120 +25,158 @@ class LabelSets:
     """Label sets with two labels or more, and what their means should look like.
 
     Args:
-        members: ``[S, C]`` bool.
-        means: ``[S, D]`` means ``eta_S``.
-        expected: ``[S, D]`` sums ``t_S`` of the single-label means.
+        members: ``[S, C]`` bool, over the present classes.
+        counts: Images of each set ``[S]``.
+        means: ``eta_S [S, D]``.
+        expected: ``t_S = sum_{k in S} mu_k^1`` ``[S, D]``.
+        dropped: Number of sets that qualify but were one too many.
     """
 
     members: Tensor
+    counts: Tensor
     means: Tensor
     expected: Tensor
+    dropped: int
 
     @property
     def multiplicity(self) -> Tensor:
-        """``[S]`` number of labels of each set."""
-        return self.members.sum(1)
+        """Number of labels of each set ``[S]``."""
+        return self.members.sum(dim=1)
 
 
-def label_sets(source: PairSource) -> LabelSets | None:
-    """Collect the label sets of a shared-feature stream in one pass, with one mean for each set that occurs.
+class LabelSetSums:
+    """Sums of the features of each label set, over the second pass; an image counts once, however many labels it has.
+
+    Only sets that can qualify are kept; of more than ``max_sets`` those with most images, and single labels.
 
     Args:
-        source: A stream of kind ``"shared"``.
-
-    Returns:
-        The sets, or None if no set qualifies.
+        frame: The present classes; labels outside the frame do not exist.
+        targets: Label sets ``[N, all declared classes]`` bool.
+        max_sets: Most sets of two labels or more.
     """
-    targets = source.targets
-    if source.kind != "shared" or targets is None:
-        return None
-    # Images without a label give no pair; their all-zero set stays empty.
-    sets, which = torch.unique(targets, dim=0, return_inverse=True)
-    first_label = targets.int().argmax(1)
-    statistics = CollapseStatistics(len(sets), source.num_features)
-    for features, classes, samples in checked_batches(source):
-        once = classes == first_label[samples]
-        statistics.update(features[once], which[samples[once]])
-    size = sets.sum(1)
-    means = statistics.means
-    singles = torch.full((source.num_classes, source.num_features), torch.nan, dtype=torch.float64)
-    alone = (size == 1).nonzero().squeeze(1)
-    singles[sets[alone].int().argmax(1)] = means[alone]
-    has_single = ~singles.isnan().any(1)
-    chosen = (size >= 2) & ((sets & ~has_single).sum(1) == 0)
-    if not bool(chosen.any()):
-        return None
-    members = sets[chosen]
-    return LabelSets(members, means[chosen], members.double() @ singles.nan_to_num())
+
+    def __init__(self, frame: Frame, targets: Tensor, *, max_sets: int = MAX_SETS) -> None:
+        self._frame = frame
+        self._positions = frame.positions(targets.shape[1])
+        labels = targets[:, frame.present]
+        sets, which, counts = torch.unique(labels, dim=0, return_inverse=True, return_counts=True)
+        size = sets.sum(dim=1)
+        alone = (sets & (size == 1)[:, None]).any(dim=0)
+        several = ((size >= 2) & ~(sets & ~alone).any(dim=1)).nonzero().squeeze(1)
+        by_count = several[torch.argsort(counts[several], descending=True, stable=True)]
+        kept = torch.cat([(size == 1).nonzero().squeeze(1), by_count[:max_sets].sort().values])
+        slots = torch.full((len(sets),), -1, dtype=torch.int64)
+        slots[kept] = torch.arange(len(kept))
+        self._slot_of_sample = slots[which]
+        self._first_label = labels.int().argmax(dim=1) if frame.num_classes else torch.zeros(len(labels)).long()
+        self._sets, self._dropped = sets[kept], len(several) - len(by_count[:max_sets])
+        self._counts = torch.zeros(len(kept), dtype=torch.int64)
+        # From the centre on, so that a common offset costs no digits.
+        self._offsets = frame.means - frame.centre
+        self._sums = torch.zeros(len(kept), frame.num_features, dtype=torch.float64)
+
+    def update(self, residuals: Tensor, classes: Tensor, samples: Tensor) -> None:
+        """Add a block of pairs.
+
+        Args:
+            residuals: ``e = h - mu_c [m, D]`` float64.
+            classes: ``[m]``.
+            samples: Rows of the targets ``[m]``.
+        """
+        own, slots = self._positions[classes], self._slot_of_sample[samples]
+        once = (own == self._first_label[samples]) & (slots >= 0)
+        self._sums.index_add_(0, slots[once], residuals[once] + self._offsets[own[once]])
+        self._counts += torch.bincount(slots[once], minlength=len(self._counts))
+
+    def label_sets(self) -> LabelSets:
+        """Give the sets of two labels or more.
+
+        Returns:
+            The sets; there may be none.
+        """
+        means = self._frame.centre + self._sums / self._counts[:, None]
+        several = self._sets.sum(dim=1) >= 2
+        singles = torch.zeros(self._frame.num_classes, self._frame.num_features, dtype=torch.float64)
+        singles[self._sets[~several].int().argmax(dim=1)] = means[~several]
+        members = self._sets[several]
+        return LabelSets(members, self._counts[several], means[several], members.double() @ singles, self._dropped)
 
 
 def mlab_angle_deg(sets: LabelSets) -> Tensor:
-    """Angle between ``eta_S`` and ``t_S``, uncentred, in degrees.
+    """Angle between the mean of a label set and the sum of its single-label means, ``eta_S`` and ``t_S``, uncentred.
 
     Args:
         sets: The label sets.
 
     Returns:
-        ``[S]``; 0 at collapse.
+        ``[S]`` in degrees; NaN for vectors without a direction.
 
-    Source: Li et al., ICML 2024.
+    Source:
+        Li et al., ICML 2024.
+
+    Limit:
+        0.
     """
-    # atan2 keeps small angles, where arccos of a rounded cosine loses them.
-    left, right = sets.means, sets.expected
-    lengths = left.norm(dim=1), right.norm(dim=1)
-    a, b = left / lengths[0].unsqueeze(1), right / lengths[1].unsqueeze(1)
-    return torch.rad2deg(2 * torch.atan2((a - b).norm(dim=1), (a + b).norm(dim=1)))
+    return unit_angles_deg(unit_rows(sets.means), unit_rows(sets.expected))
 
 
 def mlab_scale(sets: LabelSets) -> Tensor:
-    """``a_S = <eta_S, t_S> / ||t_S||^2``, the factor by which the sum is scaled.
+    """Factor by which the sum is scaled, ``a_S = <eta_S, t_S> / ||t_S||^2``.
 
     Args:
         sets: The label sets.
 
     Returns:
-        ``[S]``.
+        ``[S]``; NaN where ``t_S`` is zero.
+
+    Source:
+        After the theorem of Li et al., ICML 2024: one factor for each number of labels.
     """
-    return (sets.means * sets.expected).sum(1) / sets.expected.square().sum(1)
+    scales: Tensor = torch.linalg.vecdot(sets.means, sets.expected) / sets.expected.square().sum(dim=1)
+    return scales
 
 
 def mean_over_sets(values: Tensor, selected: Tensor) -> Tensor:
     """Average over selected sets, for many selections at once.
 
     Args:
-        values: ``[S]``.
+        values: ``[S]``; NaN entries are left out.
         selected: ``[S, K]`` bool, a column for each selection.
 
     Returns:
         ``[K]``; NaN for an empty selection.
     """
-    return torch.where(selected, values.unsqueeze(1), torch.nan).nanmean(0)
+    known = selected & ~values.isnan()[:, None]
+    return values.nan_to_num() @ known.double() / known.sum(dim=0)
 
 
-def scale_cov(scales: Tensor, multiplicity: Tensor, selected: Tensor) -> Tensor:
-    """Coefficient of variation of ``a_S`` within each multiplicity, averaged over sets.
-
-    Each multiplicity has its own factor in theory; multiplicities with one selected set say nothing and are left out.
+def mlab_scale_cov(scales: Tensor, multiplicity: Tensor, selected: Tensor) -> Tensor:
+    """Coefficient of variation of ``a_S`` within each multiplicity, averaged with the numbers of sets as weights.
 
     Args:
-        scales: ``[S]``.
-        multiplicity: ``[S]``.
-        selected: ``[S, K]`` bool.
+        scales: ``a_S [S]``; NaN entries are left out.
+        multiplicity: Labels of each set ``[S]``.
+        selected: ``[S, K]`` bool, a column for each selection.
 
     Returns:
-        ``[K]``; 0 at collapse; NaN where no multiplicity has two sets.
+        ``[K]``; NaN where no multiplicity has two sets.
 
-    Source: from the theorem of Li et al., ICML 2024.
+    Source:
+        After the theorem of Li et al., ICML 2024: one factor for each number of labels.
+
+    Limit:
+        0.
     """
     total = torch.zeros(selected.shape[1], dtype=torch.float64)
     weight = torch.zeros_like(total)
+    known, values = selected & ~scales.isnan()[:, None], scales.nan_to_num()[:, None]
     for size in multiplicity.unique():
-        chosen = (selected & (multiplicity == size).unsqueeze(1)).double()
-        count = chosen.sum(0)
-        mean = (chosen * scales.unsqueeze(1)).sum(0) / count
-        squares = (chosen * (scales.unsqueeze(1) - mean).square()).sum(0)
-        cov = (squares / (count - 1)).sqrt() / mean.abs()
-        known = count >= 2
-        total += torch.where(known, count * cov, 0.0)
-        weight += torch.where(known, count, 0.0)
-    return total / torch.where(weight > 0, weight, torch.nan)
+        chosen = (known & (multiplicity == size)[:, None]).double()
+        count = chosen.sum(dim=0)
+        mean = (chosen * values).sum(dim=0) / count
+        variation = ((chosen * (values - mean).square()).sum(dim=0) / (count - 1)).sqrt() / mean.abs()
+        # One set of a multiplicity has no spread.
+        several = count >= 2
+        total += torch.where(several, count * variation, 0.0)
+        weight += torch.where(several, count, 0.0)
+    return total / weight

@@ -8,53 +8,62 @@ from torch import Tensor
 from nctools.collapse.frame import Frame
 
 
-def nc1_pinv(frame: Frame, whitened: Tensor | None, ddof: int) -> Tensor:
-    """``x_c = tr(Sigma_c Sigma_B^+) / C``.
+def nc1_pinv(frame: Frame, whitened: Tensor) -> Tensor:
+    """Within-class variability in units of the between-class covariance, ``x_c = tr(Sigma_c Sigma_B^+) / C``.
 
     Args:
         frame: The present classes.
-        whitened: ``[C]`` sums of ``e^T Sigma_B^+ e`` of the second pass; None without between-class geometry.
-        ddof: 0 or 1.
+        whitened: Sum of ``e^T Sigma_B^+ e`` over the residuals ``e`` of each class ``[C]``, from the second pass.
 
     Returns:
-        ``[C]``; NaN for classes that take no part.
+        ``[C]``; NaN for classes that take no part, and without between-class geometry.
 
-    Source: Papyan, Han & Donoho, PNAS 2020 (with the factor 1/C); Zhu et al., NeurIPS 2021.
+    Source:
+        Papyan, Han & Donoho, PNAS 2020 (with the factor 1/C; their notebook leaves it out); Zhu et al., NeurIPS 2021.
+
+    Limit:
+        0.
     """
-    if whitened is None:
-        return torch.full_like(frame.counts, torch.nan)
-    per_pair = whitened / (frame.counts - ddof).clamp(min=1) / frame.num_classes
-    # variances tells which single-pair classes take part.
-    return torch.where(frame.variances.isnan(), torch.nan, per_pair)
+    per_class = whitened / (frame.num_classes * frame.divisors)
+    return torch.full_like(per_class, torch.nan) if frame.degenerate else per_class
 
 
 def nc1_quotient(frame: Frame) -> Tensor:
-    """``x_c = v_c / tr Sigma_B``.
+    """Within-class variance over between-class variance, ``x_c = v_c / tr Sigma_B``.
 
     Args:
         frame: The present classes.
 
     Returns:
-        ``[C]``; NaN for classes that take no part.
+        ``[C]``; NaN for classes that take no part, and without between-class geometry.
 
-    Source: Tirer, Huang & Niles-Weed, ICML 2023.
+    Source:
+        Tirer, Huang & Niles-Weed, ICML 2023.
+
+    Limit:
+        0.
     """
-    if frame.degenerate:
-        return torch.full_like(frame.counts, torch.nan)
-    return frame.variances / (frame.centred.square().sum() / frame.num_classes)
+    between = frame.centred.square().sum() / max(frame.num_classes, 1)
+    return torch.full_like(frame.squares, torch.nan) if frame.degenerate else frame.variances / between
 
 
 def nc1_cdnv(frame: Frame) -> Tensor:
-    """Class-distance normalised variance ``p_ij = (v_i + v_j) / (2 ||mu_i - mu_j||^2)``.
+    """Class-distance normalised variance, ``p_ij = (v_i + v_j) / (2 ||mu_i - mu_j||^2)``.
 
     Args:
         frame: The present classes.
 
     Returns:
-        ``[C, C]``; inf for coincident means (NaN if both variances are 0 too), NaN on the diagonal.
+        ``[C, C]``; inf for coincident means (NaN if both variances are 0 too); NaN on the diagonal and for classes
+        that take no part.
 
-    Source: Galanti, György & Hutter, ICLR 2022.
+    Source:
+        Galanti, György & Hutter, ICLR 2022.
+
+    Limit:
+        0.
     """
-    spread = frame.variances.unsqueeze(0) + frame.variances.unsqueeze(1)
-    ratio = spread / (2 * frame.squared_distances)
+    # A class of one pair has no variance to normalise, whatever the weighting, which a mean over pairs does not know.
+    variances = frame.variances.masked_fill(frame.counts < 2, torch.nan)
+    ratio = (variances[:, None] + variances) / (2 * frame.squared_distances)
     return ratio.fill_diagonal_(torch.nan)

@@ -1,160 +1,187 @@
-"""One stream of (feature, class) pairs, whatever the features were: the only input that the metrics know.
+"""Single-label, class-wise and shared features become one stream of (feature, class) pairs.
 
-Single-label ``[N, D]`` features give one pair for each sample; class-wise ``[N, C, D]`` features give ``(H[i, c], c)``
-for each positive label; shared ``[N, D]`` features with label sets ``[N, C]`` give ``(h_i, c)`` likewise.
+A pair is one feature and one of the classes it stands for:
+
+- ``single``: ``h [N, D]``, ``y [N]``: one pair for each sample.
+- ``classwise``: ``H [N, C, D]``, ``Y [N, C]``: ``(H[i, c], c)`` for each ``Y[i, c] = 1``.
+- ``shared``: ``h [N, D]``, ``Y [N, C]``: ``(h[i], c)`` for each ``Y[i, c] = 1``; samples without a label give none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Final, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = Tensor | np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-
 Kind = Literal["single", "classwise", "shared"]
-PairBatch = tuple[Tensor, Tensor, Tensor]
-_ROWS = 8192
+Batch = tuple[Tensor, Tensor, Tensor]
+Array = Tensor | NDArray[np.generic]
+
+_BATCH_PAIRS: Final = 8192
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """A stream of pairs that can be read more than once.
+    """A stream of (feature, class) pairs that can be read more than once.
 
     Args:
-        kind: ``"single"``, ``"classwise"`` or ``"shared"``.
-        num_classes: Declared number of classes ``C``.
-        num_features: Width ``D``.
-        batches: Called for each pass; gives ``(features [m, D], classes [m], samples [m])`` with any ``m``.
-        targets: ``[N, C]`` bool label sets; needed for ``"shared"``.
+        kind: How the pairs arose, see the module.
+        num_classes: Number of declared classes C.
+        num_features: Width D.
+        batches: Starts the stream anew at each call: features ``[m, D]``, classes ``[m]`` int64 and samples ``[m]``
+            int64 (for ``shared``: rows of ``targets``); any m, also 0.
+        targets: Label sets ``[N, C]`` bool; needed for ``shared``.
+
+    Raises:
+        ValueError: If a size is less than 1, the kind is unknown, or ``targets`` are missing or do not fit.
+
+    Example:
+        >>> source = PairSource.from_arrays(torch.zeros(3, 2), torch.tensor([[1, 0], [1, 1], [0, 0]]))
+        >>> [classes.tolist() for _, classes, _ in source.batches()], source.kind
+        ([[0, 0, 1]], 'shared')
     """
 
     kind: Kind
     num_classes: int
     num_features: int
-    batches: Callable[[], Iterable[PairBatch]]
+    batches: Callable[[], Iterable[Batch]]
     targets: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"single", "classwise", "shared"}:
+            raise ValueError(f"kind is {self.kind!r}: choose 'single', 'classwise' or 'shared'")
+        if self.num_classes < 1 or self.num_features < 1:
+            raise ValueError(f"num_classes={self.num_classes}, num_features={self.num_features}: give at least 1 each")
+        shape = None if self.targets is None else list(self.targets.shape)
+        if shape is not None and (len(shape) != 2 or shape[1] != self.num_classes):
+            raise ValueError(f"targets have shape {shape}: give [samples, {self.num_classes}]")
+        if self.kind == "shared" and shape is None:
+            raise ValueError("targets are missing: shared features need the label sets [samples, classes]")
 
     @staticmethod
     def from_arrays(
         features: Array, labels: Array, *, num_classes: int | None = None, ignore_index: int | None = None
     ) -> PairSource:
-        """Make a stream from arrays.
+        """Make a stream from arrays in memory; the shapes tell the kind.
 
         Args:
-            features: ``[N, D]``, or ``[N, C, D]`` with one feature for each class.
+            features: ``[N, D]``, or ``[N, C, D]`` for class-wise features; NumPy or torch, any real dtype.
             labels: ``[N]`` class indices, or ``[N, C]`` in {0, 1}.
-            num_classes: ``C`` for class indices; None takes the largest index plus one.
-            ignore_index: A class index whose samples are dropped.
+            num_classes: C; None takes it from the shapes, or the largest label plus 1.
+            ignore_index: A value in ``labels`` that stands for no class: its pairs are left out everywhere.
 
         Returns:
-            The stream.
+            The stream. The arrays are not copied.
 
         Raises:
-            ValueError: If shapes do not fit, a label lies outside ``0..C-1``, or a target is neither 0 nor 1.
-
-        Example:
-            >>> source = PairSource.from_arrays(torch.zeros(4, 2), torch.tensor([0, 1, 1, 2]))
-            >>> source.kind, source.num_classes
-            ('single', 3)
+            ValueError: If shapes do not fit each other or a label is out of range.
+            TypeError: If class indices are not integers, or the features are not real numbers.
         """
-        rows, marks = torch.as_tensor(features).detach(), torch.as_tensor(labels).detach()
-        if rows.ndim not in {2, 3} or marks.ndim not in {1, 2} or len(rows) != len(marks):
-            raise ValueError(_shapes(rows, marks) + "expected features [N, D] or [N, C, D] and labels [N] or [N, C]")
-        if rows.ndim == 3 and marks.ndim != 2:
-            raise ValueError(_shapes(rows, marks) + "class-wise features need labels [N, C] in {0, 1}")
-        if marks.ndim == 1:
-            return _single(rows, marks, num_classes, ignore_index)
-        targets = _targets(marks)
-        if rows.ndim == 3 and rows.shape[1] != targets.shape[1]:
-            raise ValueError(_shapes(rows, marks) + "features and labels differ in the number of classes")
-        samples, classes = targets.nonzero(as_tuple=True)
-
-        def batches() -> Iterator[PairBatch]:
-            for start in range(0, len(samples), _ROWS):
-                part, chosen = samples[start : start + _ROWS], classes[start : start + _ROWS]
-                yield (rows[part, chosen] if rows.ndim == 3 else rows[part]), chosen, part
-
-        kind: Kind = "classwise" if rows.ndim == 3 else "shared"
-        return PairSource(kind, targets.shape[1], rows.shape[-1], batches, targets)
-
-
-def checked_batches(source: PairSource) -> Iterator[PairBatch]:
-    """Read the stream once, in blocks of bounded size, in float64 only where the sums need it.
-
-    Args:
-        source: The stream.
-
-    Yields:
-        Pairs with finite features and classes inside ``0..C-1``.
-
-    Raises:
-        ValueError: If a width is wrong, a class lies outside, or a feature is not finite (naming sample and class).
-    """
-    for features, classes, samples in source.batches():
-        if features.ndim != 2 or features.shape[1] != source.num_features:
+        _check_features(features)
+        values = _label_tensor(labels)
+        if values.ndim not in {1, 2} or len(values) != len(features):
             raise ValueError(
-                f"a batch of features has shape {list(features.shape)}, expected [m, {source.num_features}]"
+                f"labels have shape {list(values.shape)} but there are {len(features)} samples "
+                f"(features {list(features.shape)}): give [{len(features)}] or [{len(features)}, classes]"
             )
-        if len(classes) and not 0 <= int(classes.min()) <= int(classes.max()) < source.num_classes:
-            wrong = int(classes.min()) if int(classes.min()) < 0 else int(classes.max())
-            raise ValueError(f"a pair has class {wrong}, but classes are 0..{source.num_classes - 1}")
-        for start in range(0, len(classes), _ROWS):
-            block = slice(start, start + _ROWS)
-            _check_finite(features[block], classes[block], samples[block])
-            yield features[block], classes[block], samples[block]
+        declared = features.shape[1] if features.ndim == 3 else None
+        if values.ndim == 1:
+            samples, classes, num_classes = _single_pairs(values, declared, num_classes, ignore_index)
+        else:
+            _check_columns(values, features, declared, num_classes)
+            samples, classes = _positives(values, ignore_index)
+            num_classes = values.shape[1]
+        kind: Kind = "classwise" if features.ndim == 3 else "single" if values.ndim == 1 else "shared"
+        targets = values == 1 if kind == "shared" else None
+        if targets is not None and ignore_index == 1:
+            targets = torch.zeros_like(targets)
+
+        def batches() -> Iterator[Batch]:
+            for start in range(0, len(samples), _BATCH_PAIRS):
+                part = slice(start, start + _BATCH_PAIRS)
+                yield _rows(features, samples[part], classes[part]), classes[part], samples[part]
+
+        return PairSource(kind, num_classes, int(features.shape[-1]), batches, targets)
 
 
-def _check_finite(features: Tensor, classes: Tensor, samples: Tensor) -> None:
-    # The sum is finite unless an entry is not (or the sum itself overflows, which the exact look then clears).
-    if bool(torch.isfinite(features.sum(dtype=torch.float64))):
-        return
-    wrong = (~torch.isfinite(features)).nonzero()
+def _check_features(features: Array) -> None:
+    shape = list(features.shape)
+    if len(shape) not in {2, 3}:
+        raise ValueError(f"features have shape {shape}: give [samples, width] or [samples, classes, width]")
+    if 0 in shape[1:]:
+        raise ValueError(f"features have shape {shape}: classes and width must be at least 1")
+    if isinstance(features, np.ndarray) and features.dtype.kind not in "fiu":
+        raise TypeError(f"features are {features.dtype}: give real numbers")
+
+
+def _label_tensor(labels: Array) -> Tensor:
+    if isinstance(labels, np.ndarray):
+        if labels.dtype.kind not in "biuf":
+            raise TypeError(f"labels are {labels.dtype}: give class indices, or a 0/1 matrix")
+        # A copy, so that read-only and reversed arrays are fine, too.
+        wide = np.int64 if labels.dtype.kind in "iu" else labels.dtype.newbyteorder("=")
+        labels = torch.from_numpy(labels.astype(wide))
+    return labels.detach().cpu()
+
+
+def _single_pairs(
+    labels: Tensor, declared: int | None, num_classes: int | None, ignore_index: int | None
+) -> tuple[Tensor, Tensor, int]:
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise TypeError(f"labels of shape {list(labels.shape)} are {labels.dtype}: class indices must be integers")
+    labels = labels.to(torch.int64)
+    kept = torch.ones_like(labels, dtype=torch.bool) if ignore_index is None else labels != ignore_index
+    samples = kept.nonzero().squeeze(1)
+    classes = labels[samples]
+    if declared is not None and num_classes not in {None, declared}:
+        raise ValueError(f"num_classes is {num_classes} but the features have {declared} classes: leave it out")
+    size = declared if declared is not None else num_classes
+    if size is None:
+        if len(classes) == 0:
+            raise ValueError("labels hold no class: pass num_classes")
+        size = max(1, int(classes.max()) + 1)
+    wrong = ((classes < 0) | (classes >= size)).nonzero().squeeze(1)
     if len(wrong):
-        row, column = (int(index) for index in wrong[0])
+        first = int(wrong[0])
         raise ValueError(
-            f"the feature of sample {int(samples[row])} for class {int(classes[row])} holds "
-            f"{float(features[row, column])} at position {column}: NC is defined for finite features only"
+            f"label {int(classes[first])} of sample {int(samples[first])} is out of range: there are {size} classes, "
+            f"give 0 to {size - 1}, or name it as ignore_index"
         )
+    return samples, classes, size
 
 
-def _single(rows: Tensor, marks: Tensor, num_classes: int | None, ignore_index: int | None) -> PairSource:
-    if marks.is_floating_point() or marks.dtype == torch.bool:
-        raise ValueError(f"labels [N] have dtype {marks.dtype}: they must be integer class indices")
-    classes = marks.long()
-    samples = torch.arange(len(classes))
-    if ignore_index is not None:
-        samples = samples[classes != ignore_index]
-    kept = classes[samples]
-    declared = num_classes if num_classes is not None else (int(kept.max()) + 1 if len(kept) else 0)
-    if len(kept) and not 0 <= int(kept.min()) <= int(kept.max()) < declared:
-        wrong = int(((kept < 0) | (kept >= declared)).nonzero()[0])
+def _check_columns(labels: Tensor, features: Array, declared: int | None, num_classes: int | None) -> None:
+    if declared is not None and labels.shape[1] != declared:
         raise ValueError(
-            f"sample {int(samples[wrong])} has label {int(kept[wrong])}, but classes are 0..{declared - 1}: "
-            "pass num_classes, or ignore_index for samples to drop"
+            f"labels have {labels.shape[1]} columns but features have {declared} classes "
+            f"(shape {list(features.shape)}): pass the labels of the same class list"
         )
-
-    def batches() -> Iterator[PairBatch]:
-        for start in range(0, len(samples), _ROWS):
-            part = samples[start : start + _ROWS]
-            yield rows[part], classes[part], part
-
-    return PairSource("single", declared, rows.shape[1], batches)
+    if num_classes is not None and num_classes != labels.shape[1]:
+        raise ValueError(f"num_classes is {num_classes} but labels have {labels.shape[1]} columns: make them agree")
 
 
-def _targets(marks: Tensor) -> Tensor:
-    wrong = ((marks != 0) & (marks != 1)).nonzero()
-    if len(wrong):
-        row, column = (int(index) for index in wrong[0])
-        raise ValueError(f"labels [N, C] hold {marks[row, column].item()} at [{row}, {column}]: they must be 0 or 1")
-    return marks.bool()
+def _positives(labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    ignored = torch.zeros_like(labels, dtype=torch.bool) if ignore_index is None else labels == ignore_index
+    wrong = ~((labels == 0) | (labels == 1) | ignored)
+    if wrong.any():
+        sample, column = (int(index) for index in wrong.nonzero()[0])
+        raise ValueError(
+            f"labels[{sample}, {column}] is {labels[sample, column].item()}: a label matrix holds 0 and 1"
+            + ("" if ignore_index is None else f" (or ignore_index={ignore_index})")
+        )
+    samples, classes = ((labels == 1) & ~ignored).nonzero(as_tuple=True)
+    return samples, classes
 
 
-def _shapes(rows: Tensor, marks: Tensor) -> str:
-    return f"features have shape {list(rows.shape)} and labels {list(marks.shape)}: "
+def _rows(features: Array, samples: Tensor, classes: Tensor) -> Tensor:
+    if isinstance(features, Tensor):
+        index = (samples, classes) if features.ndim == 3 else (samples,)
+        return features.detach()[tuple(part.to(features.device) for part in index)]
+    chosen = features[samples.numpy(), classes.numpy()] if features.ndim == 3 else features[samples.numpy()]
+    narrow = chosen.dtype.kind == "f" and chosen.dtype.itemsize <= 8
+    return torch.from_numpy(chosen.astype(chosen.dtype.newbyteorder("=") if narrow else np.float64, copy=False))

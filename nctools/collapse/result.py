@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nctools.collapse.catalogue import METRICS
+from nctools.collapse.space_result import (
+    FORMAT,
+    FORMAT_VERSION,
+    TABLE_COLUMNS,
+    SpaceResult,
+    document_of,
+    parts_of,
+    parts_of_table,
+)
 from nctools.errors import StoreError, UnknownNameError
 from nctools.run_directory import replace_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FORMAT = "nctools-result"
-FORMAT_VERSION = 1
-Cell = str | int | float
-Row = Mapping[str, Cell]
-
-
-@dataclass(frozen=True)
-class SpaceResult:
-    """The values of one feature space.
-
-    Args:
-        space: Name of the space.
-        kind: ``"single"``, ``"classwise"`` or ``"shared"`` features.
-        rows: ``space, split, group, metric, value, num_classes, n_min, n_max``.
-        class_rows: ``space, class_index, class_name, group, n`` and a key for each metric.
-        blocks: Metric -> group -> group -> value.
-        definitions: Metric -> definition.
-        settings: What changes the numbers.
-        warnings: Sentences.
-    """
-
-    space: str
-    kind: str
-    rows: list[dict[str, Cell]]
-    class_rows: list[dict[str, Cell]]
-    blocks: dict[str, dict[str, dict[str, float]]]
-    definitions: dict[str, dict[str, object]]
-    settings: dict[str, object]
-    warnings: list[str] = field(default_factory=list)
 
 
 class CollapseResult:
@@ -75,10 +55,14 @@ class CollapseResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Tidy table: ``space, split, group, metric, value, num_classes, n_min, n_max``."""
+        """Tidy table: ``space, split, group, metric, value, num_classes, n_min, n_max, num_used``.
+
+        ``num_classes``, ``n_min`` and ``n_max`` describe the present classes of the group; ``num_used`` of them have a
+        number that enters the value.
+        """
         import pandas as pd
 
-        return pd.DataFrame([row for part in self.parts for row in part.rows])
+        return pd.DataFrame([row for part in self.parts for row in part.rows], columns=list(TABLE_COLUMNS))
 
     @property
     def per_class(self) -> pd.DataFrame:
@@ -88,16 +72,34 @@ class CollapseResult:
         return pd.DataFrame([row for part in self.parts for row in part.class_rows])
 
     @property
-    def blocks(self) -> dict[str, pd.DataFrame]:
-        """Group x group means of the pair metrics, of the main space."""
+    def by_multiplicity(self) -> pd.DataFrame:
+        """Multi-label metrics of shared features by number of labels; empty for other features.
+
+        ``space, multiplicity, num_sets, num_images`` and a column for each metric.
+        """
         import pandas as pd
 
-        return {metric: pd.DataFrame(values).T for metric, values in self.parts[0].blocks.items()}
+        return pd.DataFrame([row for part in self.parts for row in part.multiplicity_rows])
+
+    @property
+    def blocks(self) -> dict[str, pd.DataFrame]:
+        """Group x group means of the pair metrics in the main space, over pairs with one end in each group."""
+        import pandas as pd
+
+        blocks = self.parts[0].blocks
+        return {metric: pd.DataFrame.from_dict(values, orient="index") for metric, values in blocks.items()}
 
     @property
     def definitions(self) -> dict[str, dict[str, object]]:
-        """Metric -> title, formula, source, limit, direction, rule for groups."""
-        return {metric: value for part in self.parts for metric, value in part.definitions.items()}
+        """Metric -> title, formula, source, limit, direction, rule for groups, and the settings that change it.
+
+        ``nc2_etf_error`` also has its ``floor`` for the width of the (first) space.
+        """
+        found: dict[str, dict[str, object]] = {}
+        for part in self.parts:
+            for metric, definition in part.definitions.items():
+                found.setdefault(metric, dict(definition))
+        return found
 
     @property
     def settings(self) -> dict[str, object]:
@@ -151,23 +153,7 @@ class CollapseResult:
         Returns:
             Table, per-class values, blocks, definitions, settings and warnings.
         """
-        document = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "spaces": {
-                part.space: {
-                    "kind": part.kind, "settings": part.settings, "warnings": part.warnings, "blocks": part.blocks,
-                    "metrics": list(part.definitions),
-                }
-                for part in self.parts
-            },
-            "table": [row for part in self.parts for row in part.rows],
-            "per_class": [row for part in self.parts for row in part.class_rows],
-            "definitions": self.definitions,
-        }  # fmt: skip
-        plain = _to_json(document)
-        assert isinstance(plain, dict)  # a dict stays one
-        return plain
+        return document_of(self.parts)
 
     def save(self, path: str | Path) -> None:
         """Write the result, whole or not at all.
@@ -183,7 +169,7 @@ class CollapseResult:
             raise ValueError(f"cannot save a result to {path}: its suffix is {suffix!r}; use .json or .csv")
         with replace_atomically(path) as temporary:
             if suffix == ".csv":
-                self.table.to_csv(temporary, index=False)
+                self.table.to_csv(temporary, index=False, na_rep="nan")
             else:
                 text = json.dumps(self.to_document(), indent=1, ensure_ascii=False, allow_nan=False)
                 temporary.write_text(text, encoding="utf-8")
@@ -204,73 +190,58 @@ class CollapseResult:
         return CollapseResult([part for result in results for part in result.parts])
 
     def __repr__(self) -> str:
-        values = self.to_dict()["all"]
-        shown = ", ".join(f"{name}={value:.4g}" for name, value in list(values.items())[:3])
-        groups = [name for name in self.to_dict() if name != "all"]
-        return f"CollapseResult(spaces={self.spaces}, groups={groups}, {shown}, ...)"
+        values = self.to_dict()
+        shown = ", ".join(f"{name}={value:.4g}" for name, value in list(values["all"].items())[:3])
+        groups = ", ".join(name for name in values if name != "all") or "none"
+        return (
+            f"CollapseResult(spaces: {', '.join(self.spaces)}; groups: {groups}; "
+            f"{len(values['all'])} metrics: {shown}{', ...' if len(values['all']) > 3 else ''})"
+        )
 
 
 def load_result(path: str | Path) -> CollapseResult:
-    """Read what ``CollapseResult.save`` wrote as JSON.
+    """Read what ``CollapseResult.save`` wrote.
 
     Args:
-        path: A ``.json`` file.
+        path: A ``.json`` file (everything), or a ``.csv`` file (the tidy table alone).
 
     Returns:
-        The same result.
+        The same result; of a ``.csv`` file, one without values of classes, blocks, settings and warnings.
 
     Raises:
         StoreError: If the file is missing, damaged, or not a result.
+
+    Example:
+        >>> load_result("nowhere.json")
+        Traceback (most recent call last):
+        nctools.errors.StoreError: nowhere.json cannot be read as an NC result ([Errno 2] No such file or directory...
     """
+    source = Path(path)
+    is_table = source.suffix.lower() == ".csv"
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        text = source.read_text(encoding="utf-8")
+        document: object = None if is_table else json.loads(text)
+    except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read as an NC result ({' '.join(str(error).split())})") from error
+    try:
+        parts = _table_parts(text, path) if is_table else _document_parts(document, path)
+        return CollapseResult(parts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} is a damaged NC result ({type(error).__name__}: {error})") from error
+
+
+def _document_parts(document: object, path: str | Path) -> list[SpaceResult]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StoreError(f"{path} is not an NC result: save one with result.save('nc.json')")
     if document.get("format_version") != FORMAT_VERSION:
         found = document.get("format_version")
         raise StoreError(f"{path} has result format {found!r}, this nctools reads {FORMAT_VERSION}: update nctools")
-    try:
-        parts = [_part(name, facts, document) for name, facts in document["spaces"].items()]
-        return CollapseResult(parts)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StoreError(f"{path} is an incomplete NC result ({type(error).__name__}: {error})") from error
+    return parts_of(document)
 
 
-def _part(name: str, facts: Mapping[str, object], document: Mapping[str, object]) -> SpaceResult:
-    restored = _from_json({"table": document["table"], "per_class": document["per_class"], "blocks": facts["blocks"]})
-    definitions, metrics = document["definitions"], facts["metrics"]
-    if not isinstance(restored, dict) or not isinstance(definitions, dict) or not isinstance(metrics, list):
-        raise TypeError("tables are not of the expected form")
-    settings, warnings = facts["settings"], facts["warnings"]
-    if not isinstance(settings, dict) or not isinstance(warnings, list):
-        raise TypeError("settings are not of the expected form")
-    return SpaceResult(
-        space=name,
-        kind=str(facts["kind"]),
-        rows=[row for row in restored["table"] if row["space"] == name],
-        class_rows=[row for row in restored["per_class"] if row["space"] == name],
-        blocks=restored["blocks"],
-        definitions={metric: definitions[metric] for metric in metrics},
-        settings=settings,
-        warnings=[str(text) for text in warnings],
-    )
-
-
-def _to_json(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _to_json(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    return value
-
-
-def _from_json(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _from_json(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_from_json(entry) for entry in value]
-    return math.nan if value is None else math.inf if value == "inf" else -math.inf if value == "-inf" else value
+def _table_parts(text: str, path: str | Path) -> list[SpaceResult]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    missing = [name for name in TABLE_COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise StoreError(f"{path} is not the table of an NC result: it has no column {missing[0]!r}")
+    return parts_of_table(list(reader), {name: metric.definition() for name, metric in METRICS.items()})

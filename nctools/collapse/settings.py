@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from nctools.collapse.aggregation import PairChoice
+from nctools.collapse.frame import Average
 from nctools.collapse.groups import check_groups, head_medium_tail
 from nctools.collapse.pairs import PairSource
+from nctools.collapse.residuals import Classifier
 
-Average = Literal["class", "sample"]
 Scope = Literal["global", "within"]
 Convention = Literal["papyan", "zhu", "rhubarbwu"]
 _CONVENTIONS: dict[str, tuple[Average, Average]] = {
@@ -51,13 +52,13 @@ def check_settings(centre: str, weighting: str, ddof: int, scope: str, pairs: st
         ddof: 0 or 1.
         scope: ``"global"`` or ``"within"``.
         pairs: ``"any"`` or ``"within"``.
-        convention: None, ``"papyan"``, ``"zhu"`` or ``"rhubarbwu"``.
+        convention: None, ``"papyan"``, ``"zhu"`` or ``"rhubarbwu"``: sets centre and weighting.
 
     Returns:
         The settings.
 
     Raises:
-        ValueError: If a value is none of its choices.
+        ValueError: If a value is none of its choices, or centre or weighting contradicts the convention.
     """
     allowed = {
         "centre": (centre, ("class", "sample")),
@@ -71,66 +72,60 @@ def check_settings(centre: str, weighting: str, ddof: int, scope: str, pairs: st
         if value not in choices:
             raise ValueError(f"{name} is {value!r}; it is one of {', '.join(map(repr, choices))}")
     if convention is not None:
+        for name, value, set_to in zip(
+            ("centre", "weighting"), (centre, weighting), _CONVENTIONS[convention], strict=True
+        ):
+            # "class" is the default: it cannot be told from a setting that was not given.
+            if value not in {"class", set_to}:
+                raise ValueError(f"{name} is {value!r}, but convention={convention!r} sets it to {set_to!r}: give one")
         centre, weighting = _CONVENTIONS[convention]
     return Settings(
         centre="class" if centre == "class" else "sample",
         weighting="class" if weighting == "class" else "sample",
-        ddof=ddof,
+        ddof=int(ddof),
         scope="global" if scope == "global" else "within",
         pairs="any" if pairs == "any" else "within",
     )
 
 
-def fitting_classifier(source: PairSource, classifier: Tensor | None, warnings: list[str]) -> Tensor | None:
-    """Take a classifier that fits the features; one of another width is left out and said so.
+def fitting_classifier(
+    source: PairSource, classifier: Tensor | None, bias: Tensor | None
+) -> tuple[Classifier | None, str]:
+    """Take a classifier that fits the features; tell why there is none.
 
     Args:
         source: The stream of pairs.
         classifier: ``[C, D]`` or None.
-        warnings: Sentences are added here.
+        bias: ``[C]`` or None, for zeros.
 
     Returns:
-        The classifier, or None.
+        The classifier in float64, or None and a sentence that says why.
 
     Raises:
-        ValueError: If it has another number of classes, or entries that are not finite.
+        ValueError: If it has another number of classes, the bias does not fit, or an entry is not finite.
     """
     if classifier is None:
-        return None
-    if classifier.ndim != 2 or classifier.shape[0] != source.num_classes:
+        if bias is not None:
+            raise ValueError(f"a bias of shape {list(bias.shape)} was given without a classifier: pass classifier too")
+        return None, "no classifier was given"
+    num_classes, width = source.num_classes, source.num_features
+    if classifier.ndim != 2 or classifier.shape[0] != num_classes:
         raise ValueError(
-            f"classifier has shape {list(classifier.shape)}, but there are {source.num_classes} classes: "
-            f"it must be [{source.num_classes}, {source.num_features}]"
+            f"classifier has shape {list(classifier.shape)}, but there are {num_classes} classes: "
+            f"it must be [{num_classes}, {width}]"
         )
-    if classifier.shape[1] != source.num_features:
-        warnings.append(
-            f"the classifier has width {classifier.shape[1]}, the features have {source.num_features}: "
-            "NC3 and nc4_agreement are left out"
+    weight = classifier.detach().to("cpu", torch.float64)
+    offset = torch.zeros(num_classes, dtype=torch.float64) if bias is None else bias.detach().to("cpu", torch.float64)
+    if offset.shape != (num_classes,):
+        raise ValueError(
+            f"bias has shape {list(offset.shape)}, but there are {num_classes} classes: give [{num_classes}]"
         )
-        return None
-    if not bool(torch.isfinite(classifier).all()):
-        raise ValueError("classifier holds NaN or infinite entries")
-    return classifier
-
-
-def fitting_bias(classifier: Tensor | None, bias: Tensor | None) -> Tensor | None:
-    """Check a bias.
-
-    Args:
-        classifier: The classifier that fits, or None.
-        bias: ``[C]`` or None.
-
-    Returns:
-        The bias; None without a classifier.
-
-    Raises:
-        ValueError: If its shape differs from the classifier's or an entry is not finite.
-    """
-    if classifier is None or bias is None:
-        return None
-    if list(bias.shape) != [len(classifier)] or not bool(torch.isfinite(bias).all()):
-        raise ValueError(f"bias has shape {list(bias.shape)}: it must be [{len(classifier)}] and finite")
-    return bias
+    for name, values in (("classifier", weight), ("bias", offset)):
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"{name} holds NaN or infinite entries in row {int((~values.isfinite()).nonzero()[0, 0])}")
+    if weight.shape[1] != width:
+        return None, f"the classifier has width {weight.shape[1]}, the features have width {width}"
+    return Classifier(weight, offset), ""
 
 
 def chosen_groups(groups: Mapping[str, Sequence[int]] | None, counts: Sequence[int]) -> dict[str, list[int]]:

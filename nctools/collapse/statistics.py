@@ -1,132 +1,200 @@
-"""One-pass class statistics: counts, means, variances; mergeable, in float64, safe under offset and collapse."""
+"""Counts, means and spread of each class from a stream of pairs: shifted float64 sums that merge."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 from torch import Tensor
 
-_BLOCK = 1024
+_BLOCK_ROWS: Final = 1024  # a block of float64 rows that stays in the processor's cache
 
 
 class CollapseStatistics:
-    """Counts, shifted sums and shifted sums of squares of each class.
+    """Class sums of a stream of (feature, class) pairs.
 
-    Each class is shifted by its first feature before anything is added, so that neither a large offset nor a nearly
-    collapsed class loses digits. The result does not depend on batch size or order beyond rounding (1e-10).
+    Keeps for each class its number of pairs ``n``, a shift ``k`` (its first feature), ``sum(h - k)`` and
+    ``sum(||h - k||^2)``, all in float64. Without the shift the spread of nearly collapsed features far from the origin
+    would drown in rounding. The result depends on batch size and order by rounding alone.
 
     Args:
-        num_classes: Declared number of classes ``C``.
-        num_features: Width ``D``.
+        num_classes: Number of declared classes C.
+        num_features: Width D of the features.
+
+    Raises:
+        ValueError: If a number is less than 1.
+
+    Source:
+        Chan, Golub, LeVeque, The American Statistician 1983 (shifted sums and their merging).
 
     Example:
-        >>> statistics = CollapseStatistics(2, 1)
-        >>> statistics.update(torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1]))
+        >>> statistics = CollapseStatistics(num_classes=3, num_features=2)
+        >>> statistics.update(torch.tensor([[0.0, 2.0], [2.0, 2.0], [5.0, 1.0]]), torch.tensor([0, 0, 2]))
         >>> statistics.counts.tolist(), statistics.means.tolist(), statistics.variances().tolist()
-        ([2, 1], [[2.0], [5.0]], [1.0, 0.0])
+        ([2, 0, 1], [[1.0, 2.0], [nan, nan], [5.0, 1.0]], [1.0, nan, 0.0])
     """
 
     def __init__(self, num_classes: int, num_features: int) -> None:
         if num_classes < 1 or num_features < 1:
-            raise ValueError(f"num_classes is {num_classes} and num_features {num_features}: both must be positive")
+            raise ValueError(f"num_classes={num_classes}, num_features={num_features}: both must be at least 1")
         self.num_classes, self.num_features = num_classes, num_features
         self.counts = torch.zeros(num_classes, dtype=torch.int64)
-        self._shift = torch.zeros(num_classes, num_features, dtype=torch.float64)
+        self._shifts = torch.zeros(num_classes, num_features, dtype=torch.float64)
         self._sums = torch.zeros(num_classes, num_features, dtype=torch.float64)
-        self._squares = torch.zeros(num_classes, dtype=torch.float64)
+        self._shifted_squares = torch.zeros(num_classes, dtype=torch.float64)
 
-    def update(self, features: Tensor, classes: Tensor) -> None:
-        """Add pairs.
+    def update(self, features: Tensor, classes: Tensor, samples: Tensor | None = None) -> None:
+        """Add a batch of pairs.
 
         Args:
-            features: ``[m, D]``, any real dtype; finite.
-            classes: ``[m]`` in ``0..C-1``.
-        """
-        for start in range(0, len(classes), _BLOCK):
-            self._add(features[start : start + _BLOCK].double().cpu(), classes[start : start + _BLOCK].long().cpu())
+            features: ``[m, D]``, any real dtype, any device; widened to float64 before any sum.
+            classes: ``[m]`` integers from 0 to C - 1.
+            samples: ``[m]`` sample of each pair, for messages; None counts rows of the batch.
 
-    def _add(self, features: Tensor, classes: Tensor) -> None:
-        first = torch.full((self.num_classes,), len(classes)).scatter_reduce_(
-            0, classes, torch.arange(len(classes)), reduce="amin"
-        )
-        fresh = ((self.counts == 0) & (first < len(classes))).nonzero().squeeze(1)
-        self._shift[fresh] = features[first[fresh]]
-        shifted = features - self._shift[classes]
-        self._sums.index_add_(0, classes, shifted)
-        self._squares.index_add_(0, classes, shifted.square().sum(1))
-        self.counts += torch.bincount(classes, minlength=self.num_classes)
+        Raises:
+            ValueError: If shapes do not fit, a class is out of range, or a feature is NaN or infinite.
+            TypeError: If the features are complex or the classes no integers.
+        """
+        self._check(features, classes)
+        features, classes = features.detach().cpu(), classes.detach().to("cpu", torch.int64)
+        for start in range(0, len(features), _BLOCK_ROWS):
+            part = slice(start, start + _BLOCK_ROWS)
+            names = torch.arange(start, start + len(features[part])) if samples is None else samples[part].cpu()
+            self._add(features[part], classes[part], names)
+
+    def merge(self, other: CollapseStatistics) -> None:
+        """Add everything that other statistics have seen: those of another worker, rank or part of the data.
+
+        Args:
+            other: Statistics of the same classes and width; stays as it is.
+
+        Raises:
+            ValueError: If classes or width differ.
+        """
+        own, theirs = (self.num_classes, self.num_features), (other.num_classes, other.num_features)
+        if own != theirs:
+            raise ValueError(
+                f"cannot merge statistics of {theirs[0]} classes and width {theirs[1]} "
+                f"into {own[0]} classes and width {own[1]}: both must be of the same kind"
+            )
+        new = (self.counts == 0).nonzero().squeeze(1)
+        self._shifts[new] = other._shifts[new]
+        n_a, n_b = self.counts.double(), other.counts.double()
+        apart = other._shifts - self._shifts
+        apart[other.counts == 0] = 0
+        delta = apart + other._offsets - self._offsets
+        squares = self.squares + other.squares + n_a * n_b / (n_a + n_b).clamp_min(1) * delta.square().sum(dim=1)
+        self._sums += other._sums + n_b[:, None] * apart
+        self.counts += other.counts
+        self._shifted_squares = squares + self.counts * self._offsets.square().sum(dim=1)
 
     @property
     def means(self) -> Tensor:
-        """Class means ``[C, D]`` in float64; NaN for classes without a pair."""
-        means = self._shift + self._sums / self.counts.clamp(min=1).unsqueeze(1)
-        return torch.where((self.counts > 0).unsqueeze(1), means, torch.nan)
+        """Class means ``[C, D]`` float64; NaN for classes without a pair."""
+        return (self._shifts + self._offsets).masked_fill((self.counts == 0)[:, None], torch.nan)
+
+    @property
+    def squares(self) -> Tensor:
+        """Sum of ``||h - mu_c||^2`` over the pairs of each class, ``[C]`` float64; 0 for classes without a pair."""
+        return (self._shifted_squares - self.counts * self._offsets.square().sum(dim=1)).clamp_min(0)
 
     def variances(self, *, ddof: int = 0) -> Tensor:
-        """Within-class variances ``v_c``, the trace of each class's covariance.
+        """Give the spread of each class, ``v_c = tr Sigma_c``.
 
         Args:
             ddof: 0 divides by ``n_c``, 1 by ``n_c - 1``.
 
         Returns:
-            ``[C]`` in float64; NaN for classes without a pair, and for single pairs with ``ddof=1``.
+            ``[C]`` float64; NaN for classes without a pair, and for single pairs with ``ddof=1``.
         """
-        counts = self.counts.double()
-        scatter = (self._squares - self._sums.square().sum(1) / counts.clamp(min=1)).clamp(min=0)
-        return torch.where(counts > ddof, scatter / (counts - ddof), torch.nan)
-
-    def merge(self, other: CollapseStatistics) -> None:
-        """Add another accumulator's pairs (Chan's rule), as if they had been given to this one.
-
-        Args:
-            other: Statistics of the same classes and width.
-
-        Raises:
-            ValueError: If the shapes differ.
-        """
-        if (self.num_classes, self.num_features) != (other.num_classes, other.num_features):
-            raise ValueError(
-                f"cannot merge statistics of {other.num_classes} classes x {other.num_features} features into "
-                f"{self.num_classes} x {self.num_features}"
-            )
-        mine, theirs = self.counts.double(), other.counts.double()
-        total = (mine + theirs).clamp(min=1)
-        ours, others = self.means.nan_to_num(), other.means.nan_to_num()
-        delta = others - ours
-        scatter = (
-            self.variances().nan_to_num() * mine
-            + other.variances().nan_to_num() * theirs
-            + mine * theirs / total * delta.square().sum(1)
-        )
-        # A class that only one side has keeps that side's mean to the last bit.
-        weight = (theirs / total).unsqueeze(1)
-        self._shift = torch.where((mine == 0).unsqueeze(1), others, ours + delta * weight)
-        self._sums = torch.zeros_like(self._sums)
-        self._squares = scatter
-        self.counts = self.counts + other.counts
+        divisors = (self.counts - ddof).double()
+        return self.squares / divisors.masked_fill(divisors <= 0, torch.nan)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Give everything as tensors.
+        """Give copies of all sums.
 
         Returns:
-            ``counts``, ``shift``, ``sums``, ``squares``.
+            Name -> tensor, for ``torch.save`` and ``load_state_dict``.
         """
-        state = {"counts": self.counts, "shift": self._shift, "sums": self._sums, "squares": self._squares}
-        return {name: value.clone() for name, value in state.items()}
+        return {name: getattr(self, attribute).clone() for name, attribute in _STATE.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state_dict`` gave.
+        """Take over the sums of ``state_dict``.
 
         Args:
-            state: ``counts``, ``shift``, ``sums``, ``squares``.
+            state: Name -> tensor.
 
         Raises:
             ValueError: If a tensor is missing or has another shape.
         """
-        for name, own in self.state_dict().items():
+        for name, attribute in _STATE.items():
+            own = getattr(self, attribute)
             if name not in state or state[name].shape != own.shape:
-                found = list(state[name].shape) if name in state else "nothing"
-                raise ValueError(f"state {name!r} should have shape {list(own.shape)}, found {found}")
-        self.counts = state["counts"].clone()
-        self._shift, self._sums, self._squares = (state[name].clone() for name in ("shift", "sums", "squares"))
+                found = f"shape {list(state[name].shape)}" if name in state else "nothing"
+                raise ValueError(f"state has {found} for {name!r}, these statistics need shape {list(own.shape)}")
+        for name, attribute in _STATE.items():
+            own = getattr(self, attribute)
+            setattr(self, attribute, state[name].detach().to("cpu", own.dtype, copy=True))
+
+    @property
+    def _offsets(self) -> Tensor:
+        # Class mean minus shift.
+        return self._sums / self.counts.clamp_min(1)[:, None]
+
+    def _check(self, features: Tensor, classes: Tensor) -> None:
+        if features.ndim != 2 or features.shape[1] != self.num_features or classes.shape != features.shape[:1]:
+            raise ValueError(
+                f"features have shape {list(features.shape)} and classes {list(classes.shape)}: "
+                f"give [m, {self.num_features}] and [m]"
+            )
+        if features.is_complex():
+            raise TypeError(f"features are {features.dtype}: give real numbers")
+        if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+            raise TypeError(f"classes are {classes.dtype}: give integers")
+        if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < self.num_classes):
+            row = int(((classes < 0) | (classes >= self.num_classes)).nonzero()[0])
+            raise ValueError(
+                f"class {int(classes[row])} (pair {row} of the batch) is out of range: "
+                f"there are {self.num_classes} classes, give 0 to {self.num_classes - 1}"
+            )
+
+    def _add(self, features: Tensor, classes: Tensor, samples: Tensor) -> None:
+        self._shift_new_classes(features, classes)
+        moved = self._shifts.index_select(0, classes)
+        torch.sub(features, moved, out=moved)
+        squares = torch.linalg.vecdot(moved, moved)
+        if not squares.isfinite().all():
+            raise ValueError(_describe_fault(features, classes, samples, squares))
+        self._sums.index_add_(0, classes, moved)
+        self._shifted_squares.index_add_(0, classes, squares)
+        self.counts += torch.bincount(classes, minlength=self.num_classes)
+
+    def _shift_new_classes(self, features: Tensor, classes: Tensor) -> None:
+        rows = (self.counts[classes] == 0).nonzero().squeeze(1)
+        if len(rows) == 0:
+            return
+        first = torch.full((self.num_classes,), len(features), dtype=torch.int64)
+        first.scatter_reduce_(0, classes[rows], rows, "amin")
+        new = (first < len(features)).nonzero().squeeze(1)
+        self._shifts[new] = features[first[new]].double()
+
+
+# Name in state_dict -> attribute.
+_STATE: Final = {"counts": "counts", "shifts": "_shifts", "sums": "_sums", "squares": "_shifted_squares"}
+
+
+def _describe_fault(features: Tensor, classes: Tensor, samples: Tensor, squares: Tensor) -> str:
+    wrong = ~features.isfinite()
+    if not wrong.any():
+        row = int((~squares.isfinite()).nonzero()[0])
+        return (
+            f"feature of sample {int(samples[row])}, class {int(classes[row])} is too large "
+            f"(up to {float(features[row].abs().max()):.3g}): its square overflows float64; scale the features down"
+        )
+    row, column = (int(index) for index in wrong.nonzero()[0])
+    value = float(features[row, column])
+    return (
+        f"feature of sample {int(samples[row])}, class {int(classes[row])} is {value} in column {column} "
+        f"({int(wrong.any(dim=1).sum())} such pairs in its block): repair or leave out these samples"
+    )

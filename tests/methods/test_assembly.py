@@ -11,14 +11,18 @@ import nctools.methods
 from nctools.errors import UnknownNameError
 from nctools.methods.assembly import argument_names, build, default_arguments, default_recipe, method_class
 from nctools.methods.catalogue import METHODS, method_entry
-from nctools.methods.method import Method
+from nctools.methods.method import Argument, Method
 
-SMALL = {"erm": {}, "class_attention": {"num_features": 32}, "mlc_nc": {"num_features": 32}}
+SMALL: dict[str, dict[str, Argument]] = {
+    "erm": {},
+    "class_attention": {"num_features": 32},
+    "mlc_nc": {"num_features": 32},
+}
 
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str) -> None:
-    method = build(name, num_classes=5, **{**default_arguments(name, "digits_lt"), **SMALL[name]})
+    method = build(name, num_classes=5, class_counts=None, **{**default_arguments(name, "digits_lt"), **SMALL[name]})
     output = method(torch.zeros(2, 3, 48, 48))
     assert output.logits.shape == (2, 5)
     assert list(output.features) == list(method.feature_layers)

@@ -73,7 +73,7 @@ def test_classifier_is_an_etf_that_training_leaves_alone(batch: tuple[Tensor, Te
     method = small(warmup_epochs=0)
     before = method.classifier.weight.clone()
     optimiser = torch.optim.Adam(method.parameters(), lr=0.1)
-    method.loss(method(images), targets, epoch=0)["loss"].backward()  # type: ignore[no-untyped-call]
+    method.loss(method(images), targets, epoch=0)["loss"].backward()
     optimiser.step()
     torch.testing.assert_close(method.classifier.weight, before)
     gram = method.classifier.weight.double() @ method.classifier.weight.double().T
@@ -115,7 +115,7 @@ def test_the_control_trains_every_part(batch: tuple[Tensor, Tensor]) -> None:
     output = method(images)
     loss = method.loss(output, targets, epoch=0)["loss"]
     torch.testing.assert_close(loss, bce_loss(output.logits, targets) * NUM_CLASSES)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert not list(dict(method.named_buffers()).keys() & {"head.label_embedding.weight", "classifier.weight"})
     still = [name for name, weight in method.named_parameters() if weight.grad is None or not weight.grad.any()]
     # A bias of keys shifts all scores of a softmax alike: its gradient is zero by construction.
@@ -126,6 +126,6 @@ def test_a_batch_without_positives_gives_finite_gradients(batch: tuple[Tensor, T
     images, targets = batch
     method = small(warmup_epochs=0)
     loss = method.loss(method(images), torch.zeros_like(targets), epoch=0)["loss"]
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert math.isfinite(loss.item())
     assert all(torch.isfinite(weight.grad).all() for weight in method.parameters() if weight.grad is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import cast
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -68,7 +69,7 @@ def test_the_checkpoint_scores_as_the_epoch_table_says(short_run: RunDirectory) 
 def test_best_is_the_epoch_with_the_highest_validation_map(short_run: RunDirectory) -> None:
     table = pd.read_csv(short_run.metrics)
     best = load_checkpoint(short_run.checkpoints / "best.pt")
-    assert best.epoch == table.loc[table["val/mAP"].idxmax(), "epoch"]
+    assert best.epoch == table["epoch"].iloc[int(table["val/mAP"].argmax())]
 
 
 def test_class_centres_are_in_the_checkpoint(short_run: RunDirectory) -> None:
@@ -163,7 +164,8 @@ def test_the_callback_drops_into_another_programs_trainer(tmp_path: Path) -> Non
     torch.manual_seed(0)
     labels = torch.arange(60) % 3
     data = TensorDataset(torch.eye(4)[labels] + 0.1 * torch.randn(60, 4), labels)
-    callback = NeuralCollapseCallback(DataLoader(data, batch_size=16), tmp_path / "nc.csv", every=2, log=True)
+    loader = cast("DataLoader[tuple[Tensor, Tensor]]", DataLoader(data, batch_size=16))
+    callback = NeuralCollapseCallback(loader, tmp_path / "nc.csv", every=2, log=True)
     trainer = pl.Trainer(
         max_epochs=4, callbacks=[callback], logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, accelerator="cpu",
