@@ -38,9 +38,9 @@ class UnknownNameError(NctoolsError, ValueError):
         known: All names that exist.
 
     Example:
-        >>> raise UnknownNameError("metric", "nc1_pinf", ["nc1_pinv", "nc4_agreement"])
+        >>> raise UnknownNameError("metric", "nc1_pinf", ["nc1_pinv", "nc4_share"])
         Traceback (most recent call last):
-        nctools.errors.UnknownNameError: unknown metric 'nc1_pinf'; did you mean nc1_pinv? Known: nc1_pinv, nc4_agreement
+        nctools.errors.UnknownNameError: unknown metric 'nc1_pinf'; did you mean nc1_pinv? Known: nc1_pinv, nc4_share
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
