@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -87,7 +88,9 @@ class NeuralCollapseCallback(pl.Callback):
 
     def _measure(self, pl_module: pl.LightningModule, epoch: int) -> CollapseResult:
         network = self._model(pl_module) if self._model else pl_module
+        # A pass over a loader draws from torch's global generator; the training must not notice that it was measured.
         with (
+            torch.random.fork_rng(),
             tempfile.TemporaryDirectory() as folder,
             extract(
                 network,

@@ -105,6 +105,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     assert not torch.equal(one["head.projection.weight"], other["head.projection.weight"])
 
 
+def test_measuring_does_not_disturb_the_training(short_run: RunDirectory, tmp_path: Path) -> None:
+    config = load_config(short_run.config)
+    unmeasured = config.model_copy(update={"nc": config.nc.model_copy(update={"every": 0})})
+    run = train(unmeasured, tmp_path / "unmeasured", progress=False)
+    first, second = (load_checkpoint(path.checkpoints / "last.pt").state_dict for path in (short_run, run))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_a_run_is_not_overwritten(short_run: RunDirectory, short_config: TrainConfig) -> None:
     before = short_run.metrics.read_bytes()
     with pytest.raises(ConfigError, match="already holds a run"):
