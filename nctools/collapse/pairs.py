@@ -94,12 +94,11 @@ class PairSource:
             samples, classes, num_classes = _single_pairs(values, declared, num_classes, ignore_index)
         else:
             _check_columns(values, features, declared, num_classes)
-            samples, classes = _positives(values, ignore_index)
+            positives = _positives(values, ignore_index)
+            samples, classes = positives.nonzero(as_tuple=True)
             num_classes = values.shape[1]
         kind: Kind = "classwise" if features.ndim == 3 else "single" if values.ndim == 1 else "shared"
-        targets = values == 1 if kind == "shared" else None
-        if targets is not None and ignore_index == 1:
-            targets = torch.zeros_like(targets)
+        targets = positives if kind == "shared" else None
 
         def batches() -> Iterator[Batch]:
             for start in range(0, len(samples), _BATCH_PAIRS):
@@ -165,7 +164,7 @@ def _check_columns(labels: Tensor, features: Array, declared: int | None, num_cl
         raise ValueError(f"num_classes is {num_classes} but labels have {labels.shape[1]} columns: make them agree")
 
 
-def _positives(labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+def _positives(labels: Tensor, ignore_index: int | None) -> Tensor:
     ignored = torch.zeros_like(labels, dtype=torch.bool) if ignore_index is None else labels == ignore_index
     wrong = ~((labels == 0) | (labels == 1) | ignored)
     if wrong.any():
@@ -174,8 +173,7 @@ def _positives(labels: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor
             f"labels[{sample}, {column}] is {labels[sample, column].item()}: a label matrix holds 0 and 1"
             + ("" if ignore_index is None else f" (or ignore_index={ignore_index})")
         )
-    samples, classes = ((labels == 1) & ~ignored).nonzero(as_tuple=True)
-    return samples, classes
+    return (labels == 1) & ~ignored
 
 
 def _rows(features: Array, samples: Tensor, classes: Tensor) -> Tensor:

@@ -152,6 +152,17 @@ def test_coincident_means_have_infinite_cdnv_unless_nothing_varies() -> None:
     assert block_value(result, "nc1_cdnv", "0", "2") == pytest.approx(1 / 50)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_means_that_rounding_alone_tells_apart_are_one_mean(seed: int) -> None:
+    half = 100 * torch.randn(30, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    features = torch.cat([half + 900, half, half.flip(0)])
+    source = PairSource.from_arrays(features, torch.arange(3).repeat_interleave(30))
+    result = compute_metrics(source, groups={"first": [1], "second": [2]})
+    assert block_value(result, "nc1_cdnv", "first", "second") == math.inf
+    # The tie goes to the lower index, whichever way the means were rounded.
+    assert result.per_class["nc4_ncc_accuracy"].tolist() == [1.0, 1.0, 0.0]
+
+
 def test_without_classifier_its_metrics_are_absent_and_it_is_said() -> None:
     case = make_case("single", [7, 5, 4], 4, seed=6)
     result = measure(case, classifier=None, bias=None, metrics="default")

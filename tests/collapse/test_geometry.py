@@ -55,7 +55,7 @@ def test_angles_and_distances_of_close_rows_keep_their_digits(
     for i in range(num_rows):
         for j in range(num_rows):
             first, second = rows[i].numpy(), rows[j].numpy()
-            assert distances[i, j] == pytest.approx(length(first - second) ** 2, rel=1e-10)
+            assert distances[i, j] == pytest.approx(length(first - second) ** 2, rel=1e-10, abs=0)
             if i != j:
                 # Rounding of the unit vectors: 1e-16 rad, whatever the angle; near 180 degrees likewise.
                 assert angles[i, j] == pytest.approx(angle(first, second), rel=1e-12, abs=1e-12)

@@ -81,6 +81,7 @@ def test_half_precision_is_kept_until_the_sums() -> None:
         (torch.tensor([0, -100, 1]), -100, [(0, 0), (1, 2)]),
         (torch.tensor([0, 1, 1]), 1, [(0, 0)]),
         (torch.tensor([[1, -1], [-1, 1], [0, 0]]), -1, [(0, 0), (1, 1)]),
+        (torch.tensor([[1, 0], [0, 1], [0, 0]]), 1, []),
     ],
 )
 def test_ignored_labels_give_no_pair(labels: Tensor, ignored: int, kept: list[tuple[int, int]]) -> None:
