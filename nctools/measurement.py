@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 
 import torch
 
+from nctools.collapse.catalogue import METRICS, refusal
 from nctools.collapse.compute import compute_metrics
 from nctools.collapse.geometry import angle_matrix
 from nctools.collapse.pairs import PairSource
@@ -170,17 +171,21 @@ def _measure_store(
         if space not in store.layers:
             raise UnknownNameError("feature space", space, store.layers)
     chosen = [space for space in store.layers if spaces is None or space in spaces]
-    results = []
+    results: list[CollapseResult] = []
     for space in chosen:
-        anchors = store.anchors(space)
+        source, anchors = store_pairs(store, space), store.anchors(space)
         rows = _tensor(classifier) if classifier is not None else (anchors.weight if anchors else None)
         offset = _tensor(bias) if classifier is not None else (anchors.bias if anchors else None)
+        asked = _measurable(metrics, source, rows)
+        # What no space can measure is refused by the last one, with the reason.
+        if not asked and (results or space != chosen[-1]):
+            continue
         result = compute_metrics(
-            store_pairs(store, space),
+            source,
             classifier=rows,
             bias=offset,
             groups=groups or store.groups or None,
-            metrics=metrics,
+            metrics=asked or metrics,
             space=space,
             split=split or _stored_split(store),
             class_names=store.classes,
@@ -188,6 +193,19 @@ def _measure_store(
         )
         results.append(result)
     return CollapseResult.concat(results)
+
+
+def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Tensor | None) -> str | list[str]:
+    # Presets leave out themselves what a space cannot have; wrong names are kept, for the error.
+    if isinstance(metrics, str):
+        return metrics
+    fits = classifier is not None and classifier.shape[-1] == source.num_features
+    reason = "" if fits else "no classifier of this width"
+    return [
+        name
+        for name in metrics
+        if name not in METRICS or refusal(METRICS[name], source.kind, no_classifier=reason) is None
+    ]
 
 
 def _tensor(values: Array | None) -> Tensor | None:

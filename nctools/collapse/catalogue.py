@@ -202,7 +202,7 @@ def metric_ids(metrics: str | Sequence[str], *, kind: Kind = "single", no_classi
         ['nc2_angle_deviation', 'nc1_pinv']
     """
     if isinstance(metrics, str) and metrics in PRESETS:
-        ids = [name for name in PRESETS[metrics] if _refusal(METRICS[name], kind, no_classifier=no_classifier) is None]
+        ids = [name for name in PRESETS[metrics] if refusal(METRICS[name], kind, no_classifier=no_classifier) is None]
         return _main_table(ids, kind) if metrics == "default" else ids
     listed = [metrics] if isinstance(metrics, str) else list(metrics)
     if not listed:
@@ -211,9 +211,9 @@ def metric_ids(metrics: str | Sequence[str], *, kind: Kind = "single", no_classi
     for name in ids:
         if name not in METRICS:
             raise UnknownNameError("metric", name, [*METRICS, *PRESETS])
-        refusal = _refusal(METRICS[name], kind, no_classifier=no_classifier)
-        if refusal is not None:
-            raise ValueError(f"{name} cannot be measured here: {refusal}")
+        reason = refusal(METRICS[name], kind, no_classifier=no_classifier)
+        if reason is not None:
+            raise ValueError(f"{name} cannot be measured here: {reason}")
     return list(dict.fromkeys(ids))
 
 
@@ -224,7 +224,17 @@ def _main_table(ids: list[str], kind: Kind) -> list[str]:
     return [name for name in ids if name not in dropped]
 
 
-def _refusal(metric: Metric, kind: Kind, *, no_classifier: str) -> str | None:
+def refusal(metric: Metric, kind: Kind, *, no_classifier: str) -> str | None:
+    """Tell why a metric cannot be measured.
+
+    Args:
+        metric: Its row.
+        kind: Kind of features.
+        no_classifier: Why there is no classifier of the features' width; empty where there is one.
+
+    Returns:
+        The reason, or None if it can be measured.
+    """
     if kind not in metric.kinds:
         return f"it is defined for {' and '.join(metric.kinds)} features, these are {kind}"
     if "classifier" in metric.needs and no_classifier:

@@ -1,0 +1,116 @@
+"""measure() takes arrays, stores and paths, and says what it cannot do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import nctools
+from nctools.errors import CheckpointError, StoreError, UnknownNameError
+from nctools.measurement import class_angles
+
+CLASSES = 4
+
+
+class TwoHeads(nn.Module):
+    """A body whose output is hooked at two places: before a wide and before a narrow linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.mix, self.fc = nn.Linear(6, 12), nn.Linear(12, 5), nn.Linear(5, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.mix(self.body(inputs).relu()))
+        return logits
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[nctools.FeatureStore]:
+    torch.manual_seed(0)
+    labels = torch.arange(80) % CLASSES
+    data = TensorDataset(torch.randn(CLASSES, 6)[labels] + 0.1 * torch.randn(80, 6), labels)
+    layers = {"hidden": "mix:input", "penultimate": "fc:input"}
+    with nctools.extract(
+        TwoHeads(), DataLoader(data, batch_size=32), tmp_path / "f.h5", layers=layers, progress=False
+    ) as opened:
+        yield opened
+
+
+def test_a_store_an_open_path_and_the_arrays_in_it_agree(store: nctools.FeatureStore, tmp_path: Path) -> None:
+    from_store = nctools.measure(store)
+    assert from_store.spaces == ["hidden", "penultimate"]
+    assert nctools.measure(tmp_path / "f.h5").to_dict("penultimate") == from_store.to_dict("penultimate")
+    classifier = store.classifier
+    assert classifier is not None
+    from_arrays = nctools.measure(
+        store.features("penultimate"), store.targets.argmax(1), classifier.weight, classifier.bias
+    )
+    for metric, value in from_arrays.to_dict()["all"].items():
+        assert from_store.to_dict("penultimate")["all"][metric] == pytest.approx(value, rel=1e-10, nan_ok=True), metric
+
+
+def test_numpy_and_torch_give_the_same(store: nctools.FeatureStore) -> None:
+    features, labels = store.features("hidden"), store.targets.argmax(1)
+    assert nctools.measure(np.asarray(features), np.asarray(labels)).to_dict() == (
+        nctools.measure(features, labels).to_dict()
+    )
+
+
+def test_an_id_is_measured_in_the_spaces_that_can_have_it(store: nctools.FeatureStore) -> None:
+    result = nctools.measure(store, metrics=["nc1_pinv", "nc3_alignment"])
+    assert list(result.to_dict("hidden")["all"]) == ["nc1_pinv"]
+    assert list(result.to_dict("penultimate")["all"]) == ["nc1_pinv", "nc3_alignment"]
+    assert nctools.measure(store, metrics=["nc3_alignment"]).spaces == ["penultimate"]
+
+
+def test_an_id_that_no_space_can_have_is_refused(store: nctools.FeatureStore) -> None:
+    with pytest.raises(ValueError, match="mlab_angle_deg cannot be measured here"):
+        nctools.measure(store, metrics=["mlab_angle_deg"])
+
+
+@pytest.mark.parametrize("spaces", [None, ["hidden"]])
+def test_an_unknown_id_lists_near_misses(store: nctools.FeatureStore, spaces: list[str] | None) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean nc1_pinv"):
+        nctools.measure(store, metrics=["nc1_pinf"], spaces=spaces)
+
+
+def test_an_unknown_space_lists_near_misses(store: nctools.FeatureStore) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean penultimate"):
+        nctools.measure(store, spaces=["penultmate"])
+
+
+def test_arrays_without_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"array of shape \(3, 2\): pass labels too"):
+        nctools.measure(torch.zeros(3, 2))
+
+
+def test_nan_features_name_sample_and_class() -> None:
+    features = torch.zeros(4, 2)
+    features[2, 1] = torch.nan
+    with pytest.raises(ValueError, match=r"sample 2.*class 1.*nan"):
+        nctools.measure(features, torch.tensor([0, 0, 1, 1]))
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"nothere\.h5"):
+        nctools.measure(tmp_path / "nothere.h5")
+    with pytest.raises(CheckpointError, match=r"nothere\.pt"):
+        nctools.measure(tmp_path / "nothere.pt")
+
+
+def test_class_angles_are_those_of_the_means(store: nctools.FeatureStore) -> None:
+    labels = store.targets.argmax(1)
+    means = np.stack([store.features("hidden")[labels == index].double().mean(0).numpy() for index in range(CLASSES)])
+    for centre in ("class", "none"):
+        rows = means - means.mean(0) if centre == "class" else means
+        units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        expected = np.degrees(np.arccos(np.clip(units @ units.T, -1, 1)))
+        angles = class_angles(store, "hidden", centre="class" if centre == "class" else "none")
+        off = ~np.eye(CLASSES, dtype=bool)
+        np.testing.assert_allclose(angles[off], expected[off], atol=1e-5)
