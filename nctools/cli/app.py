@@ -76,6 +76,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, ModuleNotFoundError):
         say(f"error: the library {error.name!r} is not installed: pip install {error.name}")
         return 5
+    if isinstance(error, OSError):
+        say(f"error: {error.strerror or error}: {error.filename or 'a file'}")
+        return 3
     line = " ".join(str(error).split())
     say(f"internal error: {type(error).__name__}: {line} (traceback: nctools --debug ...)")
     return 1

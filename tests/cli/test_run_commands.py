@@ -227,3 +227,10 @@ def test_existing_files_are_not_overwritten(
     )
     with nctools.FeatureStore(target) as store:
         assert store.layers == ["classwise", "projected", "penultimate"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(nctools_command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    outcome = nctools_command("data", "describe", "digits_lt", "--json", tmp_path / "file" / "facts.json")
+    assert (outcome.code, outcome.err.count("\n")) == (3, 1), outcome.err
+    assert str(tmp_path / "file") in outcome.err
