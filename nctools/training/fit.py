@@ -19,13 +19,13 @@ from nctools.data.catalogue import dataset_entry
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset
 from nctools.data.transforms import test_transform, train_transform
-from nctools.errors import ConfigError
+from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.assembly import argument_names, build, method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
 from nctools.run_directory import RunDirectory, replace_atomically
 from nctools.training.checkpoints import CheckpointFiles
-from nctools.training.config import TrainConfig, save_config
+from nctools.training.config import TrainConfig, load_config, save_config
 from nctools.training.data_module import RunDataModule, evaluation_loader
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
@@ -155,22 +155,30 @@ def _arguments(config: TrainConfig) -> dict[str, Argument]:
 
 
 def _check_target(run: RunDirectory, *, force: bool) -> None:
-    if _holds_run(run) and not force:
-        raise ConfigError(f"{run.path} already holds a run: choose another --out, or replace it with --force")
-    taken = run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir()))
-    if taken and not _holds_run(run):
+    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+        return
+    if not _is_run(run):
         raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
+    if not force:
+        raise ConfigError(f"{run.path} already holds a run: choose another --out, or replace it with --force")
 
 
 def _open_run(run: RunDirectory, *, force: bool) -> None:
     _check_target(run, force=force)
-    if _holds_run(run):
-        shutil.rmtree(run.path)
+    # Only what a run writes is removed; whatever else the user keeps there stays.
+    for folder in (run.checkpoints, run.features, run.figures):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (run.metrics, run.collapse, run.environment, run.config):
+        file.unlink(missing_ok=True)
     run.path.mkdir(parents=True, exist_ok=True)
 
 
-def _holds_run(run: RunDirectory) -> bool:
-    return run.config.exists() or run.checkpoints.exists()
+def _is_run(run: RunDirectory) -> bool:
+    try:
+        load_config(run.config)
+    except NctoolsError:
+        return False
+    return run.environment.is_file()
 
 
 @contextmanager

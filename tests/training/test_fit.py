@@ -127,6 +127,24 @@ def test_a_folder_of_something_else_is_left_alone(short_config: TrainConfig, tmp
     assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "precious"
 
 
+def test_a_project_with_a_configuration_of_its_own_is_left_alone(short_config: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: mine", encoding="utf-8")
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ConfigError, match="is not a run of nctools; nothing was touched"):
+        train(short_config, tmp_path, force=True, progress=False)
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "model: mine"
+
+
+def test_force_replaces_a_run_and_keeps_what_is_not_its_own(tmp_path: Path) -> None:
+    config = make_config("erm", "digits_lt", {"epochs": 1, "nc.every": 0})
+    run = train(config, tmp_path / "run", progress=False)
+    (run.path / "notes.txt").write_text("mine", encoding="utf-8")
+    run.figures.mkdir()
+    train(config, run.path, force=True, progress=False)
+    assert (run.path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert not run.figures.exists()
+
+
 def test_an_unknown_data_set_leaves_no_folder(short_config: TrainConfig, tmp_path: Path) -> None:
     wrong = short_config.model_copy(update={"dataset": "digits"})
     with pytest.raises(ValueError, match="unknown data set 'digits'; did you mean digits_lt"):
