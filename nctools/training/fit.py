@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import lightning.pytorch as pl
+import torch
 from torch import Tensor
 
 from nctools.data.catalogue import dataset_entry
@@ -46,7 +47,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
         The run directory: ``config.yaml``, ``environment.json``, ``checkpoints/``, ``metrics.csv``, ``nc.csv``.
 
     Raises:
-        ConfigError: If ``out`` holds a run already and ``force`` is off.
+        ConfigError: If ``out`` holds a run already and ``force`` is off, or the device is not there.
         KeyboardInterrupt: If the user stopped it; the last finished epoch is in ``checkpoints/last.pt``.
 
     Example:
@@ -55,6 +56,8 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     """
     run = RunDirectory(Path(out))
     _check_target(run, force=force)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
     preprocessing = dataset_entry(config.dataset).preprocessing
     plain, augmented = test_transform(preprocessing), train_transform(preprocessing)
     images = load_dataset(config.dataset, "train", root=config.data_root, transform=plain)

@@ -46,6 +46,7 @@ def test_train_dry_run_prints_the_configuration(nctools_command: Command, tmp_pa
         (["erm", "--dataset", "digits_lt", "--backbone", "resnet51"], 2, "resnet50"),
         (["mlc_nc", "--dataset", "digits_lt", "--set", "num_features=10"], 3, "num_features"),
         (["erm"], 2, "--dataset"),
+        (["erm", "--dataset", "digits_lt", "--device", "tpu"], 3, "device"),
         (["--config", "nothere.yaml"], 3, "nothere.yaml cannot be read"),
     ],
 )

@@ -127,6 +127,15 @@ def test_a_folder_of_something_else_is_left_alone(short_config: TrainConfig, tmp
     assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "precious"
 
 
+def test_a_device_that_is_not_there_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch sees no CUDA device"):
+        train(make_config("erm", "digits_lt", device="cuda"), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_project_with_a_configuration_of_its_own_is_left_alone(short_config: TrainConfig, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: mine", encoding="utf-8")
     (tmp_path / "checkpoints").mkdir()
