@@ -40,18 +40,21 @@ def test_the_demo_trains_measures_compares_and_draws(
 
 def test_an_interrupted_training_keeps_the_last_epoch_and_exits_130(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = "from nctools.cli.app import main; main()"
+    # A shell starts background jobs with SIGINT ignored, and children inherit that; a terminal does not.
+    command = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from nctools.cli.app import main; main()"
+    )
     arguments = ["train", "erm", "--dataset", "digits_lt", "--out", str(run), "--nc-every", "0", "--quiet"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, text=True
-    )  # fmt: skip
     last = run / "checkpoints" / "last.pt"
-    for _ in range(600):
-        if last.exists():
-            break
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    with subprocess.Popen([sys.executable, "-c", command, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not last.exists() and process.poll() is None:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, error
     assert "interrupted; the last finished epoch is in" in error
     assert load_checkpoint(last).epoch >= 1
