@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.reference.collapse_numbers import EPS, Vector, exact_mean, length
+from tests.reference.collapse_numbers import EPS, Vector, exact_mean, length, mean
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Moments:
         else:
             self.mu_G = exact_mean([feature for feature, _, _ in self.pairs])
         self.m = {c: self.mu[c] - self.mu_G for c in self.present}
+        self.variance = {c: mean([length(h - self.mu[c]) ** 2 for h in self.features[c]]) for c in self.present}
         # Rounding alone: one mean for all classes.
         size = max((length(self.mu[c]) + math.sqrt(self.v0(c)) for c in self.present), default=0.0)
         self.tiny = 1e-13 * size
@@ -53,7 +54,7 @@ class Moments:
 
     def v0(self, c: int) -> float:
         """Variance divided by n."""
-        return float(np.mean([length(h - self.mu[c]) ** 2 for h in self.features[c]]))
+        return self.variance[c]
 
     def takes_part(self, c: int, *, weighted: bool) -> bool:
         """A class of one pair counts with sample weighting only."""
