@@ -11,7 +11,7 @@ import torch
 
 from nctools.collapse.catalogue import METRICS, refusal
 from nctools.collapse.compute import compute_metrics
-from nctools.collapse.geometry import angle_matrix
+from nctools.collapse.rows import angle_matrix
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nctools.collapse.catalogue import METRICS, PRESETS, Metric, metric_ids
     from nctools.collapse.compute import compute_metrics
-    from nctools.collapse.geometry import angle_matrix, etf_angle_deg, etf_error_floor, simplex_gram
+    from nctools.collapse.geometry import etf_angle_deg, etf_error_floor, simplex_gram
     from nctools.collapse.groups import check_groups, head_medium_tail
     from nctools.collapse.pairs import PairSource
     from nctools.collapse.result import CollapseResult, load_result
+    from nctools.collapse.rows import angle_matrix
     from nctools.collapse.statistics import CollapseStatistics
 
 _HOME = {
@@ -21,7 +22,7 @@ _HOME = {
     "CollapseStatistics": "statistics",
     "Metric": "catalogue",
     "PairSource": "pairs",
-    "angle_matrix": "geometry",
+    "angle_matrix": "rows",
     "check_groups": "groups",
     "compute_metrics": "compute",
     "etf_angle_deg": "geometry",

@@ -1,13 +1,14 @@
 """From numbers of classes, pairs or label sets to values of classes, groups and blocks of groups.
 
 "all" is the group of all classes; with mean, rms and pair, disjoint groups recombine to it with weights ``C_g / C``.
-NaN entries are left out everywhere. Classes are told by their positions among the present ones.
+NaN entries are left out everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -17,173 +18,200 @@ PairChoice = Literal["any", "within"]
 
 
 @dataclass(frozen=True)
-class Values:
-    """One metric: a number for each class, a rule for groups, and blocks where the metric knows pairs.
+class Grouping:
+    """Which rows belong to which group.
 
     Args:
-        per_class: ``[C]`` over the present classes; NaN where a class has no value.
-        group: Gives the value of a group from the positions of its present classes; NaN where there is none.
-        known: Which classes have a number that enters the value of a group ``[C]`` bool.
-        block: Gives the value of two groups from their positions; None for metrics without pairs.
+        classes: Declared index of the class of each row ``[R]``.
+        places: Group -> its rows; ``"all"`` has every row.
     """
 
-    per_class: Tensor
-    group: Callable[[Tensor], float]
-    known: Tensor
-    block: Callable[[Tensor, Tensor], float] | None = None
+    classes: Tensor
+    places: dict[str, Tensor]
 
-    def used(self, chosen: Tensor) -> int:
-        """Count the classes of a group that enter its value.
+    @staticmethod
+    def of(classes: Tensor, groups: Mapping[str, Sequence[int]]) -> Grouping:
+        """Find the rows of named groups.
 
         Args:
-            chosen: Positions of the group's present classes.
+            classes: Declared index of the class of each row ``[R]``.
+            groups: Named lists of declared classes.
 
         Returns:
-            Their number.
+            The rows of ``"all"`` and of each group.
         """
-        return int(self.known[chosen].sum())
+        places = {name: group_positions(classes, members) for name, members in groups.items()}
+        return Grouping(classes, {"all": torch.arange(len(classes)), **places})
+
+    @cached_property
+    def membership(self) -> Tensor:
+        """``[R, G]`` float64, a column of 0 and 1 for each group."""
+        columns = torch.zeros(len(self.classes), len(self.places), dtype=torch.float64)
+        for column, rows in enumerate(self.places.values()):
+            columns[rows, column] = 1
+        return columns
 
 
-def mean_values(per_class: Tensor, weights: Tensor | None = None) -> Values:
+@dataclass(frozen=True)
+class Values:
+    """One metric: a number for each class and group, and blocks where the metric knows pairs.
+
+    Args:
+        classes: Declared index of the class of each row ``[R]``.
+        per_class: ``[R]``; NaN where a class has no value.
+        groups: Group -> value; NaN where there is none.
+        used: Group -> number of its classes that enter its value.
+        blocks: Group -> group -> mean over the pairs between them; without "all", and empty for metrics without pairs.
+    """
+
+    classes: Tensor
+    per_class: Tensor
+    groups: dict[str, float]
+    used: dict[str, int]
+    blocks: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def by_group(
+    grouping: Grouping, per_class: Tensor, rule: Callable[[Tensor], Tensor | float], known: Tensor | None = None
+) -> Values:
+    """Apply a rule to the rows of each group.
+
+    Args:
+        grouping: The groups.
+        per_class: ``[R]``.
+        rule: Gives the value of a group from its rows that have a number.
+        known: Which classes have a number that enters the value of a group ``[R]`` bool; None: where ``per_class`` has.
+
+    Returns:
+        The metric; NaN for groups without a class that has a number.
+    """
+    entering = ~per_class.isnan() if known is None else known
+    chosen = {name: rows[entering[rows]] for name, rows in grouping.places.items()}
+    groups = {name: float(rule(rows)) if len(rows) else torch.nan for name, rows in chosen.items()}
+    return Values(grouping.classes, per_class, groups, {name: len(rows) for name, rows in chosen.items()})
+
+
+def mean_values(grouping: Grouping, per_class: Tensor, weights: Tensor | None = None) -> Values:
     """Average over classes.
 
     Args:
-        per_class: ``[C]``.
-        weights: ``[C]`` pair counts for sample weighting; None weights classes alike.
+        grouping: The groups.
+        per_class: ``[R]``.
+        weights: ``[R]`` pair counts for sample weighting; None weights classes alike.
 
     Returns:
         The metric.
     """
-    weight = torch.ones_like(per_class) if weights is None else weights
 
-    def group(chosen: Tensor) -> float:
-        values, share = per_class[chosen], weight[chosen]
-        known = ~values.isnan()
-        return float((values[known] * share[known]).sum() / share[known].sum())
+    def rule(rows: Tensor) -> Tensor:
+        if weights is None:
+            return per_class[rows].mean()
+        return (per_class[rows] * weights[rows]).sum() / weights[rows].sum()
 
-    return Values(per_class, group, ~per_class.isnan())
+    return by_group(grouping, per_class, rule)
 
 
-def rms_values(per_class: Tensor) -> Values:
+def rms_values(grouping: Grouping, per_class: Tensor) -> Values:
     """Root of the mean square over classes.
 
     Args:
-        per_class: ``[C]``.
+        grouping: The groups.
+        per_class: ``[R]``.
 
     Returns:
         The metric.
     """
-    return Values(per_class, lambda chosen: float(per_class[chosen].square().nanmean().sqrt()), ~per_class.isnan())
+    return by_group(grouping, per_class, lambda rows: per_class[rows].square().mean().sqrt())
 
 
-def quotient_values(numerators: Tensor, denominators: Tensor) -> Values:
+def quotient_values(grouping: Grouping, numerators: Tensor, denominators: Tensor) -> Values:
     """Sum of numerators over sum of denominators.
 
     Args:
-        numerators: ``[C]``, NaN takes no part.
-        denominators: ``[C]``, NaN at the same places.
+        grouping: The groups.
+        numerators: ``[R]``, NaN takes no part.
+        denominators: ``[R]``, NaN at the same places.
 
     Returns:
         The metric.
     """
-    known = ~numerators.isnan()
+    return by_group(
+        grouping,
+        numerators / denominators,
+        lambda rows: numerators[rows].sum() / denominators[rows].sum(),
+        known=~numerators.isnan(),
+    )
 
-    def group(chosen: Tensor) -> float:
-        places = chosen[known[chosen]]
-        return float(numerators[places].sum() / denominators[places].sum())
 
-    return Values(numerators / denominators, group, known)
-
-
-def spread_values(quantities: Tensor) -> Values:
-    """Standard deviation over classes (``ddof=1``) over their mean. One class has no spread: NaN.
+def spread_values(grouping: Grouping, quantities: Tensor, *, relative: bool) -> Values:
+    """Standard deviation over classes (``ddof=1``). One class has no spread: NaN.
 
     Args:
-        quantities: ``[C]`` quantities whose spread is measured.
+        grouping: The groups.
+        quantities: ``[R]`` quantities whose spread is measured.
+        relative: Divide by their mean.
 
     Returns:
         The metric.
     """
 
-    def group(chosen: Tensor) -> float:
-        values = quantities[chosen]
-        values = values[~values.isnan()]
-        return float(values.std() / values.mean()) if len(values) > 1 else torch.nan
+    def rule(rows: Tensor) -> float:
+        if len(rows) < 2:
+            return torch.nan
+        values = quantities[rows]
+        return float(values.std() / values.mean() if relative else values.std())
 
-    return Values(torch.full_like(quantities, torch.nan), group, ~quantities.isnan())
-
-
-def pair_values(pairs: Tensor, choice: PairChoice) -> Values:
-    """Average over pairs with one end in the group and the other anywhere (``"any"``), or both inside (``"within"``).
-
-    Args:
-        pairs: ``[C, C]``, NaN on the diagonal and where a pair has no value.
-        choice: Where the other end may be. Values of single classes always have it anywhere.
-
-    Returns:
-        The metric, with blocks.
-    """
-    per_class = pairs.nanmean(dim=1)
-
-    def block(first: Tensor, second: Tensor) -> float:
-        return float(pairs[first[:, None], second].nanmean())
-
-    def group(chosen: Tensor) -> float:
-        return block(chosen, chosen) if choice == "within" else float(per_class[chosen].nanmean())
-
-    return Values(per_class, group, ~per_class.isnan(), block)
+    nothing = torch.full_like(quantities, torch.nan)
+    return by_group(grouping, nothing, rule, known=~quantities.isnan())
 
 
-def pair_spread_values(pairs: Tensor, choice: PairChoice) -> Values:
-    """Standard deviation (``ddof=0``) over the pairs of a group, each unordered pair once.
+def whole_value(grouping: Grouping, value: float) -> Values:
+    """A number of the whole space, which no class or group has a share in.
 
     Args:
-        pairs: ``[C, C]`` symmetric, NaN on the diagonal and where a pair has no value.
-        choice: ``"any"``: one end in the group; ``"within"``: both. A single class: its pairs with all others.
+        grouping: The groups.
+        value: The number.
 
     Returns:
-        The metric.
+        The metric: the value for "all", NaN elsewhere.
     """
-    upper = torch.ones_like(pairs, dtype=torch.bool).triu(diagonal=1)
-
-    def group(chosen: Tensor) -> float:
-        inside = torch.zeros(len(pairs), dtype=torch.bool)
-        inside[chosen] = True
-        ends = inside[:, None] & inside if choice == "within" else inside[:, None] | inside
-        values = pairs[upper & ends]
-        values = values[~values.isnan()]
-        return float(values.std(correction=0)) if len(values) else torch.nan
-
-    per_class = (pairs - pairs.nanmean(dim=1, keepdim=True)).square().nanmean(dim=1).sqrt()
-    return Values(per_class, group, ~per_class.isnan())
+    rows = len(grouping.classes)
+    used = 0 if value != value else rows
+    return Values(
+        grouping.classes,
+        torch.full((rows,), torch.nan, dtype=torch.float64),
+        {name: value if name == "all" else torch.nan for name in grouping.places},
+        {name: used if name == "all" else 0 for name in grouping.places},
+    )
 
 
-def set_values(members: Tensor, over: Callable[[Tensor], Tensor]) -> Values:
+def set_values(grouping: Grouping, members: Tensor, over: Callable[[Tensor], Tensor]) -> Values:
     """Metrics of label sets: a class's value is over the sets that hold it, a group's over the sets that meet it.
 
     Args:
-        members: ``[S, C]`` bool over the present classes.
+        grouping: The groups.
+        members: ``[S, R]`` bool.
         over: Gives ``[K]`` values from selections ``[S, K]``.
 
     Returns:
         The metric.
     """
-    per_class = over(members)
-    return Values(
-        per_class,
-        lambda chosen: float(over(members[:, chosen].any(dim=1, keepdim=True))[0]),
+    return by_group(
+        grouping,
+        over(members),
+        lambda rows: over(members[:, rows].any(dim=1, keepdim=True))[0],
         known=members.any(dim=0),
     )
 
 
-def group_positions(present: Tensor, classes: Sequence[int]) -> Tensor:
-    """Find the present classes of a group.
+def group_positions(classes: Tensor, members: Sequence[int]) -> Tensor:
+    """Find the rows of a group.
 
     Args:
-        present: ``[C]`` indices of the present classes.
-        classes: Declared class indices of the group.
+        classes: Declared index of the class of each row.
+        members: Declared class indices of the group.
 
     Returns:
-        Positions among the present classes.
+        Its rows.
     """
-    return torch.isin(present, torch.tensor(list(classes), dtype=torch.int64)).nonzero().squeeze(1)
+    return torch.isin(classes, torch.tensor(list(members), dtype=torch.int64)).nonzero().squeeze(1)

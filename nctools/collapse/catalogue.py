@@ -180,7 +180,7 @@ PRESETS: dict[str, tuple[str, ...]] = {"default": DEFAULT, "all": tuple(METRICS)
 ALIASES = {"nc2_max_angle": "nc2_angle_deviation"}
 
 
-def metric_ids(metrics: str | Sequence[str], *, kind: Kind = "single", no_classifier: str = "") -> list[str]:
+def metric_ids(metrics: str | Sequence[str], *, kind: Kind = "single", no_classifier: str = "", missing=None) -> list[str]:
     """Choose the metrics to compute.
 
     Args:

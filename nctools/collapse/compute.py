@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
+import torch
 from torch import Tensor
 
-from nctools.collapse.aggregation import PairChoice
-from nctools.collapse.catalogue import METRICS, PRESETS, metric_ids
+from nctools.collapse.aggregation import PairChoice, Values
+from nctools.collapse.catalogue import METRICS, PRESETS, Need, metric_ids
+from nctools.collapse.collect import Request, collect, moments_of_source
 from nctools.collapse.findings import findings
-from nctools.collapse.frame import Average, Frame, build_frame
-from nctools.collapse.functions import FUNCTIONS, Measured
+from nctools.collapse.frame import Average, Frame
+from nctools.collapse.functions import evaluate
 from nctools.collapse.geometry import etf_error_floor
-from nctools.collapse.multilabel import LabelSets, LabelSetSums
-from nctools.collapse.pairs import PairSource
-from nctools.collapse.residuals import Accumulator, Classifier, ResidualSums, second_pass
+from nctools.collapse.imbalance import MAX_SELI_CLASSES
+from nctools.collapse.measured import Measured
+from nctools.collapse.moments import moments_of
+from nctools.collapse.pairs import PairSource, with_multiplicity
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import (
     Convention,
+    Precision,
     Scope,
     Settings,
     check_settings,
@@ -27,11 +32,14 @@ from nctools.collapse.settings import (
 )
 from nctools.collapse.space_result import SpaceResult
 from nctools.collapse.statistics import CollapseStatistics
-from nctools.collapse.tables import block_values, class_rows, multiplicity_rows, table_rows
+from nctools.collapse.tables import class_rows, multiplicity_rows, table_rows
+
+# Up to so many classes, a table of C x C float64 numbers is kept where a metric needs one.
+MAX_PAIR_TABLE: Final = 8192
 
 
 def compute_metrics(
-    source: PairSource,
+    source: PairSource | CollapseStatistics,
     *,
     classifier: Tensor | None = None,
     bias: Tensor | None = None,
@@ -40,30 +48,41 @@ def compute_metrics(
     space: str = "features",
     split: str = "",
     class_names: Sequence[str] | None = None,
+    ood_mean: Tensor | None = None,
     centre: Average = "class",
     weighting: Average = "class",
     ddof: int = 0,
     scope: Scope = "global",
     pairs: PairChoice = "any",
     convention: Convention | None = None,
+    precision: Precision = "auto",
+    min_count: int = 1,
+    multiplicity: int | None = None,
+    sample_pairs: int | None = None,
 ) -> CollapseResult:
     """Compute NC values of one feature space in at most two passes over its pairs.
 
     Args:
-        source: The stream of pairs.
+        source: The stream of pairs, or statistics of one pass over it: then only metrics that need no second pass.
         classifier: ``[C, D]`` rows, declared classes; of another width it is left out, with a warning.
         bias: ``[C]``.
         groups: Named lists of classes; None makes head / medium / tail of the pair counts, without empty groups.
-        metrics: ``"default"``, ``"all"``, one id or a list of ids.
+        metrics: ``"default"``, ``"long-tail"``, ``"all"``, one id or a list of ids.
         space: Name of the space, for the table.
         split: Name of the split, for the table.
         class_names: ``C`` names; None numbers the classes.
+        ood_mean: Mean ``[D]`` of features from outside the classes, for NC5.
         centre: Global mean over class means (``"class"``) or over pairs (``"sample"``).
-        weighting: NC1 (pinv, quotient) and NC4 average over classes or over pairs.
+        weighting: NC1 (pinv, quotient, VCI) and NC4 average over classes or over pairs.
         ddof: Within-class covariances divide by ``n_c`` (0) or ``n_c - 1`` (1).
         scope: Groups in the frame of all classes (``"global"``), or as if no other class existed (``"within"``).
         pairs: Pair metrics of a group have the other end anywhere (``"any"``) or inside (``"within"``).
         convention: Sets centre and weighting as a published code does.
+        precision: Type of the products of residuals in the second pass; ``"auto"`` takes float32 for many pairs of
+            short floats. Sums are float64 in any case; values agree within 1e-6.
+        min_count: Classes with fewer pairs are taken as absent.
+        multiplicity: Only images with so many labels count, for features with label sets.
+        sample_pairs: NC4 looks at about so many pairs, chosen by their sample; a warning states the error.
 
     Returns:
         Values by group and class, blocks, definitions, warnings.
@@ -72,43 +91,63 @@ def compute_metrics(
         ValueError: If a setting, shape, group or feature is not valid, or a metric cannot be measured here.
         UnknownNameError: If a metric does not exist.
     """
-    settings = check_settings(centre, weighting, ddof, scope, pairs, convention)
-    fitting, reason = fitting_classifier(source, classifier, bias)
-    ids = metric_ids(metrics, kind=source.kind, no_classifier=reason)
-    _check_names(class_names, source.num_classes)
-    statistics = CollapseStatistics(source.num_classes, source.num_features)
-    for features, classes, samples in source.batches():
-        statistics.update(features, classes, samples)
-    counts: list[int] = statistics.counts.tolist()
+    asked = Settings(centre, weighting, ddof, scope, pairs, precision, min_count, multiplicity, sample_pairs)
+    settings = check_settings(asked, convention)
+    stream = source if isinstance(source, PairSource) else None
+    if multiplicity is not None:
+        if stream is None:
+            raise ValueError(f"multiplicity is {multiplicity}, but statistics know no label sets: leave it out")
+        source = stream = with_multiplicity(stream, multiplicity)
+    num_classes, width = source.num_classes, source.num_features
+    fitting, reason = fitting_classifier(num_classes, width, classifier, bias)
+    _check_names(class_names, num_classes)
+    if ood_mean is not None:
+        ood_mean = _checked_mean(ood_mean, width)
+    ids = metric_ids(
+        metrics,
+        kind="single" if stream is None else stream.kind,
+        no_classifier=reason,
+        missing=_missing(stream, num_classes, ood_mean),
+    )
+    moments = moments_of(source) if isinstance(source, CollapseStatistics) else moments_of_source(source, ids)
+    counts: list[int] = moments.counts.tolist()
     if not any(counts):
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
-    named = {"all": list(range(len(counts))), **chosen_groups(groups, counts)}
-    measured = _measure(source, statistics, named, fitting, ids, settings)
-    whole = measured["all"]
-    frame = whole.frame
-    values = {group: {name: FUNCTIONS[name](sums) for name in ids} for group, sums in measured.items()}
-    frames = {group: sums.frame for group, sums in measured.items()}
-    if settings.scope == "global":
-        values, frames = dict.fromkeys(named, values["all"]), dict.fromkeys(named, frame)
-    rows = table_rows(values, frames, counts, named, space=space, split=split)
-    del named["all"]
+    named = chosen_groups(groups, counts)
+    request = Request(ids, settings, named, fitting, ood_mean)
+    measured = collect(stream, moments, request)
+    whole, frame = measured["all"], measured["all"].frame
+    values = {group: evaluate(part, ids) for group, part in measured.items()}
+    kept = [count if count >= min_count else 0 for count in counts]
     part = SpaceResult(
         space=space,
         split=split,
-        kind=source.kind,
-        rows=rows,
-        class_rows=class_rows(frame, values["all"], counts, named, space=space, class_names=class_names),
-        blocks=block_values(frame, values["all"], named),
-        multiplicity_rows=multiplicity_rows(whole.sets, space=space),
+        kind="single" if stream is None else stream.kind,
+        rows=table_rows(
+            _by_group(values, named, settings),
+            kept,
+            {"all": range(num_classes), **named},
+            ids,
+            space=space,
+            split=split,
+        ),
+        class_rows=class_rows(values["all"], counts, named, space=space, class_names=class_names),
+        blocks={name: found.blocks for name, found in values["all"].items() if found.blocks},
+        multiplicity_rows=multiplicity_rows(whole.sets, whole.targets, ids, space=space),
         definitions=_definitions(ids, frame, settings),
         settings={
             **asdict(settings),
             "convention": convention or "",
-            "num_classes": source.num_classes,
-            "num_features": source.num_features,
+            "num_classes": num_classes,
+            "num_features": width,
             "num_pairs": sum(counts),
         },
-        warnings=_left_out(reason, metrics) + findings(frame, counts, named, class_names) + _dropped_sets(whole.sets),
+        warnings=[
+            *_left_out(reason, metrics, ids),
+            *findings(whole, counts, class_names),
+            *_dropped_sets(whole),
+            *_sampled(whole),
+        ],
     )
     return CollapseResult([part])
 
@@ -118,74 +157,42 @@ def _check_names(class_names: Sequence[str] | None, num_classes: int) -> None:
         raise ValueError(f"class_names has {len(class_names)} names, but there are {num_classes} classes")
 
 
-def _measure(
-    source: PairSource,
-    statistics: CollapseStatistics,
-    groups: Mapping[str, Sequence[int]],
-    classifier: Classifier | None,
-    ids: Sequence[str],
-    settings: Settings,
-) -> dict[str, Measured]:
-    # One frame for all classes; with scope "within" one for each group, too. All of them share the second pass.
-    frames = {
-        name: build_frame(
-            statistics,
-            centre=settings.centre,
-            ddof=settings.ddof,
-            count_singles=settings.weighting == "sample",
-            declared=None if name == "all" else classes,
-        )
-        for name, classes in groups.items()
-        if name == "all" or settings.scope == "within"
-    }
-    # A group of one class has no frame of its own.
-    frames = {name: frame for name, frame in frames.items() if name == "all" or frame.num_classes > 1}
-    residuals = {name: _residual_sums(source, frame, classifier, ids) for name, frame in frames.items()}
-    sets = {name: _set_sums(source, frame, ids) for name, frame in frames.items()}
-    accumulators: list[Accumulator] = [part for part in (*residuals.values(), *sets.values()) if part is not None]
-    if accumulators:
-        second_pass(source, statistics, accumulators)
-    measured = {}
-    for name, frame in frames.items():
-        sums = sets[name]
-        measured[name] = Measured(
-            frame=frame,
-            settings=settings,
-            classifier=None if classifier is None else classifier.weight[frame.present],
-            residuals=residuals[name],
-            sets=None if sums is None else sums.label_sets(),
-        )
-    return measured
+def _checked_mean(mean: Tensor, width: int) -> Tensor:
+    if mean.shape != (width,):
+        raise ValueError(f"ood_mean has shape {list(mean.shape)}, the features have width {width}: give [{width}]")
+    wide = mean.detach().to("cpu", torch.float64)
+    if not bool(wide.isfinite().all()):
+        raise ValueError("ood_mean holds NaN or infinite entries: leave out such features before taking the mean")
+    return wide
 
 
-def _residual_sums(
-    source: PairSource, frame: Frame, classifier: Classifier | None, ids: Sequence[str]
-) -> ResidualSums | None:
-    if not any("second pass" in METRICS[name].needs for name in ids):
-        return None
-    agreement = "nc4_agreement" in ids and classifier is not None
-    return ResidualSums(
-        frame,
-        source.num_classes,
-        whiten="nc1_pinv" in ids,
-        nearest=agreement or "nc4_ncc_accuracy" in ids,
-        classifier=Classifier(classifier.weight[frame.declared], classifier.bias[frame.declared])
-        if classifier is not None and agreement
-        else None,
-        targets=_label_sets(source),
-    )
+def _missing(source: PairSource | None, num_classes: int, ood_mean: Tensor | None) -> dict[Need, str]:
+    # What these features cannot give, and why.
+    missing: dict[Need, str] = {}
+    if ood_mean is None:
+        missing["OOD mean"] = "no features from outside the classes were given (ood_features)"
+    if source is None:
+        for need in ("second pass", "halves", "label sets", "labels", "all images"):
+            missing[need] = "statistics of one pass do not hold the features"
+    elif source.images is None or source.targets is None:
+        missing["all images"] = "only the features of positive pairs are known, not those of every image"
+    if num_classes > MAX_SELI_CLASSES:
+        missing["C x C eigenproblem"] = f"it needs one of size C x C, and there are {num_classes} classes"
+    if num_classes > MAX_PAIR_TABLE:
+        missing["pair spread"] = f"it keeps a table of C x C numbers, and there are {num_classes} classes"
+    return missing
 
 
-def _set_sums(source: PairSource, frame: Frame, ids: Sequence[str]) -> LabelSetSums | None:
-    targets = _label_sets(source)
-    if targets is None or not any("label sets" in METRICS[name].needs for name in ids):
-        return None
-    return LabelSetSums(frame, targets)
+def _by_group(
+    values: Mapping[str, Mapping[str, Values]], groups: Mapping[str, Sequence[int]], settings: Settings
+) -> dict[str, dict[str, tuple[float, int]]]:
+    # A frame of its own for each group, or the share of each group in the frame of all.
+    def row(found: Mapping[str, Values], group: str) -> dict[str, tuple[float, int]]:
+        return {name: (value.groups[group], value.used[group]) for name, value in found.items()}
 
-
-def _label_sets(source: PairSource) -> Tensor | None:
-    # The label sets of class-wise features change nothing: each feature stands for its own class.
-    return source.targets.cpu().bool() if source.targets is not None and source.kind == "shared" else None
+    if settings.scope == "within":
+        return {group: row(found, "all") for group, found in values.items()}
+    return {group: row(values["all"], group) for group in ("all", *groups)}
 
 
 def _definitions(ids: Sequence[str], frame: Frame, settings: Settings) -> dict[str, dict[str, object]]:
@@ -199,17 +206,30 @@ def _definitions(ids: Sequence[str], frame: Frame, settings: Settings) -> dict[s
     return definitions
 
 
-def _left_out(reason: str, metrics: str | Sequence[str]) -> list[str]:
+def _left_out(reason: str, metrics: str | Sequence[str], ids: Sequence[str]) -> list[str]:
     if not reason or not (isinstance(metrics, str) and metrics in PRESETS):
         return []
     return [f"{reason}: NC3 and nc4_agreement are left out"]
 
 
-def _dropped_sets(sets: LabelSets | None) -> list[str]:
+def _dropped_sets(measured: Measured) -> list[str]:
+    sets = measured.sets
     if sets is None:
         return []
-    if len(sets.counts) == 0:
+    if len(sets.members) == 0:
         return ["no label set of two or more has single-label images of all its members: mlab_* are not defined"]
     if sets.dropped:
-        return [f"mlab_* use the {len(sets.counts)} most frequent label sets; {sets.dropped} rarer ones are left out"]
+        return [f"mlab_* use the {len(sets.members)} most frequent label sets; {sets.dropped} rarer ones are left out"]
     return []
+
+
+def _sampled(measured: Measured) -> list[str]:
+    if measured.projected is None or measured.settings.sample_pairs is None:
+        return []
+    looked, total = float(measured.projected.decided.sum()), float(measured.frame.counts.sum())
+    if looked >= total:
+        return []
+    return [
+        f"nc4_* look at {looked:.0f} of {total:.0f} pairs: the standard error of a share over them is at most "
+        f"{0.5 / max(1.0, looked) ** 0.5:.4f}, of a class with n of them 0.5 / sqrt(n)"
+    ]

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from nctools.collapse.aggregation import group_positions, quotient_values
-from nctools.collapse.frame import Frame
+from nctools.collapse.aggregation import quotient_values
 from nctools.collapse.geometry import etf_error_floor
+from nctools.collapse.measured import Measured
 from nctools.collapse.nc2 import nc2_noise_ratio
 
 # Above this share of sampling noise, NC2 says little about the network.
 _NOISY = 0.25
 
 
-def findings(
-    frame: Frame, counts: Sequence[int], groups: Mapping[str, Sequence[int]], class_names: Sequence[str] | None
-) -> list[str]:
+def findings(measured: Measured, counts: Sequence[int], class_names: Sequence[str] | None) -> list[str]:
     """Describe degenerate input in sentences.
 
     Args:
-        frame: The present classes.
+        measured: Sums of the frame of all classes.
         counts: Pairs of each declared class.
-        groups: Named lists of declared classes.
         class_names: Names of the declared classes; None numbers them.
 
     Returns:
         Sentences; none for ordinary input.
     """
-    found = []
+    found, frame = [], measured.frame
+    few = [class_name(class_names, index) for index, count in enumerate(counts) if 0 < count < measured.settings.min_count]
+    if few:
+        found.append(f"fewer than min_count={measured.settings.min_count} pairs of {_listed(few)}: left out like absent ones")
     absent = [class_name(class_names, index) for index, count in enumerate(counts) if not count]
     if absent:
         found.append(f"no pair of {_listed(absent)}: NaN, and left out of every mean, centre and target")
@@ -46,13 +46,20 @@ def findings(
             f"{frame.num_features} features cannot hold a simplex of {frame.num_classes} classes: "
             f"nc2_etf_error is at least {floor:.3f}"
         )
-    return found + _noise(frame, {"all": range(len(counts)), **groups})
+    part = int((frame.counts * ~measured.divisors.isnan()).sum())
+    if measured.within is not None and part <= frame.num_features + frame.num_classes:
+        found.append(
+            f"nc1_vci needs more pairs than features and classes together: {part} pairs of "
+            f"{frame.num_features} features and {frame.num_classes} classes look collapsed whatever the labels"
+        )
+    return found + _noise(measured)
 
 
-def _noise(frame: Frame, groups: Mapping[str, Sequence[int]]) -> list[str]:
-    ratios = quotient_values(*nc2_noise_ratio(frame))
-    values = {name: ratios.group(group_positions(frame.present, classes)) for name, classes in groups.items()}
-    noisy = [f"{name} {value:.2f}" for name, value in values.items() if value > _NOISY]
+def _noise(measured: Measured) -> list[str]:
+    if measured.squares is None:
+        return []
+    ratios = quotient_values(measured.grouping, *nc2_noise_ratio(measured.frame, measured.noise))
+    noisy = [f"{name} {value:.2f}" for name, value in ratios.groups.items() if value > _NOISY]
     if not noisy:
         return []
     return [

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
-from nctools.collapse.geometry import EPS, numerical_rank, squared_distances
-from nctools.collapse.statistics import CollapseStatistics
+from nctools.collapse.geometry import EPS, numerical_rank
+from nctools.collapse.moments import Moments
+from nctools.collapse.rows import TILE_NUMBERS, Rows
 
 Average = Literal["class", "sample"]
+TABLE_NUMBERS: Final = 1 << 24
 
 
 @dataclass(frozen=True)
 class Directions:
-    """Thin singular value decomposition ``M = U diag(s) V^T`` of the centred class means, with ``k = min(C, D)``.
+    """The directions that centred class means span, from ``M = U diag(s) V^T`` with ``k = min(C, D)``.
 
     Args:
-        left: ``U [C, k]``.
         values: ``s [k]``, descending.
         right: ``V^T [k, D]``.
         rank: Number of directions that the means really span, at most ``C - 1``.
     """
 
-    left: Tensor
     values: Tensor
     right: Tensor
     rank: int
@@ -42,23 +42,22 @@ class Frame:
         present: The present ones among them, ascending ``[C]``.
         counts: Pairs ``n_c [C]``, float64.
         means: ``mu_c [C, D]``.
-        squares: Sum of ``||h - mu_c||^2`` over the pairs of a class ``[C]``.
-        divisors: What ``squares`` are divided by: ``n_c - ddof [C]``. For classes of one pair 1 where they count, with
-            variance 0, and NaN where they take no part.
         centre: ``mu_G [D]``.
         centred: ``M [C, D]``: ``m_c = mu_c - mu_G``; exactly 0 if all means are equal up to rounding.
         rounding: How far rounding may have moved a class mean ``[C]``.
+        tile_numbers: Numbers in one tile of a C x C matrix.
+        table_numbers: Up to so many numbers, C x C tables are kept for the second pass.
     """
 
     declared: Tensor
     present: Tensor
     counts: Tensor
     means: Tensor
-    squares: Tensor
-    divisors: Tensor
     centre: Tensor
     centred: Tensor
     rounding: Tensor
+    tile_numbers: int = TILE_NUMBERS
+    table_numbers: int = TABLE_NUMBERS
 
     @property
     def num_classes(self) -> int:
@@ -71,27 +70,28 @@ class Frame:
         return self.means.shape[1]
 
     @cached_property
-    def degenerate(self) -> bool:
-        """True without between-class geometry: one class, or all means equal."""
-        return not bool(self.centred.any())
-
-    @property
-    def variances(self) -> Tensor:
-        """Within-class variances ``v_c [C]`` with the chosen ``ddof``; NaN for classes that take no part."""
-        return self.squares / self.divisors
+    def rows(self) -> Rows:
+        """The centred means."""
+        return Rows(self.centred, self.present, self.rounding, self.tile_numbers)
 
     @cached_property
-    def squared_distances(self) -> Tensor:
-        """``||mu_i - mu_j||^2 [C, C]``, exactly 0 where two means are equal up to rounding."""
-        distances = squared_distances(self.centred)
-        limit = self.rounding[:, None] + self.rounding
-        return distances.masked_fill(distances <= limit.square(), 0)
+    def raw_rows(self) -> Rows:
+        """The means as they are."""
+        return Rows(self.means, self.present, self.rounding, self.tile_numbers)
+
+    @property
+    def degenerate(self) -> bool:
+        """True without between-class geometry: one class, or all means equal."""
+        return self.rows.flat
 
     @cached_property
     def directions(self) -> Directions:
-        """Singular value decomposition and rank of the centred means."""
-        left, values, right = torch.linalg.svd(self.centred, full_matrices=False)
-        return Directions(left, values, right, numerical_rank(values, self.num_classes, self.num_features))
+        """Singular values and right singular vectors of the centred means, and their rank."""
+        # Of many classes the triangle of a QR factorisation has the same values and vectors, and is small.
+        tall = self.num_classes > 2 * self.num_features
+        matrix = torch.linalg.qr(self.centred, mode="r").R if tall else self.centred
+        _, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        return Directions(values, right, numerical_rank(values, self.num_classes, self.num_features))
 
     def positions(self, num_classes: int) -> Tensor:
         """Map declared classes to rows of this frame.
@@ -108,35 +108,38 @@ class Frame:
 
 
 def build_frame(
-    statistics: CollapseStatistics,
+    moments: Moments,
     *,
     centre: Average,
-    ddof: int,
-    count_singles: bool,
     declared: Sequence[int] | None = None,
+    min_count: int = 1,
+    tile_numbers: int = TILE_NUMBERS,
+    table_numbers: int = TABLE_NUMBERS,
 ) -> Frame:
     """Make the frame of all classes, or that of some as if no others existed.
 
     Args:
-        statistics: All pairs, added.
+        moments: Counts and means of all pairs.
         centre: ``"class"``: mean of the class means; ``"sample"``: mean over pairs.
-        ddof: 0 or 1.
-        count_singles: Classes of one pair count, with variance 0 (sample weighting), instead of taking no part.
         declared: The classes to keep; None keeps all.
+        min_count: Classes with fewer pairs are taken as absent.
+        tile_numbers: Numbers in one tile of a C x C matrix.
+        table_numbers: Up to so many numbers, C x C tables are kept for the second pass.
 
     Returns:
         The frame; it may hold no class.
     """
-    known = torch.arange(statistics.num_classes) if declared is None else torch.tensor(sorted(declared)).long()
-    present = known[statistics.counts[known] > 0]
-    counts = statistics.counts[present].double()
-    means, squares = statistics.means[present], statistics.squares[present]
+    known = torch.arange(moments.num_classes) if declared is None else torch.tensor(sorted(declared)).long()
+    counted = moments.counts[known]
+    present = known[(counted > 0) & (counted >= min_count)]
+    counts = moments.counts[present].double()
+    means = moments.means if len(present) == moments.num_classes else moments.means[present]
     weights = counts if centre == "sample" else torch.ones_like(counts)
     # Seen from the first mean, so that a large common offset costs no digits.
-    moved = means - means[:1]
-    middle = weights @ moved / weights.sum()
-    centred = moved - middle
-    rounding = 32 * EPS * (torch.linalg.vector_norm(means, dim=1) + (squares / counts).sqrt())
+    centred = means - means[:1]
+    middle = weights @ centred / weights.sum()
+    centred -= middle
+    rounding = 32 * EPS * (torch.linalg.vector_norm(means, dim=1) + moments.scale)
     if bool((torch.linalg.vector_norm(centred, dim=1) <= rounding).all()):
         centred = torch.zeros_like(centred)
     return Frame(
@@ -144,9 +147,9 @@ def build_frame(
         present=present,
         counts=counts,
         means=means,
-        squares=squares,
-        divisors=(counts - ddof).masked_fill(counts == 1, 1.0 if count_singles else torch.nan),
         centre=means[:1].sum(dim=0) + middle,
         centred=centred,
         rounding=rounding,
+        tile_numbers=tile_numbers,
+        table_numbers=table_numbers,
     )

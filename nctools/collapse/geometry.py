@@ -1,9 +1,9 @@
-"""Ideal geometry, numerical rank, and cosines, angles and distances that stay right for nearly equal rows."""
+"""Ideal geometry, numerical rank, directions and angles."""
 
 from __future__ import annotations
 
 import math
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -11,9 +11,6 @@ from torch import Tensor
 EPS: Final = torch.finfo(torch.float64).eps
 # Below this share of the RMS row length a row has no direction.
 SHORTEST: Final = 1e-10
-# Pairs whose squared distance is a smaller share of their squared lengths than this are taken from differences.
-_CANCELLING: Final = 1e-3
-_PAIR_BLOCK: Final = 1 << 21  # numbers in one block of differences: 16 MiB
 
 
 def simplex_gram(num_classes: int) -> Tensor:
@@ -128,42 +125,6 @@ def unit_rows(rows: Tensor) -> Tensor:
     return units
 
 
-def row_cosines(rows: Tensor) -> Tensor:
-    """Give the cosine of each row with each.
-
-    Args:
-        rows: ``[C, D]``.
-
-    Returns:
-        ``[C, C]`` in [-1, 1]; NaN for rows without a direction.
-    """
-    units = unit_rows(rows)
-    return (units @ units.T).clamp(-1, 1)
-
-
-def row_angles_deg(rows: Tensor) -> Tensor:
-    """Give the angle of each row with each; accurate also near 0 and 180 degrees, where the arccosine is not.
-
-    Args:
-        rows: ``[C, D]``.
-
-    Returns:
-        ``[C, C]`` in degrees, 0 on the diagonal; NaN for rows without a direction.
-    """
-    units = unit_rows(rows)
-    cosines = (units @ units.T).clamp(-1, 1)
-    angles = torch.rad2deg(torch.arccos(cosines))
-    first, second = torch.triu(cosines.square() > 0.98, diagonal=1).nonzero(as_tuple=True)
-    close = torch.empty(len(first), dtype=units.dtype)
-    rows_at_once = max(1, _PAIR_BLOCK // units.shape[1])
-    for start in range(0, len(first), rows_at_once):
-        part = slice(start, start + rows_at_once)
-        close[part] = unit_angles_deg(units[first[part]], units[second[part]])
-    angles[first, second] = angles[second, first] = close
-    angles.diagonal().mul_(0)  # keeps NaN
-    return angles
-
-
 def unit_angles_deg(first: Tensor, second: Tensor) -> Tensor:
     """Give the angles between rows of unit length, ``2 atan2(|u - v|, |u + v|)``.
 
@@ -177,60 +138,6 @@ def unit_angles_deg(first: Tensor, second: Tensor) -> Tensor:
     apart = torch.linalg.vector_norm(first - second, dim=1)
     together = torch.linalg.vector_norm(first + second, dim=1)
     angles: Tensor = torch.rad2deg(2 * torch.atan2(apart, together))
-    return angles
-
-
-def squared_distances(rows: Tensor) -> Tensor:
-    """Give the squared distance of each row to each; near rows are subtracted, not taken from the Gram matrix.
-
-    Args:
-        rows: ``[C, D]``, best centred on their mean.
-
-    Returns:
-        ``[C, C]``, 0 on the diagonal.
-    """
-    gram = rows @ rows.T
-    lengths = gram.diagonal()[:, None] + gram.diagonal()
-    distances = (lengths - 2 * gram).clamp_min(0)
-    first, second = torch.triu(distances < _CANCELLING * lengths, diagonal=1).nonzero(as_tuple=True)
-    rows_at_once = max(1, _PAIR_BLOCK // rows.shape[1])
-    for start in range(0, len(first), rows_at_once):
-        i, j = first[start : start + rows_at_once], second[start : start + rows_at_once]
-        distances[i, j] = distances[j, i] = (rows[i] - rows[j]).square().sum(dim=1)
-    return distances.fill_diagonal_(0)
-
-
-def angle_matrix(class_means: Tensor, *, centre: Literal["class", "none"] = "class") -> Tensor:
-    """Give the angle between the means of every two classes, for maps and histograms.
-
-    Args:
-        class_means: ``[C, D]``; rows of NaN for classes without a pair.
-        centre: ``"class"`` takes the mean of the class means away first; ``"none"`` leaves them as they are.
-
-    Returns:
-        ``[C, C]`` float64 in degrees, 0 on the diagonal; NaN for classes without a mean or without a direction.
-
-    Raises:
-        ValueError: If ``class_means`` is not two-dimensional or ``centre`` is unknown.
-
-    Limit:
-        Off the diagonal ``arccos(-1 / (C - 1))``, see ``etf_angle_deg``.
-
-    Example:
-        >>> angle_matrix(torch.eye(2)).round().tolist(), angle_matrix(torch.eye(2), centre="none").round().tolist()
-        ([[0.0, 180.0], [180.0, 0.0]], [[0.0, 90.0], [90.0, 0.0]])
-    """
-    if class_means.ndim != 2:
-        raise ValueError(f"class_means has shape {list(class_means.shape)}: give [classes, features]")
-    if centre not in {"class", "none"}:
-        raise ValueError(f"centre is {centre!r}: choose 'class' or 'none'")
-    means = class_means.detach().to("cpu", torch.float64)
-    present = means.isfinite().all(dim=1).nonzero().squeeze(1)
-    rows = means[present]
-    if centre == "class" and len(rows):
-        rows = rows - rows.mean(dim=0)
-    angles = torch.full((len(means), len(means)), torch.nan, dtype=torch.float64)
-    angles[present[:, None], present] = row_angles_deg(rows)
     return angles
 
 

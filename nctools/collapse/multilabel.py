@@ -1,105 +1,21 @@
 """Multi-label collapse of shared features: means of label sets against sums of single-label means.
 
-``mu_k^1`` is the mean over images whose only label is k, ``eta_S`` the mean over images with label set exactly S. Sets
-of two or more labels whose members all have single-label images count, each set equally.
+Sets of two or more labels whose members all have single-label images count, each set equally.
 
 Source: Li et al., ICML 2024.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from nctools.collapse.frame import Frame
 from nctools.collapse.geometry import unit_angles_deg, unit_rows
+from nctools.collapse.label_sets import LabelSets
 
-MAX_SETS: Final = 10_000
-
-
-@dataclass(frozen=True)
-class LabelSets:
-    """Label sets with two labels or more, and what their means should look like.
-
-    Args:
-        members: ``[S, C]`` bool, over the present classes.
-        counts: Images of each set ``[S]``.
-        means: ``eta_S [S, D]``.
-        expected: ``t_S = sum_{k in S} mu_k^1`` ``[S, D]``.
-        dropped: Number of sets that qualify but were one too many.
-    """
-
-    members: Tensor
-    counts: Tensor
-    means: Tensor
-    expected: Tensor
-    dropped: int
-
-    @property
-    def multiplicity(self) -> Tensor:
-        """Number of labels of each set ``[S]``."""
-        return self.members.sum(dim=1)
-
-
-class LabelSetSums:
-    """Sums of the features of each label set, over the second pass; an image counts once, however many labels it has.
-
-    Only sets that can qualify are kept; of more than ``max_sets`` those with most images, and single labels.
-
-    Args:
-        frame: The present classes; labels outside the frame do not exist.
-        targets: Label sets ``[N, all declared classes]`` bool.
-        max_sets: Most sets of two labels or more.
-    """
-
-    def __init__(self, frame: Frame, targets: Tensor, *, max_sets: int = MAX_SETS) -> None:
-        self._frame = frame
-        self._positions = frame.positions(targets.shape[1])
-        labels = targets[:, frame.present]
-        sets, which, counts = torch.unique(labels, dim=0, return_inverse=True, return_counts=True)
-        size = sets.sum(dim=1)
-        alone = (sets & (size == 1)[:, None]).any(dim=0)
-        several = ((size >= 2) & ~(sets & ~alone).any(dim=1)).nonzero().squeeze(1)
-        by_count = several[torch.argsort(counts[several], descending=True, stable=True)]
-        kept = torch.cat([(size == 1).nonzero().squeeze(1), by_count[:max_sets].sort().values])
-        slots = torch.full((len(sets),), -1, dtype=torch.int64)
-        slots[kept] = torch.arange(len(kept))
-        self._slot_of_sample = slots[which]
-        self._first_label = labels.int().argmax(dim=1) if frame.num_classes else torch.zeros(len(labels)).long()
-        self._sets, self._dropped = sets[kept], len(several) - len(by_count[:max_sets])
-        self._counts = torch.zeros(len(kept), dtype=torch.int64)
-        # From the centre on, so that a common offset costs no digits.
-        self._offsets = frame.means - frame.centre
-        self._sums = torch.zeros(len(kept), frame.num_features, dtype=torch.float64)
-
-    def update(self, residuals: Tensor, classes: Tensor, samples: Tensor) -> None:
-        """Add a block of pairs.
-
-        Args:
-            residuals: ``e = h - mu_c [m, D]`` float64.
-            classes: ``[m]``.
-            samples: Rows of the targets ``[m]``.
-        """
-        own, slots = self._positions[classes], self._slot_of_sample[samples]
-        once = (own == self._first_label[samples]) & (slots >= 0)
-        self._sums.index_add_(0, slots[once], residuals[once] + self._offsets[own[once]])
-        self._counts += torch.bincount(slots[once], minlength=len(self._counts))
-
-    def label_sets(self) -> LabelSets:
-        """Give the sets of two labels or more.
-
-        Returns:
-            The sets; there may be none.
-        """
-        means = self._frame.centre + self._sums / self._counts[:, None]
-        several = self._sets.sum(dim=1) >= 2
-        singles = torch.zeros(self._frame.num_classes, self._frame.num_features, dtype=torch.float64)
-        singles[self._sets[~several].int().argmax(dim=1)] = means[~several]
-        members = self._sets[several]
-        return LabelSets(members, self._counts[several], means[several], members.double() @ singles, self._dropped)
+_TILE_NUMBERS: Final = 1 << 22
 
 
 def mlab_angle_deg(sets: LabelSets) -> Tensor:
@@ -117,7 +33,92 @@ def mlab_angle_deg(sets: LabelSets) -> Tensor:
     Limit:
         0.
     """
-    return unit_angles_deg(unit_rows(sets.means), unit_rows(sets.expected))
+    return unit_angles_deg(unit_rows(sets.means), unit_rows(sets.sums()))
+
+
+def mlab_weighted_angle_deg(sets: LabelSets) -> Tensor:
+    """``mlab_angle_deg`` with ``sum_{k in S} n_k^1 mu_k^1``: the frequency-weighted rule.
+
+    Args:
+        sets: The label sets.
+
+    Returns:
+        ``[S]`` in degrees; NaN for vectors without a direction.
+
+    Source:
+        The rule of arXiv 2605.01897, known from its abstract; the weights are a reconstruction.
+
+    Limit:
+        0 if that rule holds.
+    """
+    return unit_angles_deg(unit_rows(sets.means), unit_rows(sets.sums(sets.single_counts)))
+
+
+def mlab_fit_angle_deg(sets: LabelSets) -> Tensor:
+    """``mlab_angle_deg`` with the least-squares combination of the ``mu_k^1``: the least that any weights can reach.
+
+    Args:
+        sets: The label sets.
+
+    Returns:
+        ``[S]`` in degrees; NaN for set means of length 0.
+
+    Limit:
+        0.
+    """
+    angles = torch.full((len(sets.members),), torch.nan, dtype=torch.float64)
+    for size in sets.multiplicity.unique().tolist():
+        rows = (sets.multiplicity == size).nonzero().squeeze(1)
+        labels = sets.members[rows].nonzero()[:, 1].reshape(len(rows), size)
+        at_once = max(1, _TILE_NUMBERS // (size * sets.means.shape[1]))
+        for start in range(0, len(rows), at_once):
+            part = slice(start, start + at_once)
+            angles[rows[part]] = _angles_to_spans(sets.means[rows[part]], sets.singles[labels[part]])
+    return angles
+
+
+def _angles_to_spans(vectors: Tensor, spanning: Tensor) -> Tensor:
+    # [s, D] against the spans of [s, m, D].
+    _, values, right = torch.linalg.svd(spanning, full_matrices=False)
+    limit = max(spanning.shape[1:]) * torch.finfo(torch.float64).eps * values[:, :1]
+    basis = right * (values > limit)[:, :, None]
+    near = ((vectors[:, None] * basis).sum(dim=2, keepdim=True) * basis).sum(dim=1)
+    inside, outside = torch.linalg.vector_norm(near, dim=1), torch.linalg.vector_norm(vectors - near, dim=1)
+    angles: Tensor = torch.rad2deg(torch.atan2(outside, inside)).masked_fill(inside + outside == 0, torch.nan)
+    return angles
+
+
+def mlab_pair_angles(sets: LabelSets) -> Tensor:
+    """Mean angle between ``eta_S`` of two labels and ``mu_i^1 + mu_j^1``, over all i < j, the matching pair included.
+
+    The denominator of ``mlab_angle_ratio``.
+
+    Args:
+        sets: The label sets.
+
+    Returns:
+        ``[S]`` in degrees; NaN for sets of another size.
+
+    Source:
+        Li et al., ICML 2024.
+    """
+    means = torch.full((len(sets.members),), torch.nan, dtype=torch.float64)
+    rows = (sets.multiplicity == 2).nonzero().squeeze(1)
+    singles = sets.singles[sets.single_counts > 0]
+    first, second = torch.triu_indices(len(singles), len(singles), 1)
+    if len(rows) == 0 or len(first) == 0:
+        return means
+    gram = singles @ singles.T
+    squares = gram.diagonal()
+    lengths = (squares[first] + squares[second] + 2 * gram[first, second]).clamp_min(0).sqrt()
+    lengths[lengths <= 1e-10 * lengths.square().mean().sqrt()] = torch.nan
+    products = unit_rows(sets.means[rows]) @ singles.T
+    at_once = max(1, _TILE_NUMBERS // len(first))
+    for start in range(0, len(rows), at_once):
+        part = products[start : start + at_once]
+        cosines = (part[:, first] + part[:, second]) / lengths
+        means[rows[start : start + at_once]] = torch.rad2deg(cosines.clamp_(-1, 1).arccos_()).nanmean(dim=1)
+    return means
 
 
 def mlab_scale(sets: LabelSets) -> Tensor:
@@ -132,8 +133,30 @@ def mlab_scale(sets: LabelSets) -> Tensor:
     Source:
         After the theorem of Li et al., ICML 2024: one factor for each number of labels.
     """
-    scales: Tensor = torch.linalg.vecdot(sets.means, sets.expected) / sets.expected.square().sum(dim=1)
+    expected = sets.sums()
+    scales: Tensor = torch.linalg.vecdot(sets.means, expected) / expected.square().sum(dim=1)
     return scales
+
+
+def mlab_nc1_quotient(sets: LabelSets) -> Tensor:
+    """Spread of the images of each label set over the between-class scatter of the ``mu_k^1``.
+
+    Args:
+        sets: The label sets.
+
+    Returns:
+        ``[Q]`` over all kept sets, single labels included; NaN for sets of one image, and without between-class scatter.
+
+    Source:
+        After Li et al., ICML 2024, who measure single labels.
+
+    Limit:
+        0.
+    """
+    singles = sets.singles[sets.single_counts > 0]
+    between = (singles - singles.mean(dim=0)).square().sum(dim=1).mean() if len(singles) else torch.tensor(torch.nan)
+    quotients: Tensor = sets.cell_variances / between.masked_fill(between == 0, torch.nan)
+    return quotients.masked_fill(sets.cell_counts < 2, torch.nan)
 
 
 def mean_over_sets(values: Tensor, selected: Tensor) -> Tensor:
@@ -180,3 +203,36 @@ def mlab_scale_cov(scales: Tensor, multiplicity: Tensor, selected: Tensor) -> Te
         total += torch.where(several, count * variation, 0.0)
         weight += torch.where(several, count, 0.0)
     return total / weight
+
+
+def label_kappa(targets: Tensor) -> dict[int, float]:
+    """Weakest centred contrast between classes in the labels alone, by number of labels.
+
+    For images of m labels, the smallest eigenvalue of ``P Q_m P`` on the complement of the ones vector, with
+    ``Q_m = mean y y^T``, over ``m (C - m) / (C (C - 1))``, its value for balanced labels.
+
+    Args:
+        targets: Label sets ``[N, C]`` bool, all declared classes.
+
+    Returns:
+        m -> ratio, at most 1, for each m from 1 to C - 1 that an image has.
+
+    Source:
+        After the abstract of arXiv 2605.01897; the formulas are a reconstruction from its words.
+
+    Example:
+        >>> label_kappa(torch.eye(4).bool())
+        {1: 1.0}
+    """
+    size = targets.shape[1]
+    sizes = targets.sum(dim=1)
+    ratios: dict[int, float] = {}
+    # An orthonormal basis of the complement of the ones vector.
+    basis = torch.linalg.qr(torch.eye(size, dtype=torch.float64) - 1 / size).Q[:, : size - 1]
+    for labels in sizes.unique().tolist():
+        if not 1 <= labels < size:
+            continue
+        rows = targets[sizes == labels].double()
+        smallest = float(torch.linalg.eigvalsh(basis.T @ (rows.T @ rows / len(rows)) @ basis)[0])
+        ratios[labels] = round(max(smallest, 0.0) / (labels * (size - labels) / (size * (size - 1))), 14)
+    return ratios

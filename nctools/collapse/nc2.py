@@ -1,66 +1,68 @@
-"""NC2, class means against a simplex equiangular tight frame."""
+"""NC2, class means (or rows of the classifier) against a simplex equiangular tight frame."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from nctools.collapse.frame import Frame
-from nctools.collapse.geometry import etf_angle_deg, row_angles_deg, row_cosines, simplex_gram
+from nctools.collapse.geometry import etf_angle_deg
+from nctools.collapse.rows import PairTile, Rows
 
 
-def norms(frame: Frame) -> Tensor:
-    """Give the lengths ``||m_c||`` of the centred means.
+def norms(rows: Rows) -> Tensor:
+    """Give the lengths ``||m_c||``.
 
     Args:
-        frame: The present classes.
+        rows: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C]``; NaN without between-class geometry.
+        ``[C]``; NaN where all are zero.
     """
-    lengths = torch.linalg.vector_norm(frame.centred, dim=1)
-    return torch.full_like(lengths, torch.nan) if frame.degenerate else lengths
+    return torch.full_like(rows.lengths, torch.nan) if rows.flat else rows.lengths
 
 
-def nc2_norm_ratio(frame: Frame) -> Tensor:
-    """Length of each centred mean over the average length, ``x_c = ||m_c|| / mean_k ||m_k||``.
+def nc2_norm_ratio(rows: Rows) -> Tensor:
+    """Length of each row over the average length, ``x_c = ||m_c|| / mean_k ||m_k||``.
 
     Args:
-        frame: The present classes.
+        rows: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C]``; NaN without between-class geometry.
+        ``[C]``; NaN where all are zero.
 
     Limit:
         1.
     """
-    lengths = norms(frame)
+    lengths = norms(rows)
     return lengths / lengths.mean()
 
 
-def cosines(frame: Frame) -> Tensor:
+def cosines(tile: PairTile) -> Tensor:
     """Give ``cos_ij = cos(m_i, m_j)``.
 
     Args:
-        frame: The present classes.
+        tile: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C, C]``; NaN on the diagonal and for means without a direction.
+        ``[t, C]``; NaN where a row meets itself and for rows without a direction.
 
     Limit:
         ``-1 / (C - 1)``.
     """
-    return row_cosines(frame.centred).fill_diagonal_(torch.nan)
+    return tile.cosines
 
 
-def nc2_angle_deviation(frame: Frame) -> Tensor:
+def nc2_angle_deviation(tile: PairTile) -> Tensor:
     """Distance of the cosines from the ETF's, ``p_ij = |cos_ij + 1 / (C - 1)|``.
 
     Args:
-        frame: The present classes.
+        tile: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C, C]``; NaN on the diagonal and for means without a direction.
+        ``[t, C]``; NaN where a row meets itself and for rows without a direction.
 
     Source:
         Papyan, Han & Donoho, PNAS 2020, fig. 4.
@@ -68,65 +70,104 @@ def nc2_angle_deviation(frame: Frame) -> Tensor:
     Limit:
         0.
     """
-    return (cosines(frame) + 1 / max(frame.num_classes - 1, 1)).abs()
+    return (tile.cosines + 1 / max(tile.num_classes - 1, 1)).abs_()
 
 
-def angles_deg(frame: Frame) -> Tensor:
-    """Give the angles between the centred means.
+def angles_deg(tile: PairTile) -> Tensor:
+    """Give the angles between rows.
 
     Args:
-        frame: The present classes.
+        tile: Centred or raw means, or rows of the classifier.
 
     Returns:
-        ``[C, C]`` in degrees; NaN on the diagonal and for means without a direction.
+        ``[t, C]`` in degrees; NaN where a row meets itself and for rows without a direction.
 
     Limit:
         ``arccos(-1 / (C - 1))``.
     """
-    return row_angles_deg(frame.centred).fill_diagonal_(torch.nan)
+    return tile.angles_deg
 
 
-def nc2_angle_deviation_deg(frame: Frame) -> Tensor:
+def nc2_angle_deviation_deg(tile: PairTile) -> Tensor:
     """Distance of the angles from the ETF's, ``p_ij = |angle_ij - arccos(-1 / (C - 1))|``.
 
     Args:
-        frame: The present classes.
+        tile: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C, C]`` in degrees; NaN on the diagonal and for means without a direction.
+        ``[t, C]`` in degrees; NaN where a row meets itself and for rows without a direction.
 
     Limit:
         0.
     """
-    return (angles_deg(frame) - etf_angle_deg(max(frame.num_classes, 2))).abs()
+    return (tile.angles_deg - etf_angle_deg(max(tile.num_classes, 2))).abs_()
 
 
-def raw_angles_deg(frame: Frame) -> Tensor:
-    """Give the angles between the class means as they are, not centred.
+def nc2_angle_deviation_debiased(tile: PairTile, noise: Tensor) -> Tensor:
+    """``nc2_angle_deviation`` from the Gram matrix without sampling noise, ``P (mu mu^T - diag t) P``. Experimental.
+
+    Trades bias for variance. Assumes that pairs of different classes are independent.
 
     Args:
-        frame: The present classes.
+        tile: Centred means.
+        noise: ``t_c = v_c / (n_c - 1) [C]``, the variance of the class mean; NaN for classes of one pair.
 
     Returns:
-        ``[C, C]`` in degrees; 0 where two means are equal; NaN on the diagonal and for means without a direction.
-
-    Source:
-        MLC-NC (Tao et al., AAAI 2025), fig. 3.
+        ``[t, C]``; NaN where a row meets itself, for classes of one pair, and where a debiased squared length is not
+        positive.
 
     Limit:
-        ``arccos(-1 / (C - 1))``.
+        0.
     """
-    return row_angles_deg(frame.means).fill_diagonal_(torch.nan)
+    lengths = debiased_squared_lengths(tile.rows, noise)
+    lengths = lengths.masked_fill(lengths <= 0, torch.nan)
+    products = debiased_gram(tile, noise)
+    inverse = lengths.rsqrt()
+    cosine = products * inverse[tile.start : tile.stop, None] * inverse
+    return tile.without_diagonal((cosine + 1 / max(tile.num_classes - 1, 1)).abs_())
 
 
-def nc2_etf_error(frame: Frame) -> Tensor:
+def debiased_gram(tile: PairTile, noise: Tensor) -> Tensor:
+    """Give ``P (mu mu^T - diag t) P``.
+
+    Args:
+        tile: Centred means.
+        noise: ``t_c [C]``; NaN for classes of one pair, whose rows and columns are NaN. They do not enter the mean.
+
+    Returns:
+        ``[t, C]``.
+    """
+    size = tile.num_classes
+    own = slice(tile.start, tile.stop)
+    moved = noise / size
+    products = tile.gram + moved[own, None] + moved - noise.nanmean() / size
+    places = torch.arange(tile.stop - tile.start)
+    products[places, places + tile.start] -= noise[own]
+    return products
+
+
+def debiased_squared_lengths(rows: Rows, noise: Tensor) -> Tensor:
+    """Give the diagonal of ``debiased_gram``.
+
+    Args:
+        rows: Centred means.
+        noise: ``t_c [C]``; NaN for classes of one pair.
+
+    Returns:
+        ``[C]``.
+    """
+    size = max(rows.num_classes, 1)
+    return rows.lengths.square() - (1 - 2 / size) * noise - noise.nanmean() / size
+
+
+def nc2_etf_error(rows: Rows) -> Tensor:
     """Rows of ``E = [M M^T] - T``: ``x_c = sqrt(C sum_j E_cj^2)``, whose rms over all classes is ``||E||_F``.
 
     Args:
-        frame: The present classes.
+        rows: Centred means, or rows of the classifier.
 
     Returns:
-        ``[C]``; NaN without between-class geometry.
+        ``[C]``; NaN where all are zero.
 
     Source:
         Zhu et al., NeurIPS 2021; Kothapalli, TMLR 2023.
@@ -134,33 +175,71 @@ def nc2_etf_error(frame: Frame) -> Tensor:
     Limit:
         0; for ``D < C - 1`` see ``geometry.etf_error_floor``.
     """
-    return row_errors(frame.centred @ frame.centred.T)
+    return row_errors(rows, lambda tile: tile.gram)
 
 
-def row_errors(product: Tensor) -> Tensor:
-    """Compare a product, scaled to Frobenius norm 1, with the ETF Gram matrix, row by row.
+def row_errors(rows: Rows, products: Callable[[PairTile], Tensor]) -> Tensor:
+    """Compare products, scaled to Frobenius norm 1, with the ETF Gram matrix, row by row.
 
     Args:
-        product: ``[C, C]``.
+        rows: One row for each class.
+        products: Gives ``[t, C]`` of a tile; asked twice for each. NaN entries are left out.
 
     Returns:
-        ``[C]``: ``sqrt(C sum_j E_cj^2)``; NaN if the product is zero or there are fewer than two classes.
+        ``[C]``: ``sqrt(C sum_j E_cj^2)``; NaN if all products are zero, for rows of NaN, and below two classes.
     """
-    num_classes = len(product)
-    if num_classes < 2:
-        return torch.full((num_classes,), torch.nan, dtype=product.dtype)
-    error = product / torch.linalg.matrix_norm(product) - simplex_gram(num_classes)
-    errors: Tensor = (num_classes * error.square().sum(dim=1)).sqrt()
-    return errors
+    size = rows.num_classes
+    if size < 2:
+        return torch.full((size,), torch.nan, dtype=torch.float64)
+    norm = sum(float(products(tile).square().nansum()) for tile in rows.tiles()) ** 0.5
+    if norm == 0:
+        return torch.full((size,), torch.nan, dtype=torch.float64)
+    diagonal, beside = (1 - 1 / size) / (size - 1) ** 0.5, -1 / size / (size - 1) ** 0.5
+    errors = []
+    for tile in rows.tiles():
+        error = products(tile) / norm - beside
+        places = torch.arange(tile.stop - tile.start)
+        error[places, places + tile.start] -= diagonal - beside
+        squares = error.square_()
+        errors.append(squares.nansum(dim=1).masked_fill(squares.isnan().all(dim=1), torch.nan))
+    return (size * torch.cat(errors)).sqrt()
 
 
-def nc2_noise_ratio(frame: Frame) -> tuple[Tensor, Tensor]:
+def nc2_effective_rank(rows: Rows) -> float:
+    """Effective number of directions that the rows span, over ``C - 1``.
+
+    ``exp(entropy of lambda_k / sum lambda) / (C - 1)`` with the eigenvalues of ``Sigma_B`` (of ``W^T W / C``).
+
+    Args:
+        rows: Centred means, or rows of the classifier.
+
+    Returns:
+        The value; NaN below two classes and where all rows are zero.
+
+    Source:
+        Roy & Vetterli, EUSIPCO 2007; divided by C - 1 here.
+
+    Limit:
+        1.
+    """
+    if rows.num_classes < 2 or rows.flat:
+        return torch.nan
+    tall = rows.num_classes > 2 * rows.vectors.shape[1]
+    matrix = torch.linalg.qr(rows.vectors, mode="r").R if tall else rows.vectors
+    shares = torch.linalg.svdvals(matrix).square()
+    shares = shares / shares.sum()
+    entropy = torch.special.entr(shares).sum()
+    return float(entropy.exp()) / (rows.num_classes - 1)
+
+
+def nc2_noise_ratio(frame: Frame, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Share of the squared length of the centred means that sampling noise alone would give.
 
     ``[(1 - 2/C) t_c + mean_k t_k / C] / ||m_c||^2`` with ``t_c = v_c / (n_c - 1)``, over classes of two pairs or more.
 
     Args:
         frame: The present classes.
+        noise: ``t_c [C]``; NaN for classes of one pair.
 
     Returns:
         Numerators and denominators ``[C]``: a group's value is the quotient of their sums. NaN for classes of one
@@ -169,8 +248,7 @@ def nc2_noise_ratio(frame: Frame) -> tuple[Tensor, Tensor]:
     Limit:
         0. At 1, NC2 says nothing.
     """
-    # Always the unbiased variance of a mean, whatever ddof the other metrics use.
-    noise = frame.squares / frame.counts / (frame.counts - 1).masked_fill(frame.counts < 2, torch.nan)
-    share = (1 - 2 / max(frame.num_classes, 1)) * noise + noise.nanmean() / max(frame.num_classes, 1)
-    lengths = norms(frame).square().masked_fill(noise.isnan(), torch.nan)
+    size = max(frame.num_classes, 1)
+    share = (1 - 2 / size) * noise + noise.nanmean() / size
+    lengths = norms(frame.rows).square().masked_fill(noise.isnan(), torch.nan)
     return share.masked_fill(lengths.isnan(), torch.nan), lengths

@@ -10,7 +10,7 @@ A pair is one feature and one of the classes it stands for:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -20,9 +20,11 @@ from torch import Tensor
 
 Kind = Literal["single", "classwise", "shared"]
 Batch = tuple[Tensor, Tensor, Tensor]
+ImageBatches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
 Array = Tensor | NDArray[np.generic]
 
 _BATCH_PAIRS: Final = 8192
+_BATCH_NUMBERS: Final = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class PairSource:
         batches: Starts the stream anew at each call: features ``[m, D]``, classes ``[m]`` int64 and samples ``[m]``
             int64 (for ``shared``: rows of ``targets``); any m, also 0.
         targets: Label sets ``[N, C]`` bool; needed for ``shared``.
+        images: Starts the stream of all samples, also those without a label: features ``[m, D]``, or ``[m, C, D]`` of
+            all classes for ``classwise``, and samples ``[m]``. None where only pairs are known.
+        predictions: Class that the classifier chooses for each sample ``[N]`` int64, where the forward pass has told
+            it; None takes it from the features.
 
     Raises:
         ValueError: If a size is less than 1, the kind is unknown, or ``targets`` are missing or do not fit.
@@ -51,6 +57,8 @@ class PairSource:
     num_features: int
     batches: Callable[[], Iterable[Batch]]
     targets: Tensor | None = None
+    images: ImageBatches | None = None
+    predictions: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in {"single", "classwise", "shared"}:
@@ -82,6 +90,9 @@ class PairSource:
             ValueError: If shapes do not fit each other or a label is out of range.
             TypeError: If class indices are not integers, or the features are not real numbers.
         """
+        for name, array in (("features", features), ("labels", labels)):
+            if not isinstance(array, np.ndarray | Tensor):
+                raise TypeError(f"{name} are a {type(array).__name__}: give a NumPy array or a torch tensor")
         _check_features(features)
         values = _label_tensor(labels)
         if values.ndim not in {1, 2} or len(values) != len(features):
@@ -90,6 +101,7 @@ class PairSource:
                 f"(features {list(features.shape)}): give [{len(features)}] or [{len(features)}, classes]"
             )
         declared = features.shape[1] if features.ndim == 3 else None
+        positives: Tensor | None = None
         if values.ndim == 1:
             samples, classes, num_classes = _single_pairs(values, declared, num_classes, ignore_index)
         else:
@@ -98,14 +110,51 @@ class PairSource:
             samples, classes = positives.nonzero(as_tuple=True)
             num_classes = values.shape[1]
         kind: Kind = "classwise" if features.ndim == 3 else "single" if values.ndim == 1 else "shared"
-        targets = positives if kind == "shared" else None
+        all_rows = kind == "single" and len(samples) == len(features)
 
         def batches() -> Iterator[Batch]:
             for start in range(0, len(samples), _BATCH_PAIRS):
                 part = slice(start, start + _BATCH_PAIRS)
-                yield _rows(features, samples[part], classes[part]), classes[part], samples[part]
+                rows = _as_tensor(features[part]) if all_rows else _rows(features, samples[part], classes[part])
+                yield rows, classes[part], samples[part]
 
-        return PairSource(kind, num_classes, int(features.shape[-1]), batches, targets)
+        def images() -> Iterator[tuple[Tensor, Tensor]]:
+            at_once = max(1, _BATCH_NUMBERS // int(np.prod(features.shape[1:])))
+            for start in range(0, len(features), at_once):
+                rows = _as_tensor(features[start : start + at_once])
+                yield rows, torch.arange(start, start + len(rows))
+
+        return PairSource(kind, num_classes, int(features.shape[-1]), batches, positives, images)
+
+
+def with_multiplicity(source: PairSource, labels: int) -> PairSource:
+    """Keep the samples that have a given number of labels.
+
+    Args:
+        source: The stream of pairs, with the label sets of its samples.
+        labels: Number of labels.
+
+    Returns:
+        The stream of their pairs; other samples have no label in its ``targets``.
+
+    Raises:
+        ValueError: If the stream does not know label sets, or no sample has so many labels.
+    """
+    if source.targets is None:
+        raise ValueError(
+            f"multiplicity is {labels}, but these are {source.kind} features without label sets: leave it out"
+        )
+    sizes = source.targets.sum(dim=1)
+    kept = sizes == labels
+    if not bool(kept.any()):
+        raise ValueError(f"multiplicity is {labels}, but samples have {sorted(sizes.unique().tolist())} labels")
+
+    def batches() -> Iterator[Batch]:
+        for features, classes, samples in source.batches():
+            places = kept[samples.cpu()].nonzero().squeeze(1)
+            yield features[places.to(features.device)], classes.cpu()[places], samples.cpu()[places]
+
+    return replace(source, batches=batches, targets=source.targets & kept[:, None])
 
 
 def _check_features(features: Array) -> None:
@@ -114,7 +163,11 @@ def _check_features(features: Array) -> None:
         raise ValueError(f"features have shape {shape}: give [samples, width] or [samples, classes, width]")
     if 0 in shape[1:]:
         raise ValueError(f"features have shape {shape}: classes and width must be at least 1")
-    if isinstance(features, np.ndarray) and features.dtype.kind not in "fiu":
+    if isinstance(features, Tensor):
+        real = not features.is_complex() and features.dtype != torch.bool
+    else:
+        real = features.dtype.kind in "fiu"
+    if not real:
         raise TypeError(f"features are {features.dtype}: give real numbers")
 
 
@@ -180,6 +233,14 @@ def _rows(features: Array, samples: Tensor, classes: Tensor) -> Tensor:
     if isinstance(features, Tensor):
         index = (samples, classes) if features.ndim == 3 else (samples,)
         return features.detach()[tuple(part.to(features.device) for part in index)]
-    chosen = features[samples.numpy(), classes.numpy()] if features.ndim == 3 else features[samples.numpy()]
-    narrow = chosen.dtype.kind == "f" and chosen.dtype.itemsize <= 8
-    return torch.from_numpy(chosen.astype(chosen.dtype.newbyteorder("=") if narrow else np.float64, copy=False))
+    return _as_tensor(features[samples.numpy(), classes.numpy()] if features.ndim == 3 else features[samples.numpy()])
+
+
+def _as_tensor(rows: Array) -> Tensor:
+    if isinstance(rows, Tensor):
+        return rows.detach()
+    narrow = rows.dtype.kind == "f" and rows.dtype.itemsize <= 8
+    wide = rows.astype(rows.dtype.newbyteorder("=") if narrow else np.float64, copy=False)
+    # Read-only and reversed arrays become a copy: torch has no such tensors.
+    usable = wide.flags.writeable and all(stride >= 0 for stride in wide.strides)
+    return torch.from_numpy(wide if usable else wide.copy())

@@ -1,4 +1,4 @@
-"""The second pass: residuals against the final class means, whitened; nearest class mean; the classifier's choice."""
+"""The second pass: residuals of all pairs against the final class means, in blocks that fit the processor's cache."""
 
 from __future__ import annotations
 
@@ -9,146 +9,235 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from nctools.collapse.frame import Frame
+from nctools.collapse.moments import Moments
 from nctools.collapse.pairs import PairSource
-from nctools.collapse.statistics import CollapseStatistics
+from nctools.collapse.statistics import describe_fault
 
-_BLOCK_NUMBERS: Final = 1 << 20  # float64 numbers in one block of residuals or scores: 8 MiB
+_BLOCK_NUMBERS: Final = 1 << 21  # numbers in one block of residuals or scores
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some pairs and their residuals; nothing in it may be changed or kept, its memory is used again.
+
+    Args:
+        residuals: ``e = h - mu_c [m, D]`` in the working type, against means rounded to that type.
+        lengths: ``||e|| [m]`` in the working type.
+        features: ``h [m, D]`` as they came.
+        classes: Declared class ``[m]`` int64.
+        samples: ``[m]`` int64.
+        weights: How often each pair counts ``[m]`` float64; None counts each once.
+    """
+
+    residuals: Tensor
+    lengths: Tensor
+    features: Tensor
+    classes: Tensor
+    samples: Tensor
+    weights: Tensor | None = None
+
+    def tally(self, classes: Tensor, size: int, chosen: Tensor | None = None) -> Tensor:
+        """Count pairs by class.
+
+        Args:
+            classes: Class of each pair, in any numbering ``[m]``.
+            size: Number of classes.
+            chosen: Which pairs to count ``[m]`` bool; None counts all.
+
+        Returns:
+            ``[size]`` float64.
+        """
+        weights = self.weights
+        if chosen is not None:
+            classes = classes[chosen]
+            weights = None if weights is None else weights[chosen]
+        counts: Tensor = torch.bincount(classes, weights, minlength=size).double()
+        return counts
 
 
 class Accumulator(Protocol):
     """Whatever adds up something over the second pass."""
 
-    def update(self, residuals: Tensor, classes: Tensor, samples: Tensor) -> None:
+    def update(self, block: Block) -> None:
         """Add a block of pairs.
 
         Args:
-            residuals: ``e = h - mu_c [m, D]`` float64; must not be changed.
-            classes: ``[m]``.
-            samples: ``[m]``.
+            block: The pairs.
         """
         ...
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A linear classifier of the declared classes of a frame, or the rows that stand for one.
+class Workspace:
+    """Memory for products that is used again: fresh pages would cost more than the arithmetic."""
 
-    Args:
-        weight: ``W [K, D]`` float64.
-        bias: ``b [K]`` float64.
-    """
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
 
-    weight: Tensor
-    bias: Tensor
-
-
-class ResidualSums:
-    """Sums over the pairs of each present class of a frame, from the residuals ``e = h - mu_c``.
-
-    ``||z||^2`` with ``z = A^T e``, ``A = V_r diag(sqrt(C) / s)``, is ``e^T Sigma_B^+ e``: cost O(N D r), and no D x D
-    matrix. With ``p = M e`` the nearest mean is ``argmax_k (p_k - ||mu_c - mu_k||^2 / 2)``, free of the cancellation
-    of ``||h||^2 + ||mu||^2 - 2 h . mu``.
-
-    Args:
-        frame: The present classes.
-        num_classes: Number of all declared classes.
-        whiten: Whether to sum whitened residuals.
-        nearest: Whether to look for the nearest class mean.
-        classifier: Rows of the frame's declared classes, to compare its choice with the nearest mean.
-        targets: Label sets ``[N, all declared classes]`` bool of shared features: any label is right.
-
-    Attributes:
-        whitened: Sum of ``e^T Sigma_B^+ e`` ``[C]``.
-        agreeing: Number of pairs where the classifier chooses the nearest class mean ``[C]``.
-        nearest_right: Number of pairs whose nearest class mean is right ``[C]``.
-    """
-
-    def __init__(
-        self,
-        frame: Frame,
-        num_classes: int,
-        *,
-        whiten: bool,
-        nearest: bool,
-        classifier: Classifier | None = None,
-        targets: Tensor | None = None,
-    ) -> None:
-        self._frame, self._targets = frame, targets
-        self._positions = frame.positions(num_classes)
-        self._whiten, self._nearest, self._classifier = whiten and not frame.degenerate, nearest, classifier
-        self.whitened = torch.zeros(frame.num_classes, dtype=torch.float64)
-        self.agreeing, self.nearest_right = torch.zeros_like(self.whitened), torch.zeros_like(self.whitened)
-        directions = frame.directions
-        self._right = directions.right.T
-        rank = directions.rank
-        self._inverse_squares = frame.num_classes / directions.values[:rank].square()
-        # All directions of M, also those that count as rounding for the pseudo-inverse.
-        self._back = (directions.left * directions.values).T
-        if nearest:
-            self._half_distances = frame.squared_distances / 2
-            # Coincident means are one mean: the lowest index stands for all of them.
-            self._first_equal = (frame.squared_distances == 0).int().argmax(dim=1)
-        if nearest and classifier is not None:
-            # The class part of the scores, exact under any offset.
-            self._own_scores = frame.means @ classifier.weight.T + classifier.bias
-
-    def update(self, residuals: Tensor, classes: Tensor, samples: Tensor) -> None:
-        """Add a block of pairs; those of classes outside the frame are left out.
+    def take(self, name: str, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        """Borrow a matrix until the next call with this name.
 
         Args:
-            residuals: ``e = h - mu_c [m, D]`` float64.
-            classes: ``[m]``.
-            samples: ``[m]``.
+            name: Purpose.
+            rows: Its rows.
+            columns: Its columns.
+            dtype: Its type.
+
+        Returns:
+            ``[rows, columns]``, with any content.
         """
-        own = self._positions[classes]
-        if not bool((own >= 0).all()):
-            kept = own >= 0
-            residuals, own, samples = residuals[kept], own[kept], samples[kept]
-        projected = residuals @ self._right
-        if self._whiten:
-            rank = len(self._inverse_squares)
-            self.whitened.index_add_(0, own, projected[:, :rank].square() @ self._inverse_squares)
-        if self._nearest:
-            scores = (projected @ self._back).sub_(self._half_distances[own])
-            self._count_nearest(self._first_equal[scores.argmax(dim=1)], residuals, own, samples)
-
-    def _count_nearest(self, nearest: Tensor, residuals: Tensor, own: Tensor, samples: Tensor) -> None:
-        chosen = self._frame.present[nearest]
-        right = nearest == own if self._targets is None else self._targets[samples, chosen]
-        self.nearest_right += torch.bincount(own[right], minlength=len(self.nearest_right))
-        if self._classifier is not None:
-            scores = (residuals @ self._classifier.weight.T).add_(self._own_scores[own])
-            agree = self._frame.declared[scores.argmax(dim=1)] == chosen
-            self.agreeing += torch.bincount(own[agree], minlength=len(self.agreeing))
+        buffer = self._buffers.get((name, dtype))
+        if buffer is None or buffer.numel() < rows * columns:
+            buffer = self._buffers[name, dtype] = torch.empty(rows * columns, dtype=dtype)
+        return buffer[: rows * columns].view(rows, columns)
 
 
-def second_pass(source: PairSource, statistics: CollapseStatistics, accumulators: Sequence[Accumulator]) -> None:
-    """Read the pairs once more and hand their residuals to all accumulators, in blocks of bounded size.
+class WorkingMeans:
+    """Class means in the type that residuals are taken in.
+
+    ``sum ||A (h - mu)||^2`` over the pairs of a class is ``sum ||A e||^2 - n ||A d||^2`` with ``e`` the residual
+    against the rounded mean and ``d`` its rounding: exact, and free of another pass.
+
+    Args:
+        moments: The first moments.
+        dtype: ``torch.float32`` or ``torch.float64``.
+
+    Attributes:
+        means: ``[C, D]`` in the working type.
+        rounding: ``d [C, D]`` float64, or None where nothing was rounded.
+    """
+
+    def __init__(self, moments: Moments, dtype: torch.dtype) -> None:
+        self.means = moments.means.to(dtype)
+        self.rounding: Tensor | None = None
+        if dtype != torch.float64:
+            self.rounding = self.means.double().sub_(moments.means).nan_to_num_(nan=0.0)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The working type."""
+        return self.means.dtype
+
+    def excess(self, counts: Tensor, classes: Tensor, basis: Tensor | None = None) -> Tensor | float:
+        """What rounding of the means has added to sums of squares.
+
+        Args:
+            counts: Pairs of each class ``[C]``.
+            classes: Which declared classes ``[C]``.
+            basis: ``A [D, r]``; None for the identity.
+
+        Returns:
+            ``n ||A d||^2 [C]``.
+        """
+        if self.rounding is None:
+            return 0.0
+        moved = self.rounding[classes]
+        return counts * (moved if basis is None else moved @ basis).square().sum(dim=1)
+
+
+class SquaredLengths:
+    """Sum of ``||h - mu_c||^2`` over the pairs of each declared class.
+
+    Args:
+        num_classes: Number of declared classes.
+        working: The means that residuals are taken against.
+    """
+
+    def __init__(self, num_classes: int, working: WorkingMeans) -> None:
+        self._working = working
+        self._sums = torch.zeros(num_classes, dtype=torch.float64)
+        self._counts = torch.zeros(num_classes, dtype=torch.float64)
+
+    def update(self, block: Block) -> None:
+        """Add a block of pairs.
+
+        Args:
+            block: The pairs.
+        """
+        squares = block.lengths.double().square()
+        self._sums.index_add_(0, block.classes, squares if block.weights is None else squares * block.weights)
+        self._counts += block.tally(block.classes, len(self._sums))
+
+    def squares(self) -> Tensor:
+        """Give the sums.
+
+        Returns:
+            ``[C]`` float64.
+        """
+        everything = torch.arange(len(self._sums))
+        return (self._sums - self._working.excess(self._counts, everything)).clamp_(min=0)
+
+
+class FeatureLengths:
+    """Sum of ``||h||`` over the pairs of each declared class.
+
+    Args:
+        num_classes: Number of declared classes.
+
+    Attributes:
+        sums: ``[C]`` float64.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.sums = torch.zeros(num_classes, dtype=torch.float64)
+
+    def update(self, block: Block) -> None:
+        """Add a block of pairs.
+
+        Args:
+            block: The pairs.
+        """
+        lengths = torch.linalg.vector_norm(block.features.double(), dim=1)
+        self.sums.index_add_(0, block.classes, lengths if block.weights is None else lengths * block.weights)
+
+
+def second_pass(
+    source: PairSource, moments: Moments, working: WorkingMeans, accumulators: Sequence[Accumulator], *, width: int = 0
+) -> None:
+    """Read the pairs once more and hand their residuals to all accumulators.
 
     Args:
         source: The stream of pairs.
-        statistics: Sums of the first pass.
-        accumulators: Receive the residuals.
+        moments: Its first moments.
+        working: Its means in the working type.
+        accumulators: Receive the blocks.
+        width: Numbers that accumulators keep for each pair of a block, beside its residual.
 
     Raises:
-        ValueError: If the stream does not give the same pairs as at first.
+        ValueError: If the stream does not give the same pairs as at first, or a square overflows.
     """
-    means = statistics.means
-    counts = torch.zeros_like(statistics.counts)
-    rows = max(64, min(1024, _BLOCK_NUMBERS // (source.num_classes + source.num_features)))
+    counts = torch.zeros(moments.num_classes, dtype=torch.int64)
+    rows = block_rows(source.num_features, width)
+    buffer = torch.empty(rows, source.num_features, dtype=working.dtype)
     for features, classes, samples in source.batches():
-        wide = classes.detach().to("cpu", torch.int64)
-        for start in range(0, len(wide), rows):
-            part = slice(start, start + rows)
-            own, names = wide[part], samples[part].cpu()
-            residuals = means.index_select(0, own)
-            torch.sub(features[part].detach().cpu(), residuals, out=residuals)
-            counts += torch.bincount(own, minlength=len(counts))
+        features, classes = features.detach().cpu(), classes.detach().to("cpu", torch.int64)
+        for start in range(0, len(features), rows):
+            part = features[start : start + rows]
+            own, names = classes[start : start + rows], samples[start : start + rows].cpu()
+            residuals = buffer[: len(part)]
+            torch.index_select(working.means, 0, own, out=residuals)
+            torch.sub(part, residuals, out=residuals)
+            lengths = torch.linalg.vector_norm(residuals, dim=1)
+            if not bool(lengths.double().square().isfinite().all()):
+                raise ValueError(describe_fault(part, own, names, lengths.double().square()))
+            block = Block(residuals, lengths, part, own, names)
             for accumulator in accumulators:
-                accumulator.update(residuals, own, names)
-    if not torch.equal(counts, statistics.counts):
+                accumulator.update(block)
+        counts += torch.bincount(classes, minlength=len(counts))
+    if not torch.equal(counts, moments.counts.long()):
         raise ValueError(
-            f"the second pass over the pairs gave {int(counts.sum())}, the first {int(statistics.counts.sum())} "
+            f"the second pass over the pairs gave {int(counts.sum())}, the first {int(moments.counts.sum())} "
             "(or others of other classes): `batches` must start the same stream anew at each call"
         )
+
+
+def block_rows(num_features: int, width: int) -> int:
+    """Choose how many pairs are worked on at once.
+
+    Args:
+        num_features: Width D of a residual.
+        width: Numbers kept for each pair beside it.
+
+    Returns:
+        64 to 2,048 rows.
+    """
+    return max(64, min(1024 if width < 512 else 2048, _BLOCK_NUMBERS // max(num_features, width)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor
 from nctools.collapse.aggregation import PairChoice
 from nctools.collapse.frame import Average
 from nctools.collapse.groups import check_groups, head_medium_tail
-from nctools.collapse.pairs import PairSource
-from nctools.collapse.residuals import Classifier
+from nctools.collapse.decisions import Classifier
 
 Scope = Literal["global", "within"]
+Precision = Literal["auto", "float32", "float64"]
 Convention = Literal["papyan", "zhu", "rhubarbwu"]
 _CONVENTIONS: dict[str, tuple[Average, Average]] = {
     "papyan": ("class", "sample"),
@@ -34,24 +34,28 @@ class Settings:
         ddof: Within-class covariances divide by ``n_c - ddof``.
         scope: Groups in the frame of all classes, or alone.
         pairs: Where the other end of a pair may be.
+        precision: Type of the products of residuals.
+        min_count: Classes with fewer pairs are taken as absent.
+        multiplicity: Only images with so many labels count; None takes all.
+        sample_pairs: NC4 looks at about so many pairs; None looks at all.
     """
 
-    centre: Average
-    weighting: Average
-    ddof: int
-    scope: Scope
-    pairs: PairChoice
+    centre: Average = "class"
+    weighting: Average = "class"
+    ddof: int = 0
+    scope: Scope = "global"
+    pairs: PairChoice = "any"
+    precision: Precision = "auto"
+    min_count: int = 1
+    multiplicity: int | None = None
+    sample_pairs: int | None = None
 
 
-def check_settings(centre: str, weighting: str, ddof: int, scope: str, pairs: str, convention: str | None) -> Settings:
+def check_settings(settings: Settings, convention: str | None) -> Settings:
     """Check every setting and apply a convention.
 
     Args:
-        centre: ``"class"`` or ``"sample"``.
-        weighting: ``"class"`` or ``"sample"``.
-        ddof: 0 or 1.
-        scope: ``"global"`` or ``"within"``.
-        pairs: ``"any"`` or ``"within"``.
+        settings: What the user asked for.
         convention: None, ``"papyan"``, ``"zhu"`` or ``"rhubarbwu"``: sets centre and weighting.
 
     Returns:
@@ -60,41 +64,46 @@ def check_settings(centre: str, weighting: str, ddof: int, scope: str, pairs: st
     Raises:
         ValueError: If a value is none of its choices, or centre or weighting contradicts the convention.
     """
-    allowed = {
-        "centre": (centre, ("class", "sample")),
-        "weighting": (weighting, ("class", "sample")),
-        "ddof": (ddof, (0, 1)),
-        "scope": (scope, ("global", "within")),
-        "pairs": (pairs, ("any", "within")),
+    allowed: dict[str, tuple[object, tuple[object, ...]]] = {
+        "centre": (settings.centre, ("class", "sample")),
+        "weighting": (settings.weighting, ("class", "sample")),
+        "ddof": (settings.ddof, (0, 1)),
+        "scope": (settings.scope, ("global", "within")),
+        "pairs": (settings.pairs, ("any", "within")),
+        "precision": (settings.precision, ("auto", "float32", "float64")),
         "convention": (convention, (None, *_CONVENTIONS)),
     }
     for name, (value, choices) in allowed.items():
         if value not in choices:
             raise ValueError(f"{name} is {value!r}; it is one of {', '.join(map(repr, choices))}")
-    if convention is not None:
-        for name, value, set_to in zip(
-            ("centre", "weighting"), (centre, weighting), _CONVENTIONS[convention], strict=True
-        ):
-            # "class" is the default: it cannot be told from a setting that was not given.
-            if value not in {"class", set_to}:
-                raise ValueError(f"{name} is {value!r}, but convention={convention!r} sets it to {set_to!r}: give one")
-        centre, weighting = _CONVENTIONS[convention]
-    return Settings(
-        centre="class" if centre == "class" else "sample",
-        weighting="class" if weighting == "class" else "sample",
-        ddof=int(ddof),
-        scope="global" if scope == "global" else "within",
-        pairs="any" if pairs == "any" else "within",
-    )
+    for name, number in (
+        ("min_count", settings.min_count),
+        ("multiplicity", settings.multiplicity),
+        ("sample_pairs", settings.sample_pairs),
+    ):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise ValueError(f"{name} is {number!r}: give a whole number of at least 1")
+    if convention is None:
+        return replace(settings, ddof=int(settings.ddof))
+    centre, weighting = _CONVENTIONS[convention]
+    for name, value, set_to in (
+        ("centre", settings.centre, centre),
+        ("weighting", settings.weighting, weighting),
+    ):
+        # "class" is the default: it cannot be told from a setting that was not given.
+        if value not in {"class", set_to}:
+            raise ValueError(f"{name} is {value!r}, but convention={convention!r} sets it to {set_to!r}: give one")
+    return replace(settings, centre=centre, weighting=weighting, ddof=int(settings.ddof))
 
 
 def fitting_classifier(
-    source: PairSource, classifier: Tensor | None, bias: Tensor | None
+    num_classes: int, width: int, classifier: Tensor | None, bias: Tensor | None
 ) -> tuple[Classifier | None, str]:
     """Take a classifier that fits the features; tell why there is none.
 
     Args:
-        source: The stream of pairs.
+        num_classes: Number of declared classes C.
+        width: Width D of the features.
         classifier: ``[C, D]`` or None.
         bias: ``[C]`` or None, for zeros.
 
@@ -108,7 +117,6 @@ def fitting_classifier(
         if bias is not None:
             raise ValueError(f"a bias of shape {list(bias.shape)} was given without a classifier: pass classifier too")
         return None, "no classifier was given"
-    num_classes, width = source.num_classes, source.num_features
     if classifier.ndim != 2 or classifier.shape[0] != num_classes:
         raise ValueError(
             f"classifier has shape {list(classifier.shape)}, but there are {num_classes} classes: "

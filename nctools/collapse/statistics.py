@@ -56,7 +56,7 @@ class CollapseStatistics:
             ValueError: If shapes do not fit, a class is out of range, or a feature is NaN or infinite.
             TypeError: If the features are complex or the classes no integers.
         """
-        self._check(features, classes)
+        check_pairs(features, classes, self.num_classes, self.num_features)
         features, classes = features.detach().cpu(), classes.detach().to("cpu", torch.int64)
         for start in range(0, len(features), _BLOCK_ROWS):
             part = slice(start, start + _BLOCK_ROWS)
@@ -142,30 +142,13 @@ class CollapseStatistics:
         # Class mean minus shift.
         return self._sums / self.counts.clamp_min(1)[:, None]
 
-    def _check(self, features: Tensor, classes: Tensor) -> None:
-        if features.ndim != 2 or features.shape[1] != self.num_features or classes.shape != features.shape[:1]:
-            raise ValueError(
-                f"features have shape {list(features.shape)} and classes {list(classes.shape)}: "
-                f"give [m, {self.num_features}] and [m]"
-            )
-        if features.is_complex():
-            raise TypeError(f"features are {features.dtype}: give real numbers")
-        if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
-            raise TypeError(f"classes are {classes.dtype}: give integers")
-        if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < self.num_classes):
-            row = int(((classes < 0) | (classes >= self.num_classes)).nonzero()[0])
-            raise ValueError(
-                f"class {int(classes[row])} (pair {row} of the batch) is out of range: "
-                f"there are {self.num_classes} classes, give 0 to {self.num_classes - 1}"
-            )
-
     def _add(self, features: Tensor, classes: Tensor, samples: Tensor) -> None:
         self._shift_new_classes(features, classes)
         moved = self._shifts.index_select(0, classes)
         torch.sub(features, moved, out=moved)
         squares = torch.linalg.vecdot(moved, moved)
         if not squares.isfinite().all():
-            raise ValueError(_describe_fault(features, classes, samples, squares))
+            raise ValueError(describe_fault(features, classes, samples, squares))
         self._sums.index_add_(0, classes, moved)
         self._shifted_squares.index_add_(0, classes, squares)
         self.counts += torch.bincount(classes, minlength=self.num_classes)
@@ -184,7 +167,48 @@ class CollapseStatistics:
 _STATE: Final = {"counts": "counts", "shifts": "_shifts", "sums": "_sums", "squares": "_shifted_squares"}
 
 
-def _describe_fault(features: Tensor, classes: Tensor, samples: Tensor, squares: Tensor) -> str:
+def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_features: int) -> None:
+    """Refuse a batch of pairs that does not fit.
+
+    Args:
+        features: ``[m, D]``.
+        classes: ``[m]``.
+        num_classes: Number of declared classes C.
+        num_features: Width D.
+
+    Raises:
+        ValueError: If shapes do not fit or a class is out of range.
+        TypeError: If the features are no real numbers or the classes no integers.
+    """
+    if features.ndim != 2 or features.shape[1] != num_features or classes.shape != features.shape[:1]:
+        raise ValueError(
+            f"features have shape {list(features.shape)} and classes {list(classes.shape)}: "
+            f"give [m, {num_features}] and [m]"
+        )
+    if features.is_complex() or features.dtype == torch.bool:
+        raise TypeError(f"features are {features.dtype}: give real numbers")
+    if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+        raise TypeError(f"classes are {classes.dtype}: give integers")
+    if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < num_classes):
+        row = int(((classes < 0) | (classes >= num_classes)).nonzero()[0])
+        raise ValueError(
+            f"class {int(classes[row])} (pair {row} of the batch) is out of range: "
+            f"there are {num_classes} classes, give 0 to {num_classes - 1}"
+        )
+
+
+def describe_fault(features: Tensor, classes: Tensor, samples: Tensor, squares: Tensor) -> str:
+    """Name the first feature of a batch that cannot be measured.
+
+    Args:
+        features: ``[m, D]``.
+        classes: ``[m]``.
+        samples: ``[m]``.
+        squares: Squared lengths ``[m]``, at least one not finite.
+
+    Returns:
+        A sentence with value, sample, class and mend.
+    """
     wrong = ~features.isfinite()
     if not wrong.any():
         row = int((~squares.isfinite()).nonzero()[0])

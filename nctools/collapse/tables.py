@@ -1,25 +1,35 @@
-"""The rows of a result: values by group, by class, between groups, and by number of labels."""
+"""The rows of a result: values by group, by class, and by number of labels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import torch
+from torch import Tensor
 
-from nctools.collapse.aggregation import Values, group_positions
+from nctools.collapse.aggregation import Values
 from nctools.collapse.findings import class_name
-from nctools.collapse.frame import Frame
-from nctools.collapse.multilabel import LabelSets, mean_over_sets, mlab_angle_deg, mlab_scale, mlab_scale_cov
+from nctools.collapse.label_sets import LabelSets
+from nctools.collapse.multilabel import (
+    label_kappa,
+    mean_over_sets,
+    mlab_angle_deg,
+    mlab_fit_angle_deg,
+    mlab_nc1_quotient,
+    mlab_scale,
+    mlab_scale_cov,
+    mlab_weighted_angle_deg,
+)
 from nctools.collapse.space_result import Cell
-
-Blocks = dict[str, dict[str, dict[str, float]]]
 
 
 def table_rows(
-    values: Mapping[str, Mapping[str, Values]],
-    frames: Mapping[str, Frame],
+    found: Mapping[str, Mapping[str, tuple[float, int]]],
     counts: Sequence[int],
     groups: Mapping[str, Sequence[int]],
+    metrics: Sequence[str],
     *,
     space: str,
     split: str,
@@ -27,10 +37,10 @@ def table_rows(
     """Give a row for each group and metric.
 
     Args:
-        values: Group -> metric -> values; a group without a frame of its own has none.
-        frames: Group -> the frame that its values are measured in.
-        counts: Pairs of each declared class.
+        found: Group -> metric -> value and number of classes that enter it; a group without values has NaN.
+        counts: Pairs of each declared class, 0 for those that are left out.
         groups: Named lists of declared classes, "all" first.
+        metrics: Metrics, in order.
         space: Name of the feature space.
         split: Name of the split.
 
@@ -41,27 +51,25 @@ def table_rows(
     rows: list[dict[str, Cell]] = []
     for group, classes in groups.items():
         sizes = [counts[index] for index in classes if counts[index]]
-        places = group_positions(frames[group].present, classes) if group in frames else torch.arange(0)
-        for metric in values["all"]:
-            found = values[group][metric] if group in frames else None
+        for metric in metrics:
+            value, used = found.get(group, {}).get(metric, (math.nan, 0))
             rows.append(
                 {
                     "space": space,
                     "split": split,
                     "group": group,
                     "metric": metric,
-                    "value": torch.nan if found is None else found.group(places),
+                    "value": value,
                     "num_classes": len(sizes),
                     "n_min": min(sizes, default=0),
                     "n_max": max(sizes, default=0),
-                    "num_used": 0 if found is None else found.used(places),
+                    "num_used": used,
                 }
             )
     return rows
 
 
 def class_rows(
-    frame: Frame,
     values: Mapping[str, Values],
     counts: Sequence[int],
     groups: Mapping[str, Sequence[int]],
@@ -72,7 +80,6 @@ def class_rows(
     """Give a row for each declared class, always measured among all classes.
 
     Args:
-        frame: The present classes.
         values: Metric -> values.
         counts: Pairs of each declared class.
         groups: Named lists of declared classes; a class bears the name of the first that holds it.
@@ -86,8 +93,11 @@ def class_rows(
     for group, classes in groups.items():
         for index in classes:
             group_of.setdefault(index, group)
-    place = {index: position for position, index in enumerate(frame.present.tolist())}
-    columns = {metric: metric_values.per_class.tolist() for metric, metric_values in values.items()}
+    columns: dict[str, list[float]] = {}
+    for metric, found in values.items():
+        column = torch.full((len(counts),), torch.nan, dtype=torch.float64)
+        column[found.classes] = found.per_class
+        columns[metric] = column.tolist()
     rows: list[dict[str, Cell]] = []
     for index, count in enumerate(counts):
         facts: dict[str, Cell] = {
@@ -97,54 +107,55 @@ def class_rows(
             "group": group_of.get(index, ""),
             "n": count,
         }
-        own = {name: column[place[index]] if index in place else torch.nan for name, column in columns.items()}
-        rows.append(facts | own)
+        rows.append(facts | {name: column[index] for name, column in columns.items()})
     return rows
 
 
-def block_values(frame: Frame, values: Mapping[str, Values], groups: Mapping[str, Sequence[int]]) -> Blocks:
-    """Give the mean over ``i in g, j in h, i != j`` for each pair metric and every two groups.
-
-    Args:
-        frame: The present classes.
-        values: Metric -> values.
-        groups: Named lists of declared classes.
-
-    Returns:
-        Metric -> g -> h -> value; NaN where there is no such pair.
-    """
-    places = {name: group_positions(frame.present, classes) for name, classes in groups.items()}
-    return {
-        metric: {
-            first: {second: found.block(rows, columns) for second, columns in places.items()}
-            for first, rows in places.items()
-        }
-        for metric, found in values.items()
-        if found.block is not None
-    }
-
-
-def multiplicity_rows(sets: LabelSets | None, *, space: str) -> list[dict[str, Cell]]:
+def multiplicity_rows(
+    sets: LabelSets | None, targets: Tensor | None, metrics: Sequence[str], *, space: str
+) -> list[dict[str, Cell]]:
     """Give the multi-label metrics by number of labels.
 
     Args:
-        sets: Label sets of two labels or more; None where they were not collected.
+        sets: Label sets; None where they were not collected.
+        targets: Labels ``[N, C]`` bool; None for features that are not shared.
+        metrics: Metrics that were asked for.
         space: Name of the feature space.
 
     Returns:
-        ``space, multiplicity, num_sets, num_images, mlab_angle_deg, mlab_scale_cov``.
+        ``space, multiplicity, num_sets, num_images`` and a key for each metric that is known by number of labels. Sets
+        of two labels or more count where all of their labels have single-label images.
     """
     if sets is None:
         return []
-    sizes = sets.multiplicity
-    found = sizes.unique()
-    chosen = sizes[:, None] == found
-    columns = {
-        "multiplicity": found,
-        "num_sets": chosen.sum(dim=0),
-        "num_images": (chosen * sets.counts[:, None]).sum(dim=0),
-        "mlab_angle_deg": mean_over_sets(mlab_angle_deg(sets), chosen),
-        "mlab_scale_cov": mlab_scale_cov(mlab_scale(sets), sizes, chosen),
-    }
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [{"space": space, **dict(zip(columns, row, strict=True))} for row in rows]
+    kappa = label_kappa(targets) if targets is not None and "label_kappa" in metrics else {}
+    cells = mlab_nc1_quotient(sets) if "mlab_nc1_quotient" in metrics else None
+    angles = {name: function(sets) for name, function in _ANGLES.items() if name in metrics}
+    scales = mlab_scale(sets) if "mlab_scale_cov" in metrics else None
+    rows: list[dict[str, Cell]] = []
+    known = sets.multiplicity if cells is None and not kappa else sets.sizes
+    for labels in known.unique().tolist():
+        own = (sets.multiplicity == labels)[:, None]
+        several = labels > 1
+        row: dict[str, Cell] = {
+            "space": space,
+            "multiplicity": labels,
+            "num_sets": int(own.sum()) if several else int((sets.sizes == 1).sum()),
+            "num_images": int(sets.counts[own[:, 0]].sum() if several else sets.cell_counts[sets.sizes == 1].sum()),
+        }
+        row |= {name: float(mean_over_sets(values, own)[0]) for name, values in angles.items()}
+        if scales is not None:
+            row["mlab_scale_cov"] = float(mlab_scale_cov(scales, sets.multiplicity, own)[0])
+        if cells is not None:
+            row["mlab_nc1_quotient"] = float(mean_over_sets(cells, (sets.sizes == labels)[:, None])[0])
+        if kappa:
+            row["label_kappa"] = kappa.get(labels, math.nan)
+        rows.append(row)
+    return rows
+
+
+_ANGLES: Final = {
+    "mlab_angle_deg": mlab_angle_deg,
+    "mlab_weighted_angle_deg": mlab_weighted_angle_deg,
+    "mlab_fit_angle_deg": mlab_fit_angle_deg,
+}

@@ -9,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nctools.collapse.geometry import (
-    angle_matrix,
     etf_angle_deg,
     etf_error_floor,
     numerical_rank,
-    row_angles_deg,
     simplex_gram,
-    squared_distances,
 )
+from nctools.collapse.rows import Rows, angle_matrix
 from tests.reference.collapse import angle, length
 
 
@@ -51,7 +49,8 @@ def test_angles_and_distances_of_close_rows_keep_their_digits(
         num_rows, width, generator=generator, dtype=torch.float64
     )
     rows[0] = -rows[1]  # opposite, too
-    angles, distances = row_angles_deg(rows).numpy(), squared_distances(rows).numpy()
+    tile = next(Rows(rows, torch.arange(len(rows))).tiles())
+    angles, distances = tile.angles_deg.numpy(), tile.squared_distances.numpy()
     for i in range(num_rows):
         for j in range(num_rows):
             first, second = rows[i].numpy(), rows[j].numpy()

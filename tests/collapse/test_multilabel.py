@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nctools.collapse import multilabel
+from nctools.collapse import label_sets
 from nctools.collapse.compute import compute_metrics
 from nctools.collapse.frame import build_frame
-from nctools.collapse.multilabel import LabelSetSums, mlab_scale_cov
+from nctools.collapse.label_sets import LabelSetSums
+from nctools.collapse.moments import first_pass
+from nctools.collapse.multilabel import mlab_scale_cov
 from nctools.collapse.pairs import PairSource
-from nctools.collapse.residuals import second_pass
-from nctools.collapse.statistics import CollapseStatistics
+from nctools.collapse.residuals import WorkingMeans, second_pass
 from tests.collapse.cases import make_case
 
 
@@ -19,20 +20,18 @@ def test_rarest_sets_are_dropped_beyond_the_limit_and_it_is_said(monkeypatch: py
     features = torch.randn(len(targets), 5, generator=torch.Generator().manual_seed(0))
     source = PairSource.from_arrays(features, targets)
     assert compute_metrics(source).by_multiplicity["num_sets"].tolist() == [3]
-    statistics = CollapseStatistics(4, 5)
-    for batch in source.batches():
-        statistics.update(*batch)
-    frame = build_frame(statistics, centre="class", ddof=0, count_singles=False)
+    moments = first_pass(source)
+    working = WorkingMeans(moments, torch.float64)
     assert source.targets is not None
-    sums = LabelSetSums(frame, source.targets, max_sets=1)
-    second_pass(source, statistics, [sums])
+    sums = LabelSetSums(build_frame(moments, centre="class"), source.targets, working, max_sets=1)
+    second_pass(source, moments, working, [sums])
     kept = sums.label_sets()
     assert kept.members.tolist() == [[True, True, False, False]]
     assert kept.counts.tolist() == [4]
     assert kept.dropped == 2
     torch.testing.assert_close(kept.means[0], features[[4, 7, 8, 9]].double().mean(dim=0))
 
-    monkeypatch.setattr(multilabel.LabelSetSums.__init__, "__kwdefaults__", {"max_sets": 1})
+    monkeypatch.setattr(label_sets.LabelSetSums.__init__, "__kwdefaults__", {"max_sets": 1})
     (warning,) = [text for text in compute_metrics(source).warnings if "mlab" in text]
     assert "use the 1 most frequent label sets; 2 rarer ones" in warning
 

@@ -1,0 +1,195 @@
+"""The second pass of one frame: whitened lengths, nearest class mean and the classifier's choice from one product."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nctools.collapse.decisions import Classifier, HighestScore, NearestMean
+from nctools.collapse.frame import Frame
+from nctools.collapse.resampling import uniform
+from nctools.collapse.residuals import Block, WorkingMeans, Workspace
+
+_SAMPLE_SEED: Final = 1
+
+
+class ProjectedSums:
+    """Sums over the pairs of each present class of a frame, from the residuals ``e = h - mu_c``.
+
+    ``||z||^2`` with ``z = A^T e``, ``A = V_r diag(sqrt(C) / s)``, is ``e^T Sigma_B^+ e``: cost O(N D r), and no D x D
+    matrix. The products ``M e`` with the class means follow from z, which is shorter than e, or are taken from e.
+
+    Args:
+        frame: The present classes.
+        num_classes: Number of all declared classes.
+        working: The means that residuals are taken against.
+        whiten: Whether to sum whitened residuals.
+        nearest: Whether to look for the nearest class mean.
+        classifier: Rows of the frame's declared classes, to compare its choice with the nearest mean.
+        predictions: The classifier's choice for each sample ``[N]``, where it is known already; else -1.
+        targets: Label sets ``[N, all declared classes]`` bool of shared features: any label is right.
+        workspace: Memory for products; None takes its own.
+        share: Share of the samples that NC4 looks at; which ones depends on their numbers alone.
+
+    Attributes:
+        decided: Number of pairs that NC4 has looked at ``[C]``.
+        agreeing: Number of pairs where the classifier chooses the nearest class mean ``[C]``.
+        nearest_right: Number of pairs whose nearest class mean is right ``[C]``.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        num_classes: int,
+        working: WorkingMeans,
+        *,
+        whiten: bool,
+        nearest: bool,
+        classifier: Classifier | None = None,
+        predictions: Tensor | None = None,
+        targets: Tensor | None = None,
+        workspace: Workspace | None = None,
+        share: float = 1.0,
+    ) -> None:
+        self._frame, self._working, self._targets, self._predictions = frame, working, targets, predictions
+        self._share, self._workspace = share, workspace or Workspace()
+        self._positions = frame.positions(num_classes)
+        self._everything = bool((self._positions >= 0).all())
+        directions, rank = frame.directions, frame.directions.rank
+        self._whiten = whiten and not frame.degenerate
+        self._nearest = NearestMean(frame, working.dtype, self._workspace) if nearest else None
+        # Coordinates hold all of M e only if no direction was taken for rounding.
+        whole = rank == min(frame.num_classes - 1, frame.num_features) and not frame.degenerate
+        by_coordinates = self._nearest is not None and self._nearest.reads_residuals and whole
+        self._basis = directions.right[:rank].T * (frame.num_classes**0.5 / directions.values[:rank])
+        self._rank = rank if self._whiten else 0
+        self._back: Tensor | None = None
+        if by_coordinates and self._whiten and rank < frame.num_features:
+            self._back = ((frame.centred @ self._basis) * (directions.values[:rank].square() / frame.num_classes)).T
+            self._back = self._back.to(working.dtype).contiguous()
+        self._choice: HighestScore | None = None
+        if classifier is not None and nearest and predictions is None:
+            offset = frame.centre @ classifier.weight.T + classifier.bias
+            self._choice = HighestScore(frame, classifier.weight, offset, working.dtype, self._workspace)
+        self._columns = self._joined_columns()
+        zeros = torch.zeros(frame.num_classes, dtype=torch.float64)
+        self._whitened, self._counts = zeros, zeros.clone()
+        self.decided, self.agreeing, self.nearest_right = zeros.clone(), zeros.clone(), zeros.clone()
+
+    @property
+    def width(self) -> int:
+        """Numbers kept for each pair of a block."""
+        return max(self._columns.shape[1], self._frame.num_classes if self._nearest else 0)
+
+    def update(self, block: Block) -> None:
+        """Add a block of pairs; those of classes outside the frame are left out.
+
+        Args:
+            block: The pairs.
+        """
+        own = self._positions[block.classes]
+        if not self._everything:
+            block, own = _inside(block, own)
+        # With a sample of the pairs, only they need the classifier's part of the product.
+        joined = self._columns if self._share == 1.0 else self._columns[:, : self._rank]
+        products = self._product("columns", block.residuals, joined)
+        coordinates = products[:, : self._rank]
+        if self._whiten:
+            squares = torch.linalg.vector_norm(coordinates, dim=1).double().square_()
+            self._whitened.index_add_(0, own, squares if block.weights is None else squares * block.weights)
+            self._counts += block.tally(own, len(self._counts))
+        if self._nearest is None:
+            return
+        if self._share < 1.0:
+            drawn = torch.from_numpy(uniform(block.samples, 0, _SAMPLE_SEED) < self._share).nonzero().squeeze(1)
+            block, own, coordinates = chosen_pairs(block, drawn), own[drawn], coordinates[drawn]
+            products = torch.cat([coordinates, block.residuals @ self._columns[:, self._rank :]], dim=1)
+        self.decided += block.tally(own, len(self.decided))
+        self._count(self._nearest, block, own, products, coordinates)
+
+    def whitened(self) -> Tensor:
+        """Give the sum of ``e^T Sigma_B^+ e`` over the pairs of each present class.
+
+        Returns:
+            ``[C]`` float64.
+        """
+        return (self._whitened - self._working.excess(self._counts, self._frame.present, self._basis)).clamp_(min=0)
+
+    def _joined_columns(self) -> Tensor:
+        parts = [self._basis.to(self._working.dtype)] if self._whiten else []
+        if self._choice is not None and self._choice.reads_residuals:
+            parts.append(self._choice.columns)
+        empty = torch.empty(self._frame.num_features, 0, dtype=self._working.dtype)
+        return torch.cat(parts, dim=1).contiguous() if parts else empty
+
+    def _count(self, means: NearestMean, block: Block, own: Tensor, products: Tensor, coordinates: Tensor) -> None:
+        nearest = own.clone()
+        places = means.open(block, own)
+        if len(places) > 0.7 * len(own):
+            nearest = means.choose(block, own, self._mean_products(means, block, own, coordinates))
+        elif len(places):
+            part = chosen_pairs(block, places)
+            nearest[places] = means.choose(
+                part, own[places], self._mean_products(means, part, own[places], coordinates[places])
+            )
+        present = self._frame.present[nearest]
+        right = nearest == own if self._targets is None else self._targets[block.samples, present]
+        self.nearest_right += block.tally(own, len(self.nearest_right), right)
+        chosen = self._chosen_classes(block, own, products)
+        if chosen is not None:
+            self.agreeing += block.tally(own, len(self.agreeing), chosen == present)
+
+    def _mean_products(self, means: NearestMean, block: Block, own: Tensor, coordinates: Tensor) -> Tensor:
+        if self._back is not None:
+            return self._product("means", coordinates, self._back)
+        return self._product("means", self._seen_from(means, block, own), means.columns)
+
+    def _chosen_classes(self, block: Block, own: Tensor, products: Tensor) -> Tensor | None:
+        if self._predictions is not None:
+            return self._predictions[block.samples]
+        if self._choice is None:
+            return None
+        if self._choice.reads_residuals:
+            logits = products[:, self._rank :]
+        else:
+            logits = self._product("logits", self._seen_from(self._choice, block, own), self._choice.columns)
+        return self._frame.declared[self._choice.choose(block, own, logits)]
+
+    def _seen_from(self, scores: NearestMean | HighestScore, block: Block, own: Tensor) -> Tensor:
+        if scores.reads_residuals:
+            return block.residuals
+        return block.residuals + self._frame.centred[own].to(self._working.dtype)
+
+    def _product(self, name: str, rows: Tensor, columns: Tensor) -> Tensor:
+        # NumPy's product is several times faster than torch's where there are few columns.
+        out = self._workspace.take(name, len(rows), columns.shape[1], self._working.dtype)
+        np.matmul(rows.numpy(), columns.numpy(), out=out.numpy())
+        return out
+
+
+def chosen_pairs(block: Block, places: Tensor) -> Block:
+    """Take some pairs of a block.
+
+    Args:
+        block: The pairs.
+        places: Which ``[k]``.
+
+    Returns:
+        A block of their own.
+    """
+    return Block(
+        residuals=block.residuals[places],
+        lengths=block.lengths[places],
+        features=block.features[places],
+        classes=block.classes[places],
+        samples=block.samples[places],
+        weights=None if block.weights is None else block.weights[places],
+    )
+
+
+def _inside(block: Block, own: Tensor) -> tuple[Block, Tensor]:
+    places = (own >= 0).nonzero().squeeze(1)
+    return (block, own) if len(places) == len(own) else (chosen_pairs(block, places), own[places])
