@@ -178,7 +178,8 @@ class FrameSums:
                 classes,
                 working,
                 whiten="nc1_pinv" in ids,
-                nearest=not NEAREST.isdisjoint(ids),
+                accuracy="nc4_ncc_accuracy" in ids,
+                agreement="nc4_agreement" in ids,
                 classifier=own if "nc4_agreement" in ids else None,
                 predictions=source.predictions if source is not None and "nc4_agreement" in ids else None,
                 targets=shared,
@@ -261,7 +262,7 @@ def collect(source: PairSource | None, moments: Moments, request: Request) -> di
     }
     squares, lengths = moments.squares, None
     if source is not None and squares is None:
-        spread = SquaredLengths(moments.num_classes, working)
+        spread = SquaredLengths(moments.counts, working)
         norms = FeatureLengths(moments.num_classes) if "feature_norm" in request.ids else None
         accumulators: list[Accumulator] = [spread, *(part for part in (norms,) if part is not None)]
         accumulators += [part for frame_sums in sums.values() for part in frame_sums.accumulators]

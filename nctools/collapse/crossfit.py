@@ -95,7 +95,13 @@ def cross_fit(
         seen = build_frame(other, centre=centre, declared=frame.declared.tolist())
         working = WorkingMeans(other, torch.float64)
         sums = ProjectedSums(
-            seen, source.num_classes, working, whiten=False, nearest=True, classifier=classifier, targets=targets
+            seen,
+            source.num_classes,
+            working,
+            accuracy=True,
+            agreement=classifier is not None,
+            classifier=classifier,
+            targets=targets,
         )
         known = _known(judged, judged_counts > 0)
         second_pass(known, replace(other, counts=judged_counts), working, [sums], width=sums.width)

@@ -183,7 +183,7 @@ def row_errors(rows: Rows, products: Callable[[PairTile], Tensor]) -> Tensor:
 
     Args:
         rows: One row for each class.
-        products: Gives ``[t, C]`` of a tile; asked twice for each. NaN entries are left out.
+        products: Gives ``[t, C]`` of a tile; asked twice where there are several. NaN entries are left out.
 
     Returns:
         ``[C]``: ``sqrt(C sum_j E_cj^2)``; NaN if all products are zero, for rows of NaN, and below two classes.
@@ -191,13 +191,16 @@ def row_errors(rows: Rows, products: Callable[[PairTile], Tensor]) -> Tensor:
     size = rows.num_classes
     if size < 2:
         return torch.full((size,), torch.nan, dtype=torch.float64)
-    norm = sum(float(products(tile).square().nansum()) for tile in rows.tiles()) ** 0.5
+    tiles = list(rows.tiles())
+    # A single tile is kept; several are computed twice, never held together.
+    kept = products(tiles[0]) if len(tiles) == 1 else None
+    norm = sum(float((products(tile) if kept is None else kept).square().nansum()) for tile in tiles) ** 0.5
     if norm == 0:
         return torch.full((size,), torch.nan, dtype=torch.float64)
     diagonal, beside = (1 - 1 / size) / (size - 1) ** 0.5, -1 / size / (size - 1) ** 0.5
     errors = []
-    for tile in rows.tiles():
-        error = products(tile) / norm - beside
+    for tile in tiles:
+        error = (products(tile) if kept is None else kept) / norm - beside
         places = torch.arange(tile.stop - tile.start)
         error[places, places + tile.start] -= diagonal - beside
         squares = error.square_()

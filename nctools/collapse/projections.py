@@ -27,9 +27,10 @@ class ProjectedSums:
         num_classes: Number of all declared classes.
         working: The means that residuals are taken against.
         whiten: Whether to sum whitened residuals.
-        nearest: Whether to look for the nearest class mean.
-        classifier: Rows of the frame's declared classes, to compare its choice with the nearest mean.
-        predictions: The classifier's choice for each sample ``[N]``, where it is known already; else -1.
+        accuracy: Whether to count pairs whose nearest class mean is right.
+        agreement: Whether to count pairs whose nearest class mean is the classifier's choice.
+        classifier: Rows of the frame's declared classes; its choice may come from ``predictions`` instead.
+        predictions: The classifier's choice for each sample ``[N]``, where it is known already.
         targets: Label sets ``[N, all declared classes]`` bool of shared features: any label is right.
         workspace: Memory for products; None takes its own.
         share: Share of the samples that NC4 looks at; which ones depends on their numbers alone.
@@ -46,8 +47,9 @@ class ProjectedSums:
         num_classes: int,
         working: WorkingMeans,
         *,
-        whiten: bool,
-        nearest: bool,
+        whiten: bool = False,
+        accuracy: bool = False,
+        agreement: bool = False,
         classifier: Classifier | None = None,
         predictions: Tensor | None = None,
         targets: Tensor | None = None,
@@ -59,8 +61,10 @@ class ProjectedSums:
         self._positions = frame.positions(num_classes)
         self._everything = bool((self._positions >= 0).all())
         directions, rank = frame.directions, frame.directions.rank
-        self._whiten = whiten and not frame.degenerate
-        self._nearest = NearestMean(frame, working.dtype, self._workspace) if nearest else None
+        self._whiten, self._accuracy = whiten and not frame.degenerate, accuracy
+        self._nearest: NearestMean | None = None
+        if accuracy or agreement:
+            self._nearest = NearestMean(frame, working.dtype, self._workspace)
         # Coordinates hold all of M e only if no direction was taken for rounding.
         whole = rank == min(frame.num_classes - 1, frame.num_features) and not frame.degenerate
         by_coordinates = self._nearest is not None and self._nearest.reads_residuals and whole
@@ -71,13 +75,13 @@ class ProjectedSums:
             self._back = ((frame.centred @ self._basis) * (directions.values[:rank].square() / frame.num_classes)).T
             self._back = self._back.to(working.dtype).contiguous()
         self._choice: HighestScore | None = None
-        if classifier is not None and nearest and predictions is None:
+        if agreement and classifier is not None and predictions is None:
             offset = frame.centre @ classifier.weight.T + classifier.bias
             self._choice = HighestScore(frame, classifier.weight, offset, working.dtype, self._workspace)
         self._columns = self._joined_columns()
         zeros = torch.zeros(frame.num_classes, dtype=torch.float64)
-        self._whitened, self._counts = zeros, zeros.clone()
-        self.decided, self.agreeing, self.nearest_right = zeros.clone(), zeros.clone(), zeros.clone()
+        self._whitened, self.agreeing, self.nearest_right = zeros, zeros.clone(), zeros.clone()
+        self.decided = frame.counts.clone() if share == 1.0 else zeros.clone()
 
     @property
     def width(self) -> int:
@@ -90,9 +94,9 @@ class ProjectedSums:
         Args:
             block: The pairs.
         """
-        own = self._positions[block.classes]
+        own = block.classes
         if not self._everything:
-            block, own = _inside(block, own)
+            block, own = _inside(block, self._positions[own])
         # With a sample of the pairs, only they need the classifier's part of the product.
         joined = self._columns if self._share == 1.0 else self._columns[:, : self._rank]
         products = self._product("columns", block.residuals, joined)
@@ -100,14 +104,13 @@ class ProjectedSums:
         if self._whiten:
             squares = torch.linalg.vector_norm(coordinates, dim=1).double().square_()
             self._whitened.index_add_(0, own, squares if block.weights is None else squares * block.weights)
-            self._counts += block.tally(own, len(self._counts))
         if self._nearest is None:
             return
         if self._share < 1.0:
             drawn = torch.from_numpy(uniform(block.samples, 0, _SAMPLE_SEED) < self._share).nonzero().squeeze(1)
             block, own, coordinates = chosen_pairs(block, drawn), own[drawn], coordinates[drawn]
             products = torch.cat([coordinates, block.residuals @ self._columns[:, self._rank :]], dim=1)
-        self.decided += block.tally(own, len(self.decided))
+            self.decided += block.tally(own, len(self.decided), torch.ones_like(own, dtype=torch.bool))
         self._count(self._nearest, block, own, products, coordinates)
 
     def whitened(self) -> Tensor:
@@ -116,7 +119,7 @@ class ProjectedSums:
         Returns:
             ``[C]`` float64.
         """
-        return (self._whitened - self._working.excess(self._counts, self._frame.present, self._basis)).clamp_(min=0)
+        return (self._whitened - self._working.excess(self._frame.counts, self._frame.present, self._basis)).clamp_(min=0)
 
     def _joined_columns(self) -> Tensor:
         parts = [self._basis.to(self._working.dtype)] if self._whiten else []
@@ -126,18 +129,19 @@ class ProjectedSums:
         return torch.cat(parts, dim=1).contiguous() if parts else empty
 
     def _count(self, means: NearestMean, block: Block, own: Tensor, products: Tensor, coordinates: Tensor) -> None:
-        nearest = own.clone()
         places = means.open(block, own)
+        nearest = own
         if len(places) > 0.7 * len(own):
             nearest = means.choose(block, own, self._mean_products(means, block, own, coordinates))
         elif len(places):
-            part = chosen_pairs(block, places)
+            part, nearest = chosen_pairs(block, places), own.clone()
             nearest[places] = means.choose(
                 part, own[places], self._mean_products(means, part, own[places], coordinates[places])
             )
-        present = self._frame.present[nearest]
-        right = nearest == own if self._targets is None else self._targets[block.samples, present]
-        self.nearest_right += block.tally(own, len(self.nearest_right), right)
+        present = nearest if self._everything else self._frame.present[nearest]
+        if self._accuracy:
+            right = nearest == own if self._targets is None else self._targets[block.samples, present]
+            self.nearest_right += block.tally(own, len(self.nearest_right), right)
         chosen = self._chosen_classes(block, own, products)
         if chosen is not None:
             self.agreeing += block.tally(own, len(self.agreeing), chosen == present)
@@ -156,7 +160,8 @@ class ProjectedSums:
             logits = products[:, self._rank :]
         else:
             logits = self._product("logits", self._seen_from(self._choice, block, own), self._choice.columns)
-        return self._frame.declared[self._choice.choose(block, own, logits)]
+        chosen = self._choice.choose(block, own, logits)
+        return chosen if self._everything else self._frame.declared[chosen]
 
     def _seen_from(self, scores: NearestMean | HighestScore, block: Block, own: Tensor) -> Tensor:
         if scores.reads_residuals:

@@ -14,6 +14,7 @@ from nctools.collapse.pairs import PairSource
 from nctools.collapse.statistics import describe_fault
 
 _BLOCK_NUMBERS: Final = 1 << 21  # numbers in one block of residuals or scores
+_LONGEST: Final = {torch.float32: 1e18, torch.float64: 1e153}
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,19 @@ class Block:
     samples: Tensor
     weights: Tensor | None = None
 
-    def tally(self, classes: Tensor, size: int, chosen: Tensor | None = None) -> Tensor:
-        """Count pairs by class.
+    def tally(self, classes: Tensor, size: int, chosen: Tensor) -> Tensor:
+        """Count chosen pairs by class.
 
         Args:
             classes: Class of each pair, in any numbering ``[m]``.
             size: Number of classes.
-            chosen: Which pairs to count ``[m]`` bool; None counts all.
+            chosen: Which pairs to count ``[m]`` bool.
 
         Returns:
             ``[size]`` float64.
         """
-        weights = self.weights
-        if chosen is not None:
-            classes = classes[chosen]
-            weights = None if weights is None else weights[chosen]
-        counts: Tensor = torch.bincount(classes, weights, minlength=size).double()
+        weights = None if self.weights is None else self.weights[chosen]
+        counts: Tensor = torch.bincount(classes[chosen], weights, minlength=size).double()
         return counts
 
 
@@ -138,14 +136,13 @@ class SquaredLengths:
     """Sum of ``||h - mu_c||^2`` over the pairs of each declared class.
 
     Args:
-        num_classes: Number of declared classes.
+        counts: Pairs of each declared class ``[C]``.
         working: The means that residuals are taken against.
     """
 
-    def __init__(self, num_classes: int, working: WorkingMeans) -> None:
-        self._working = working
-        self._sums = torch.zeros(num_classes, dtype=torch.float64)
-        self._counts = torch.zeros(num_classes, dtype=torch.float64)
+    def __init__(self, counts: Tensor, working: WorkingMeans) -> None:
+        self._working, self._counts = working, counts.double()
+        self._sums = torch.zeros(len(counts), dtype=torch.float64)
 
     def update(self, block: Block) -> None:
         """Add a block of pairs.
@@ -153,9 +150,8 @@ class SquaredLengths:
         Args:
             block: The pairs.
         """
-        squares = block.lengths.double().square()
+        squares = block.lengths.double().square_()
         self._sums.index_add_(0, block.classes, squares if block.weights is None else squares * block.weights)
-        self._counts += block.tally(block.classes, len(self._sums))
 
     def squares(self) -> Tensor:
         """Give the sums.
@@ -217,7 +213,8 @@ def second_pass(
             torch.index_select(working.means, 0, own, out=residuals)
             torch.sub(part, residuals, out=residuals)
             lengths = torch.linalg.vector_norm(residuals, dim=1)
-            if not bool(lengths.double().square().isfinite().all()):
+            # Squares of lengths must stay finite; NaN is no number either.
+            if not float(lengths.max()) < _LONGEST[working.dtype]:
                 raise ValueError(describe_fault(part, own, names, lengths.double().square()))
             block = Block(residuals, lengths, part, own, names)
             for accumulator in accumulators:

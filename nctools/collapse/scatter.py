@@ -24,7 +24,6 @@ class PairSpread:
         self._positions = frame.positions(num_classes)
         self._columns = frame.centred.T.to(working.dtype)
         self._sums = torch.zeros(frame.num_classes, frame.num_classes, dtype=torch.float64)
-        self._counts = torch.zeros(frame.num_classes, dtype=torch.float64)
 
     def update(self, block: Block) -> None:
         """Add a block of pairs.
@@ -40,7 +39,6 @@ class PairSpread:
         if block.weights is not None:
             squares *= block.weights[inside, None]
         self._sums.index_add_(0, own, squares)
-        self._counts += block.tally(self._positions[block.classes], len(self._counts), inside)
 
     def sums(self) -> Tensor:
         """Give the sums.
@@ -52,7 +50,7 @@ class PairSpread:
             return self._sums
         moved = self._working.rounding[self._frame.present] @ self._frame.centred.T
         moved -= moved.diagonal()[:, None].clone()
-        return (self._sums - self._counts[:, None] * moved.square()).clamp_(min=0)
+        return (self._sums - self._frame.counts[:, None] * moved.square()).clamp_(min=0)
 
 
 class WithinScatter:
@@ -71,7 +69,6 @@ class WithinScatter:
         self._roots = shares.sqrt().to(working.dtype)
         width = frame.num_features
         self._sum = np.zeros((width, width))
-        self._counts = torch.zeros(frame.num_classes, dtype=torch.float64)
 
     def update(self, block: Block) -> None:
         """Add a block of pairs.
@@ -87,7 +84,6 @@ class WithinScatter:
         scaled = (block.residuals[inside] * roots[:, None]).numpy()
         # NumPy sees that both factors are one matrix, and computes half of the product.
         self._sum += scaled.T @ scaled
-        self._counts += block.tally(own, len(self._counts), inside)
 
     def covariance(self) -> Tensor:
         """Give the sum.
@@ -98,5 +94,5 @@ class WithinScatter:
         total = torch.from_numpy(self._sum)
         if self._working.rounding is None:
             return total
-        moved = self._working.rounding[self._frame.present] * (self._counts * self._shares).sqrt()[:, None]
+        moved = self._working.rounding[self._frame.present] * (self._frame.counts * self._shares).sqrt()[:, None]
         return total - moved.T @ moved
