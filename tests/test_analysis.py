@@ -42,11 +42,10 @@ def test_the_benchmark_of_the_metrics_finds_nctools_exact_and_writes_its_tables(
     table = pd.read_csv(tmp_path / "nc_metrics.csv").set_index("way")
     errors = table.filter(like="error: ")
     assert errors.shape[1] == 3
-    assert (errors.loc["nctools"] < 1e-9).all()
-    assert (errors.loc["two-pass D x D, float64"] < 1e-9).all()
-    assert errors.loc["two-pass D x D", "error: sigma 1"] < 1e-3
-    assert (table["cpu_seconds"] > 0).all()
-    assert table.loc["nctools", "ratio_to_nctools"] == 1
+    assert errors.loc[["nctools", "two-pass D x D, float64"]].to_numpy().max() < 1e-9
+    assert table["error: sigma 1"].max() < 1e-3
+    assert table["cpu_seconds"].min() > 0
+    assert table["ratio_to_nctools"]["nctools"] == 1
     assert "two-pass D x D, float64" in (tmp_path / "nc_metrics.md").read_text(encoding="utf-8")
 
 

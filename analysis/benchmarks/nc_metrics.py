@@ -104,7 +104,7 @@ def report(rows: Sequence[Mapping[str, str | float]]) -> str:
     accuracy = [
         {"case": str(row["sizes"]), "way": str(row["way"])}
         | {
-            state.name: f"{number(float(row[f'error: {state.name}']), '.0e')} ({row[f'worst metric: {state.name}']})"
+            state.name: f"{number(float(row[f'error: {state.name}']), '.1e')} ({row[f'worst metric: {state.name}']})"
             for state in STATES
         }
         for row in rows
