@@ -1,7 +1,7 @@
 """NC1 to NC4 from features: nctools against the formulas written out, a public toolkit, and a lower bound.
 
     python analysis/benchmarks/nc_metrics.py                  # two cases, about two minutes
-    python analysis/benchmarks/nc_metrics.py --full           # all four, about ten minutes
+    python analysis/benchmarks/nc_metrics.py --full           # all four, about twelve minutes
     python analysis/benchmarks/nc_metrics.py --quick          # seconds: does it run?
 
 Six values on one thread: NC1 by pseudo-inverse, quotient and class-distance normalised variance, NC2 and NC3 by the
