@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -24,3 +27,37 @@ def test_the_comparison_of_methods_runs_and_does_not_train_twice(
     assert runs["method"].tolist() == ["erm", "mlc_nc"]
     assert runs["test mAP tail"].between(0, 100).all()
     assert "| mlc_nc | classwise |" in capsys.readouterr().out
+
+
+def benchmark(name: str, *arguments: str) -> str:
+    """Run a benchmark in a process of its own: it changes the number of threads."""
+    environment = {key: value for key, value in os.environ.items() if key != "PEERS"}
+    environment["PYTHONPATH"] = str(ANALYSIS.parent)
+    command = [sys.executable, str(ANALYSIS / "benchmarks" / name), *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+
+
+def test_the_benchmark_of_the_metrics_finds_nctools_exact_and_writes_its_tables(tmp_path: Path) -> None:
+    benchmark("nc_metrics.py", "--quick", "--runs", "1", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "nc_metrics.csv").set_index("way")
+    errors = table.filter(like="error: ")
+    assert errors.shape[1] == 3
+    assert errors.loc[["nctools", "two-pass D x D, float64"]].to_numpy().max() < 1e-9
+    assert table["error: sigma 1"].max() < 1e-3
+    assert table["cpu_seconds"].min() > 0
+    assert table["ratio_to_nctools"]["nctools"] == 1
+    assert "two-pass D x D, float64" in (tmp_path / "nc_metrics.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux")
+def test_the_benchmark_of_the_metrics_measures_memory_in_a_process_of_its_own() -> None:
+    extra = float(benchmark("nc_metrics.py", "--cases", "quick", "--memory-of", "two-pass D x D"))
+    assert 0 <= extra < 200
+
+
+def test_the_benchmark_of_many_classes_reads_its_stream_twice_and_finds_the_expected_value() -> None:
+    printed = benchmark("many_classes.py", "--pairs", "40000", "--classes", "2000", "--width", "16")
+    lines = {line[:20].strip(): line[20:].split() for line in printed.splitlines()}
+    assert lines["passes"] == ["2"]
+    value, expected = float(lines["nc1_pinv"][0]), float(lines["nc1_pinv"][2].strip(")"))
+    assert value == pytest.approx(expected, rel=0.02)
