@@ -41,6 +41,7 @@ def extract_checkpoint(
     split: str = "train",
     layers: Mapping[str, str] | None = None,
     pairs: Literal["positive", "all"] = "positive",
+    maps: Literal["refuse", "mean", "flatten"] = "refuse",
     dtype: Literal["float32", "float16"] = "float32",
     weights: Weights = "raw",
     device: str = "auto",
@@ -58,6 +59,7 @@ def extract_checkpoint(
         split: ``"train"``, ``"validation"`` or ``"test"``.
         layers: Space name -> ``"module:input"`` or ``"module:output"``; None takes the method's own spaces.
         pairs: Of class-wise layers keep the positive pairs, or all.
+        maps: Convolutional maps: keep the mean over their places, flatten them, or refuse them.
         dtype: Number format of the stored features.
         weights: ``"raw"`` or ``"ema"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -80,6 +82,7 @@ def extract_checkpoint(
         target,
         layers=layers or spaces,
         pairs=pairs,
+        maps=maps,
         class_names=ready.images.class_names,
         ids=ready.images.ids,
         groups=ready.checkpoint.groups,

@@ -20,6 +20,14 @@ class Pairs(StrEnum):
     all = "all"
 
 
+class Maps(StrEnum):
+    """What becomes of convolutional maps."""
+
+    refuse = "refuse"
+    mean = "mean"
+    flatten = "flatten"
+
+
 class Dtype(StrEnum):
     """Number format of the stored features."""
 
@@ -38,12 +46,17 @@ def run(
     layers: Annotated[
         str | None,
         typer.Option(
-            "--layers", help="name=module:input,... Default: the method's spaces. Example: map=backbone.stem:output"
+            "--layers",
+            help="name=module:input,... in the order of the forward pass. Default: the method's spaces. Example: "
+            "stem=backbone.body.stem:output,last=classifier:input (with --maps mean)",
         ),
     ] = None,
     pairs: Annotated[
         Pairs, typer.Option("--pairs", help="Class-wise layers: positive pairs, or all.")
     ] = Pairs.positive,
+    maps: Annotated[
+        Maps, typer.Option("--maps", help="Convolutional maps: mean over their places, flatten, or refuse.")
+    ] = Maps.refuse,
     dtype: Annotated[Dtype, typer.Option("--dtype", help="Number format of the features.")] = Dtype.float32,
     weights: WeightsOption = Weights.raw,
     device: Device = "auto",
@@ -70,6 +83,7 @@ def run(
             split=split,
             layers=parse_layers(layers) if layers else None,
             pairs=kept,
+            maps=maps.value,
             dtype="float32" if dtype is Dtype.float32 else "float16",
             weights="raw" if weights is Weights.raw else "ema",
             device=device,

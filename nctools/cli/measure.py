@@ -71,6 +71,16 @@ def run(
     convention: Annotated[
         Convention | None, typer.Option("--convention", help="Settings of a published code, for comparison.")
     ] = None,
+    depth_eps: Annotated[
+        float | None,
+        typer.Option(
+            "--depth-eps",
+            min=0.0,
+            max=1.0,
+            help="Effective depth of several layers: share of pairs whose nearest class mean may be wrong. Given, "
+            "nc4_ncc_accuracy is measured in every layer. [default: 0.02]",
+        ),
+    ] = None,
     weights: WeightsOption = Weights.raw,
     device: Device = "auto",
     json_file: JsonFile = None,
@@ -92,7 +102,7 @@ def run(
         refuse_to_overwrite(target, force=force)
     import nctools
 
-    chosen = metrics if metrics in {"default", "all"} else [name.strip() for name in metrics.split(",")]
+    chosen = _metrics(metrics, every_layer=depth_eps is not None)
 
     results: list[CollapseResult] = []
     for path in inputs:
@@ -117,6 +127,7 @@ def run(
     if json_file != "-":
         for path, result in zip(inputs, results, strict=True):
             print_result(result, title=str(path))
+            print_depth(result, title=str(path), eps=depth_eps)
     _write_files(inputs, results, json_file=json_file, csv_file=csv_file, per_class=per_class)
 
 
@@ -146,6 +157,50 @@ def print_result(result: CollapseResult, *, title: str) -> None:
         )
         for warning in part.warnings:
             say(f"note ({space}): {warning}")
+
+
+def print_depth(result: CollapseResult, *, title: str, eps: float | None) -> None:
+    """Print the effective depth of each group, if the result has several layers of one kind that it can be read from.
+
+    Args:
+        result: What ``nctools.measure`` returned.
+        title: What was measured.
+        eps: Share of pairs whose nearest class mean may be wrong; None takes the usual one, and says nothing where
+            there is no depth.
+    """
+    from nctools.collapse.depth import EPS
+
+    used = EPS if eps is None else eps
+    try:
+        if len(result.spaces) < 2:
+            raise ValueError("the effective depth needs two layers or more: extract several, in their order")
+        depths = result.effective_depth(used)
+    except ValueError as error:
+        if eps is not None:
+            say(f"note: {error}")
+        return
+    layers = result.spaces
+    rows = [
+        [group, "none" if layer is None else f"{layers.index(layer) + 1} of {len(layers)}", layer or "-"]
+        for group, layer in depths.items()
+    ]
+    print_table(
+        f"{title}  effective depth (eps {used:g})",
+        ["group", "depth", "layer"],
+        rows,
+        caption=f"  first layer from which on 1 - nc4_ncc_accuracy <= eps; layers in this order: {', '.join(layers)}",
+    )
+
+
+def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
+    # The main table leaves nc4_ncc_accuracy out where a classifier fits; the depth needs it in every layer.
+    from nctools.collapse.catalogue import PRESETS
+    from nctools.collapse.depth import ACCURACY
+
+    if text == "all" or (text == "default" and not every_layer):
+        return text
+    listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
+    return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed
 
 
 def _count(value: float) -> str:
@@ -183,7 +238,7 @@ def _write_files(
             getattr(result, attribute).assign(input=str(path)) for path, result in zip(inputs, results, strict=True)
         ]
         with replace_atomically(target) as temporary:
-            pd.concat(frames).to_csv(temporary, index=False)
+            pd.concat(frames).to_csv(temporary, index=False, na_rep="nan")
         say(f"wrote {target}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from nctools.collapse.result import CollapseResult
     from nctools.features.store import FeatureStore
 
     Drawing = tuple[Figure, pd.DataFrame]
@@ -84,6 +86,35 @@ def angles(
     target = out or folder / ("angles.png" if centre is Centre.by_class else "angles-uncentred.png")
     refuse_to_overwrite(target, force=force)
     _save(target, *angles_of(chosen, space=space, centre="class" if centre is Centre.by_class else "none"))
+
+
+class LayerStyle(StrEnum):
+    """How values over layers are drawn."""
+
+    map = "map"
+    lines = "lines"
+
+
+@app.command("layers")
+def layers(
+    file: Annotated[Path, typer.Argument(help="Result of nctools measure (.json, .csv) or feature file (.h5).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File: .png, .svg or .pdf.")] = Path("layers.png"),
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", help="Metric ids, a panel each. [default: NC1, CDNV, ETF error, NCC accuracy]"),
+    ] = None,
+    kind: Annotated[
+        LayerStyle, typer.Option("--style", help="map: layers x groups with numbers; lines: a line for each group.")
+    ] = LayerStyle.map,
+    force: Force = False,
+) -> None:
+    """Draw metrics over the layers of a network, first layer on top, for all classes and by group.
+
+    Example: nctools plot layers features.h5 -o layers.png --metrics nc1_pinv,nc4_ncc_accuracy
+    """
+    refuse_to_overwrite(out, force=force)
+    chosen = [name.strip() for name in metrics.split(",")] if metrics else None
+    _save(out, *layers_of(file, metrics=chosen, lines=kind is LayerStyle.lines))
 
 
 @app.command("distribution")
@@ -162,6 +193,30 @@ def angles_of(paths: Sequence[Path], *, space: str | None, centre: Literal["clas
         return figure, angle_map_data(matrices, names, counts, groups=groups)
 
 
+def layers_of(path: Path, *, metrics: Sequence[str] | None, lines: bool) -> Drawing:
+    """Draw metrics over the layers of a result or a feature file.
+
+    Args:
+        path: A saved result (``.json``, ``.csv``) or a feature file, which is measured.
+        metrics: Metric ids, a panel each; None takes the usual ones.
+        lines: A line for each group in place of heat maps.
+
+    Returns:
+        The figure and the drawn data.
+    """
+    from nctools.collapse.catalogue import ALIASES
+    from nctools.measurement import measure
+    from nctools.plots import layer_data, layer_lines, layer_map
+    from nctools.plots.layer_table import USUAL_METRICS
+
+    with input_errors():
+        chosen = None if metrics is None else [ALIASES.get(name, name) for name in metrics]
+        stored = path.suffix in {".h5", ".hdf5"}
+        table = (measure(path, metrics=chosen or USUAL_METRICS) if stored else _read_result(path)).table
+        draw = layer_lines if lines else layer_map
+        return draw(table, metrics=chosen), layer_data(table, metrics=chosen)
+
+
 @contextmanager
 def open_features(path: Path) -> Iterator[FeatureStore]:
     """Open the training features of a run, a checkpoint or a feature file.
@@ -195,6 +250,27 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
         extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train") as store,
     ):
         yield store
+
+
+def _read_result(path: Path) -> CollapseResult:
+    """Read what ``CollapseResult.save`` or ``nctools measure --json`` wrote; the latter holds a result per input."""
+    from nctools.collapse.result import CollapseResult, load_result
+    from nctools.collapse.space_result import parts_of
+
+    if path.suffix == ".json":
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read as JSON ({' '.join(str(error).split())})") from error
+        if isinstance(document, dict) and document.get("command") == "measure":
+            results = document.get("results", [])
+            if len(results) != 1:
+                raise ConfigError(f"{path} holds {len(results)} results: measure one input and draw that")
+            try:
+                return CollapseResult(parts_of(results[0]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ConfigError(f"{path} is a damaged NC result ({type(error).__name__}: {error})") from error
+    return load_result(path)
 
 
 def _read_table(path: Path) -> pd.DataFrame:

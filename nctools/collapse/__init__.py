@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nctools.collapse.catalogue import METRICS, PRESETS, Metric, metric_ids
     from nctools.collapse.compute import compute_metrics
+    from nctools.collapse.depth import effective_depth
     from nctools.collapse.geometry import etf_angle_deg, etf_error_floor, simplex_gram
     from nctools.collapse.groups import check_groups, head_medium_tail
     from nctools.collapse.pairs import PairSource
@@ -25,6 +26,7 @@ _HOME = {
     "angle_matrix": "rows",
     "check_groups": "groups",
     "compute_metrics": "compute",
+    "effective_depth": "depth",
     "etf_angle_deg": "geometry",
     "etf_error_floor": "geometry",
     "head_medium_tail": "groups",
@@ -43,6 +45,7 @@ __all__ = [
     "angle_matrix",
     "check_groups",
     "compute_metrics",
+    "effective_depth",
     "etf_angle_deg",
     "etf_error_floor",
     "head_medium_tail",

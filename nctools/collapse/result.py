@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nctools.collapse.catalogue import METRICS
+from nctools.collapse.depth import ACCURACY, EPS, depth_by_group
 from nctools.collapse.space_result import (
     FORMAT,
     FORMAT_VERSION,
@@ -146,6 +147,51 @@ class CollapseResult:
         for row in part.rows:
             values.setdefault(str(row["group"]), {})[str(row["metric"])] = float(row["value"])
         return values
+
+    def by_layer(self, metric: str) -> pd.DataFrame:
+        """Give one metric over the layers.
+
+        Args:
+            metric: Metric id.
+
+        Returns:
+            Layers x groups, the layers in their order; NaN where a layer or group has no value.
+
+        Raises:
+            UnknownNameError: If no layer has this metric.
+        """
+        import pandas as pd
+
+        values = self._over_layers(metric)
+        if not any(values.values()):
+            raise UnknownNameError("metric", metric, list(self.definitions))
+        groups = dict.fromkeys(str(row["group"]) for part in self.parts for row in part.rows)
+        table = pd.DataFrame.from_dict(values, orient="index", dtype=float)
+        return table.reindex(index=self.spaces, columns=list(groups)).rename_axis(index="layer", columns="group")
+
+    def effective_depth(self, eps: float = EPS) -> dict[str, str | None]:
+        """Name, for each group, the first layer from which on the nearest class mean classifies all but ``eps``.
+
+        The spaces are taken as layers in the order of the forward pass: extract them in that order.
+
+        Args:
+            eps: Share of pairs, 0 to 1, whose nearest class mean may be a wrong one; see
+                ``nctools.collapse.effective_depth``.
+
+        Returns:
+            Group -> name of the layer; None if not even the last layer reaches it.
+
+        Raises:
+            ValueError: If ``nc4_ncc_accuracy`` was not measured in every space, or the spaces are of different kinds.
+        """
+        kinds = {part.space: part.kind for part in self.parts}
+        return depth_by_group(self._over_layers(ACCURACY), kinds, eps=eps)
+
+    def _over_layers(self, metric: str) -> dict[str, dict[str, float]]:
+        return {
+            part.space: {str(row["group"]): float(row["value"]) for row in part.rows if row["metric"] == metric}
+            for part in self.parts
+        }
 
     def to_document(self) -> dict[str, object]:
         """Give everything as one JSON-ready document; NaN becomes None, infinity ``"inf"``.

@@ -17,6 +17,7 @@ from nctools.models.output import Output
 LayerKind = Literal["shared", "classwise"]
 PairChoice = Literal["positive", "all"]
 FeatureDtype = Literal["float32", "float16"]
+MapChoice = Literal["refuse", "mean", "flatten"]
 _TORCH_DTYPE = {"float32": torch.float32, "float16": torch.float16}
 
 
@@ -98,8 +99,28 @@ def layer_kind(name: str, shape: Sequence[int], num_images: int, num_classes: in
     raise ValueError(
         f"layer {name!r} has features of shape {list(shape)} for {num_images} images and {num_classes} classes, but "
         "[B, D] or [B, C, D] is needed: name a place after pooling and flattening (maps and tokens), "
-        'such as the input of the classifier, "MODULE:input"'
+        'such as the input of the classifier, "MODULE:input"; of maps [B, ch, h, w] maps="mean" (--maps mean) takes '
+        "the mean over their places"
     )
+
+
+def reduce_map(features: Tensor, maps: MapChoice) -> Tensor:
+    """Make one feature per image of a convolutional map.
+
+    Args:
+        features: Of any shape; only ``[B, ch, h, w]`` is changed.
+        maps: ``"mean"`` over the places: ``[B, ch]``; ``"flatten"``: ``[B, ch * h * w]``; ``"refuse"`` changes nothing.
+
+    Returns:
+        The features.
+
+    Example:
+        >>> reduce_map(torch.zeros(2, 8, 3, 3), "mean").shape, reduce_map(torch.zeros(2, 8, 3, 3), "flatten").shape
+        (torch.Size([2, 8]), torch.Size([2, 72]))
+    """
+    if features.ndim != 4 or maps == "refuse":
+        return features
+    return features.flatten(1) if maps == "flatten" else features.float().mean(dim=(2, 3))
 
 
 class BatchReader:
@@ -110,6 +131,7 @@ class BatchReader:
         dtype: What features are stored as.
         ids: Ids of all images in their order, or None for running numbers.
         num_classes: ``C`` if known; else the columns of the targets, or of the logits where targets are indices.
+        maps: What to make of ``[B, ch, h, w]``, see ``reduce_map``.
 
     Attributes:
         num_images: Images read so far.
@@ -118,13 +140,20 @@ class BatchReader:
     """
 
     def __init__(
-        self, *, pairs: PairChoice, dtype: FeatureDtype, ids: Sequence[str] | None, num_classes: int | None
+        self,
+        *,
+        pairs: PairChoice,
+        dtype: FeatureDtype,
+        ids: Sequence[str] | None,
+        num_classes: int | None,
+        maps: MapChoice = "refuse",
     ) -> None:
         self.num_images = 0
         self.num_classes = num_classes
         self.single_label = False
         self._pairs = pairs
         self._dtype = dtype
+        self._maps = maps
         self._ids = ids
         self._row_shapes: dict[str, torch.Size] = {}
 
@@ -132,7 +161,7 @@ class BatchReader:
         """Check a batch and pick what the file keeps.
 
         Args:
-            features: Layer name -> ``[B, D]`` or ``[B, C, D]``.
+            features: Layer name -> ``[B, D]`` or ``[B, C, D]``, or a map ``[B, ch, h, w]`` that ``maps`` allows.
             output: What the model returned.
             targets: ``[B, C]`` in {0, 1}, or class indices ``[B]``.
 
@@ -220,6 +249,7 @@ class BatchReader:
         return values
 
     def _layer(self, name: str, features: Tensor, label_sets: Tensor, samples: Tensor, classes: Tensor) -> LayerRows:
+        features = reduce_map(features, self._maps)
         kind = layer_kind(name, features.shape, *label_sets.shape)
         if self._row_shapes.setdefault(name, features.shape[1:]) != features.shape[1:]:
             raise ValueError(

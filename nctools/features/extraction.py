@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler, WeightedRandomSampler
 
 from nctools.errors import StoreError, UnknownNameError
-from nctools.features.batches import BatchReader, FeatureDtype, FileBatch, PairChoice
+from nctools.features.batches import BatchReader, FeatureDtype, FileBatch, MapChoice, PairChoice
 from nctools.features.hooks import FeatureExtractor
 from nctools.features.layers import classifier_anchors
 from nctools.features.progress import image_progress
@@ -32,6 +32,7 @@ def extract(
     *,
     layers: Mapping[str, str] | None = None,
     pairs: PairChoice = "positive",
+    maps: MapChoice = "refuse",
     class_names: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[int]] | None = None,
@@ -56,7 +57,10 @@ def extract(
         path: The HDF5 file to write.
         layers: Name -> ``"module:input"`` or ``"module:output"``; None: the input of the last ``nn.Linear``, named
             ``"penultimate"``. Features ``[B, D]`` are shared by all classes of an image, ``[B, C, D]`` class-wise.
+            Name them in the order of the forward pass where they are to be read as depth.
         pairs: Of class-wise layers keep the ``"positive"`` pairs (image, class) only, or ``"all"``.
+        maps: Convolutional maps ``[B, ch, h, w]``: keep the ``"mean"`` over their places, ``"flatten"`` them, or
+            ``"refuse"`` them (an error).
         class_names: ``C`` names; None names them by their running number. Needed to know ``C`` where the targets are
             class indices and the model returns no logits.
         ids: One id per image, in the order of the dataloader, which then must not shuffle; None: running numbers.
@@ -94,9 +98,10 @@ def extract(
     _check_target(target, overwrite)
     _check_choice("pairs", pairs, get_args(PairChoice))
     _check_choice("dtype", dtype, get_args(FeatureDtype))
+    _check_choice("maps", maps, get_args(MapChoice))
     expected = _expected_images(dataloader, ids)
     reader = BatchReader(
-        pairs=pairs, dtype=dtype, ids=ids, num_classes=None if class_names is None else len(class_names)
+        pairs=pairs, dtype=dtype, ids=ids, num_classes=None if class_names is None else len(class_names), maps=maps
     )
     extractor = FeatureExtractor(model, layers)
     metadata: dict[str, object] = {
@@ -104,6 +109,7 @@ def extract(
         "model": type(model).__name__,
         "places": {name: str(spec) for name, spec in extractor.layers.items()},
         "pairs": pairs,
+        "maps": maps,
         "dtype": dtype,
     }
     with (

@@ -5,6 +5,9 @@ from __future__ import annotations
 from nctools.plots.angles import angle_map, angle_map_data
 from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.layer_curves import layer_lines
+from nctools.plots.layer_table import layer_data
+from nctools.plots.layers import layer_map
 from nctools.plots.theme import group_colours, save_figure
 
 __all__ = [
@@ -13,6 +16,9 @@ __all__ = [
     "distribution",
     "distribution_data",
     "group_colours",
+    "layer_data",
+    "layer_lines",
+    "layer_map",
     "nc_curves",
     "nc_curves_data",
     "save_figure",

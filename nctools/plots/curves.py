@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from nctools.plots.reference_lines import chance_level, collapse_limit
+from nctools.plots.reference_lines import chance_level, collapse_limit, has_log_axis
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
@@ -143,7 +143,7 @@ def nc_curves(
         for axes, metric in zip(grid, rows, strict=True):
             values = drawn[drawn["metric"] == metric]
             for panel, run in zip(axes, collapse, strict=True):
-                _draw_lines(panel, values[values["run"] == run], lines, log=_is_log(metric))
+                _draw_lines(panel, values[values["run"] == run], lines, log=has_log_axis(metric))
             _scale_row(list(axes), metric, values)
             _finish_empty(list(axes), metric)
         panel_points = (width - 0.6) / len(collapse) * 72
@@ -215,10 +215,6 @@ def _first(table: pd.DataFrame, column: str) -> str:
     return str(_words(table[column]).iloc[0]) if len(table) else ""
 
 
-def _is_log(metric: str) -> bool:
-    return metric.startswith("nc1_") and metric != "nc1_vci"
-
-
 def _width(num_runs: int) -> float:
     return {1: SINGLE_COLUMN, 2: 5.2}.get(num_runs, max(DOUBLE_COLUMN, 1.75 * num_runs))
 
@@ -250,7 +246,7 @@ def _draw_lines(axes: Axes, values: pd.DataFrame, groups: Sequence[str], *, log:
 
 def _scale_row(panels: list[Axes], metric: str, values: pd.DataFrame) -> None:
     """Set scale, ticks, reference lines and label of the panels of one metric."""
-    if _is_log(metric):
+    if has_log_axis(metric):
         _log_axis(panels[0], values["value"][values["value"] > 0].to_numpy(dtype=float))
     else:
         panels[0].yaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS))

@@ -1,4 +1,4 @@
-"""Values to draw beside a curve: the limit at perfect collapse and the level of chance."""
+"""How a metric is drawn: its limit at perfect collapse, the level of chance, a linear or a log axis."""
 
 from __future__ import annotations
 
@@ -72,3 +72,19 @@ def chance_level(metric: str, num_classes: int | None) -> float | None:
     if metric == "nc4_agreement":
         return None if not num_classes else 1.0 / num_classes
     return {"nc3_self_duality": 2.0, "nc3_alignment": 0.0}.get(metric)
+
+
+def has_log_axis(metric: str) -> bool:
+    """Tell whether a metric is read on a logarithmic axis.
+
+    Args:
+        metric: Metric id.
+
+    Returns:
+        True for NC1, which falls by orders of magnitude; not for ``nc1_vci``, which goes from 0 to 1.
+
+    Example:
+        >>> has_log_axis("nc1_pinv"), has_log_axis("nc2_etf_error")
+        (True, False)
+    """
+    return metric.startswith("nc1_") and metric != "nc1_vci"
