@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from nctools.features.hooks import FeatureExtractor
     from nctools.features.store import FeatureStore
     from nctools.measurement import measure
+    from nctools.metric import NeuralCollapse
 
 _HOME = {
     "CollapseResult": "nctools.collapse.result",
     "FeatureExtractor": "nctools.features.hooks",
     "FeatureStore": "nctools.features.store",
+    "NeuralCollapse": "nctools.metric",
     "evaluate_checkpoint": "nctools.checkpoints",
     "extract": "nctools.features.extraction",
     "extract_checkpoint": "nctools.checkpoints",
@@ -35,6 +37,7 @@ __all__ = [
     "CollapseResult",
     "FeatureExtractor",
     "FeatureStore",
+    "NeuralCollapse",
     "__version__",
     "collapse",
     "data",

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 # Everything that costs more than the command that would load it.
-HEAVY = ("torch", "lightning", "pandas", "matplotlib", "timm", "torchvision", "umap", "seaborn")
+HEAVY = ("torch", "torchmetrics", "lightning", "pandas", "matplotlib", "timm", "torchvision", "umap", "seaborn")
 REPORT = """
 import json, sys
 print("\\nLOADED " + json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
@@ -79,5 +79,5 @@ def test_short_command_loads_nothing_heavy(arguments: list[str], expected: str) 
 def test_collapse_computes_with_torch_numpy_and_scipy_alone() -> None:
     loaded, _ = run_fresh("import nctools.collapse.compute")
     assert "torch" in loaded
-    others = set(HEAVY) - {"torch"} | {"sklearn", "h5py", "torchmetrics", "pydantic", "typer", "rich"}
+    others = set(HEAVY) - {"torch"} | {"sklearn", "h5py", "pydantic", "typer", "rich"}
     assert loaded.isdisjoint(others), sorted(loaded.intersection(others))

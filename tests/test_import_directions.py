@@ -29,7 +29,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "evaluation": ("collapse.groups",),
     "plots": ("collapse.groups",),
     "features": ("models.output",),
-    "metric": ("collapse",),
+    "metric": ("collapse", "metric_settings", "metric_state"),
+    "metric_settings": ("collapse",),
+    "metric_state": ("collapse",),
     "methods": ("models", "losses", "data.samplers", "collapse.groups"),
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
     "training": ("methods", "data", "evaluation", "features", "collapse", "metric", "measurement", "models.output"),
