@@ -115,13 +115,13 @@ class PairSource:
         def batches() -> Iterator[Batch]:
             for start in range(0, len(samples), _BATCH_PAIRS):
                 part = slice(start, start + _BATCH_PAIRS)
-                rows = _as_tensor(features[part]) if all_rows else _rows(features, samples[part], classes[part])
+                rows = as_tensor(features[part]) if all_rows else _rows(features, samples[part], classes[part])
                 yield rows, classes[part], samples[part]
 
         def images() -> Iterator[tuple[Tensor, Tensor]]:
             at_once = max(1, _BATCH_NUMBERS // int(np.prod(features.shape[1:])))
             for start in range(0, len(features), at_once):
-                rows = _as_tensor(features[start : start + at_once])
+                rows = as_tensor(features[start : start + at_once])
                 yield rows, torch.arange(start, start + len(rows))
 
         return PairSource(kind, num_classes, int(features.shape[-1]), batches, positives, images)
@@ -233,14 +233,30 @@ def _rows(features: Array, samples: Tensor, classes: Tensor) -> Tensor:
     if isinstance(features, Tensor):
         index = (samples, classes) if features.ndim == 3 else (samples,)
         return features.detach()[tuple(part.to(features.device) for part in index)]
-    return _as_tensor(features[samples.numpy(), classes.numpy()] if features.ndim == 3 else features[samples.numpy()])
+    return as_tensor(features[samples.numpy(), classes.numpy()] if features.ndim == 3 else features[samples.numpy()])
 
 
-def _as_tensor(rows: Array) -> Tensor:
+def as_tensor(rows: Array) -> Tensor:
+    """View an array as a tensor, where torch can; floats of other kinds become float64.
+
+    Args:
+        rows: NumPy array or tensor.
+
+    Returns:
+        The same numbers, detached.
+
+    Raises:
+        TypeError: If it is neither.
+    """
     if isinstance(rows, Tensor):
         return rows.detach()
-    narrow = rows.dtype.kind == "f" and rows.dtype.itemsize <= 8
-    wide = rows.astype(rows.dtype.newbyteorder("=") if narrow else np.float64, copy=False)
+    if not isinstance(rows, np.ndarray):
+        raise TypeError(f"got a {type(rows).__name__}: give a NumPy array or a torch tensor")
+    if rows.dtype.kind not in "fiub":
+        raise TypeError(f"got an array of {rows.dtype}: give real numbers")
+    known = rows.dtype.kind in "ib" or (rows.dtype.kind == "f" and rows.dtype.itemsize <= 8)
+    other = np.int64 if rows.dtype.kind == "u" else np.float64
+    wide = rows.astype(rows.dtype.newbyteorder("=") if known else other, copy=False)
     # Read-only and reversed arrays become a copy: torch has no such tensors.
     usable = wide.flags.writeable and all(stride >= 0 for stride in wide.strides)
     return torch.from_numpy(wide if usable else wide.copy())

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from nctools.collapse.pairs import Array, as_tensor
+from nctools.errors import StoreError
+from nctools.run_directory import replace_atomically
 
 _BLOCK_ROWS: Final = 1024  # a block of float64 rows that stays in the processor's cache
 
@@ -21,6 +28,8 @@ class CollapseStatistics:
     Args:
         num_classes: Number of declared classes C.
         num_features: Width D of the features.
+        scatter: Keep the D x D scatter of each class, too: C x D x D float64 numbers. With it one pass is enough for
+            ``nc1_pinv``, ``nc1_dcdnv`` and ``nc1_vci``.
 
     Raises:
         ValueError: If a number is less than 1.
@@ -35,7 +44,7 @@ class CollapseStatistics:
         ([2, 0, 1], [[1.0, 2.0], [nan, nan], [5.0, 1.0]], [1.0, nan, 0.0])
     """
 
-    def __init__(self, num_classes: int, num_features: int) -> None:
+    def __init__(self, num_classes: int, num_features: int, *, scatter: bool = False) -> None:
         if num_classes < 1 or num_features < 1:
             raise ValueError(f"num_classes={num_classes}, num_features={num_features}: both must be at least 1")
         self.num_classes, self.num_features = num_classes, num_features
@@ -43,25 +52,30 @@ class CollapseStatistics:
         self._shifts = torch.zeros(num_classes, num_features, dtype=torch.float64)
         self._sums = torch.zeros(num_classes, num_features, dtype=torch.float64)
         self._shifted_squares = torch.zeros(num_classes, dtype=torch.float64)
+        self._scatters = torch.zeros(num_classes if scatter else 0, num_features, num_features, dtype=torch.float64)
 
-    def update(self, features: Tensor, classes: Tensor, samples: Tensor | None = None) -> None:
+    def update(self, features: Array, classes: Array, samples: Array | None = None) -> None:
         """Add a batch of pairs.
 
         Args:
-            features: ``[m, D]``, any real dtype, any device; widened to float64 before any sum.
+            features: ``[m, D]``, NumPy or torch, any real dtype, any device; widened to float64 before any sum.
             classes: ``[m]`` integers from 0 to C - 1.
             samples: ``[m]`` sample of each pair, for messages; None counts rows of the batch.
 
         Raises:
-            ValueError: If shapes do not fit, a class is out of range, or a feature is NaN or infinite.
-            TypeError: If the features are complex or the classes no integers.
+            ValueError: If shapes do not fit, a class is out of range, or a feature is NaN or infinite; nothing of the
+                batch is added then.
+            TypeError: If the features are no real numbers or the classes no integers.
         """
-        check_pairs(features, classes, self.num_classes, self.num_features)
-        features, classes = features.detach().cpu(), classes.detach().to("cpu", torch.int64)
-        for start in range(0, len(features), _BLOCK_ROWS):
-            part = slice(start, start + _BLOCK_ROWS)
-            names = torch.arange(start, start + len(features[part])) if samples is None else samples[part].cpu()
-            self._add(features[part], classes[part], names)
+        rows, own = as_tensor(features).cpu(), as_tensor(classes).cpu()
+        check_pairs(rows, own, self.num_classes, self.num_features)
+        names = torch.arange(len(rows)) if samples is None else as_tensor(samples).cpu()
+        own = own.to(torch.int64)
+        blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(rows), _BLOCK_ROWS)]
+        for block in blocks:
+            _refuse_faults(rows[block], own[block], names[block])
+        for block in blocks:
+            self._add(rows[block], own[block])
 
     def merge(self, other: CollapseStatistics) -> None:
         """Add everything that other statistics have seen: those of another worker, rank or part of the data.
@@ -72,6 +86,8 @@ class CollapseStatistics:
         Raises:
             ValueError: If classes or width differ.
         """
+        if self.has_scatter != other.has_scatter:
+            raise ValueError("one of the statistics keeps scatters and the other does not: make both with the same `scatter`")
         own, theirs = (self.num_classes, self.num_features), (other.num_classes, other.num_features)
         if own != theirs:
             raise ValueError(
@@ -84,6 +100,11 @@ class CollapseStatistics:
         apart = other._shifts - self._shifts
         apart[other.counts == 0] = 0
         delta = apart + other._offsets - self._offsets
+        if self.has_scatter:
+            shares = n_a * n_b / (n_a + n_b).clamp_min(1)
+            for index, (share, line) in enumerate(zip(shares.tolist(), delta, strict=True)):
+                self._scatters[index] += other._scatters[index]
+                self._scatters[index].addr_(line, line, alpha=share)
         squares = self.squares + other.squares + n_a * n_b / (n_a + n_b).clamp_min(1) * delta.square().sum(dim=1)
         self._sums += other._sums + n_b[:, None] * apart
         self.counts += other.counts
@@ -110,6 +131,50 @@ class CollapseStatistics:
         """
         divisors = (self.counts - ddof).double()
         return self.squares / divisors.masked_fill(divisors <= 0, torch.nan)
+
+    @property
+    def has_scatter(self) -> bool:
+        """True if the scatter of each class is kept."""
+        return len(self._scatters) > 0
+
+    @property
+    def scatters(self) -> Tensor | None:
+        """Sum of ``(h - mu_c)(h - mu_c)^T`` over the pairs of each class ``[C, D, D]`` float64; None if not kept."""
+        return self._scatters if self.has_scatter else None
+
+    def save(self, path: str | Path) -> None:
+        """Write all sums to a NumPy archive, whole or not at all.
+
+        Args:
+            path: File to write (``.npz``).
+        """
+        with replace_atomically(Path(path)) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **{name: value.numpy() for name, value in self.state_dict().items()})
+
+    @staticmethod
+    def load(path: str | Path) -> CollapseStatistics:
+        """Read what ``save`` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The statistics.
+
+        Raises:
+            StoreError: If the file is missing, damaged, or holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                state = {name: torch.from_numpy(archive[name]) for name in archive.files}
+            num_classes, num_features = state["sums"].shape
+            statistics = CollapseStatistics(num_classes, num_features, scatter=len(state["scatters"]) > 0)
+            statistics.load_state_dict(state)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(
+                f"{path} cannot be read as statistics of CollapseStatistics.save ({' '.join(str(error).split())})"
+            ) from error
+        return statistics
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give copies of all sums.
@@ -142,16 +207,25 @@ class CollapseStatistics:
         # Class mean minus shift.
         return self._sums / self.counts.clamp_min(1)[:, None]
 
-    def _add(self, features: Tensor, classes: Tensor, samples: Tensor) -> None:
+    def _add(self, features: Tensor, classes: Tensor) -> None:
         self._shift_new_classes(features, classes)
         moved = self._shifts.index_select(0, classes)
         torch.sub(features, moved, out=moved)
-        squares = torch.linalg.vecdot(moved, moved)
-        if not squares.isfinite().all():
-            raise ValueError(describe_fault(features, classes, samples, squares))
+        if self.has_scatter:
+            self._add_scatters(moved, classes)
         self._sums.index_add_(0, classes, moved)
-        self._shifted_squares.index_add_(0, classes, squares)
+        self._shifted_squares.index_add_(0, classes, torch.linalg.vecdot(moved, moved))
         self.counts += torch.bincount(classes, minlength=self.num_classes)
+
+    def _add_scatters(self, moved: Tensor, classes: Tensor) -> None:
+        # Chan's rule for each class of the block: its own scatter, and what the distance of the means adds.
+        for index in classes.unique().tolist():
+            rows = moved[classes == index]
+            mean, before, added = rows.mean(dim=0), int(self.counts[index]), len(rows)
+            apart = mean - self._sums[index] / max(before, 1)
+            rows = rows - mean
+            self._scatters[index] += rows.T @ rows
+            self._scatters[index].addr_(apart, apart, alpha=before * added / (before + added))
 
     def _shift_new_classes(self, features: Tensor, classes: Tensor) -> None:
         rows = (self.counts[classes] == 0).nonzero().squeeze(1)
@@ -164,7 +238,13 @@ class CollapseStatistics:
 
 
 # Name in state_dict -> attribute.
-_STATE: Final = {"counts": "counts", "shifts": "_shifts", "sums": "_sums", "squares": "_shifted_squares"}
+_STATE: Final = {
+    "counts": "counts",
+    "shifts": "_shifts",
+    "sums": "_sums",
+    "squares": "_shifted_squares",
+    "scatters": "_scatters",
+}
 
 
 def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_features: int) -> None:
@@ -195,6 +275,13 @@ def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_feature
             f"class {int(classes[row])} (pair {row} of the batch) is out of range: "
             f"there are {num_classes} classes, give 0 to {num_classes - 1}"
         )
+
+
+def _refuse_faults(features: Tensor, classes: Tensor, samples: Tensor) -> None:
+    wide = features.double()
+    squares = torch.linalg.vecdot(wide, wide)
+    if not bool(squares.isfinite().all()):
+        raise ValueError(describe_fault(features, classes, samples, squares))
 
 
 def describe_fault(features: Tensor, classes: Tensor, samples: Tensor, squares: Tensor) -> str:
