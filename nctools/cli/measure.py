@@ -14,6 +14,7 @@ import typer
 from nctools import __version__
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
 from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
+from nctools.collapse.catalogue import PRESETS
 from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def run(
         typer.Option("--groups", help='JSON file {"name": [class index, ...], ...}. Default: head / medium / tail.'),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("--metrics", help="default, all, or ids: nc1_pinv,nc2_etf_error (see: nctools metrics).")
+        str,
+        typer.Option(
+            "--metrics", help="default, long-tail, all, or ids: nc1_pinv,nc2_etf_error (see: nctools metrics)."
+        ),
     ] = "default",
     space: Annotated[
         list[str] | None, typer.Option("--space", help="Feature space, repeatable. Default: all of the file or method.")
@@ -92,7 +96,7 @@ def run(
         refuse_to_overwrite(target, force=force)
     import nctools
 
-    chosen = metrics if metrics in {"default", "all"} else [name.strip() for name in metrics.split(",")]
+    chosen = metrics if metrics in PRESETS else [name.strip() for name in metrics.split(",")]
 
     results: list[CollapseResult] = []
     for path in inputs:
