@@ -6,6 +6,7 @@ They land in ``docs/_generated/`` at each build, so the site cannot tell of a me
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,29 +15,12 @@ import typer
 
 import nctools
 from nctools.cli.app import app
-from nctools.collapse.catalogue import METRICS, PRESETS
+from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, PRESETS, SYMBOLS, Metric
 from nctools.data.catalogue import DATASETS
 from nctools.methods.catalogue import METHODS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
-
-FAMILIES = {
-    "nc0": "NC0: the classifier's rows sum to zero",
-    "nc1": "NC1: spread within classes",
-    "nc2": "NC2: the class means form a simplex",
-    "nc3": "NC3: classifier and class means agree",
-    "nc4": "NC4: the nearest class mean decides",
-    "nc5": "NC5: other data is orthogonal",
-    "mlab": "Several labels in one image",
-    "": "Imbalance and the rest",
-}
-
-
-def family(metric_id: str) -> str:
-    """The key in ``FAMILIES`` of a metric."""
-    start = metric_id.partition("_")[0]
-    return start[:3] if start[:3] in FAMILIES else start if start in FAMILIES else ""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -52,31 +36,39 @@ def plain(value: object) -> str:
     return "-" if value in {None, ""} else str(value)
 
 
-def metric_section(metric_id: str) -> str:
+def metric_section(metric: Metric) -> str:
     """The entry of one metric: heading, formula, facts."""
-    metric = METRICS[metric_id]
     facts = {
+        "Symbol": metric.symbol,
         "Source": metric.source,
         "At perfect collapse": metric.limit,
         "Read as": metric.direction,
         "Needs": metric.needs,
+        "Cost": metric.cost,
         "Group value": metric.aggregator,
+        "Settings": metric.settings,
         "Features": metric.kinds,
     }
-    listed = "\n".join(f"- **{name}:** {plain(value)}" for name, value in facts.items())
-    symbol = f", {metric.symbol}" if metric.symbol else ""
-    return f"### `{metric_id}`\n\n{metric.title}{symbol}.\n\n```text\n{metric.formula}\n```\n\n{listed}\n"
+    # Marks that the formulas and sentences hold are no Markdown.
+    listed = "\n".join(f"- **{name}:** {literal(plain(value))}" for name, value in facts.items())
+    return f"### `{metric.id}`\n\n{literal(metric.title)}.\n\n```text\n{metric.formula}\n```\n\n{listed}\n"
+
+
+def literal(text: str) -> str:
+    """Text as Markdown that shows it unchanged."""
+    return re.sub(r"([\\`*_\[\]<>|^])", r"\\\1", text)
 
 
 def metrics_page() -> str:
-    """All metrics by family, then the presets."""
+    """All metrics by symbol, then presets and other names."""
+    everything = [*METRICS.values(), *OVER_LAYERS.values()]
     parts = []
-    for key, title in FAMILIES.items():
-        members = [metric_id for metric_id in METRICS if family(metric_id) == key]
-        if members:
-            parts += [f"## {title}", *map(metric_section, members)]
+    for symbol, meaning in SYMBOLS.items():
+        parts += [f"## {symbol}: {meaning}", *(metric_section(row) for row in everything if row.symbol == symbol)]
     presets = ((f"`{name}`", ", ".join(f"`{metric}`" for metric in members)) for name, members in PRESETS.items())
-    return "\n\n".join([*parts, "## Presets", table(["name", "metrics"], presets)])
+    aliases = ((f"`{name}`", f"`{metric}`") for name, metric in ALIASES.items())
+    parts += ["## Presets", table(["name", "metrics"], presets), "## Other names", table(["name", "metric"], aliases)]
+    return "\n\n".join(parts)
 
 
 def methods_table() -> str:

@@ -8,7 +8,7 @@ import typer
 
 from nctools.cli.options import JsonFile
 from nctools.cli.output import print_wide, write_json
-from nctools.collapse.catalogue import METRICS
+from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, SYMBOLS
 from nctools.errors import UnknownNameError
 from nctools.methods.catalogue import METHODS
 
@@ -30,40 +30,44 @@ def list_methods(json_file: JsonFile = None) -> None:
 
 
 def list_metrics(json_file: JsonFile = None) -> None:
-    """List the NC metrics, one line each, with source and direction of collapse."""
+    """List the NC metrics by symbol (NC0 to NC5, ML-NC, ...), one line each, with source and value at collapse."""
     if json_file is not None:
-        rows = [
-            {"id": row.id, "title": row.title, "formula": row.formula, "source": row.source, "limit": row.limit}
-            for row in METRICS.values()
-        ]
-        write_json({"schema": 1, "metrics": rows}, json_file)
+        rows, layers = ([row.definition() for row in table.values()] for table in (METRICS, OVER_LAYERS))
+        write_json({"schema": 1, "metrics": rows, "over_layers": layers}, json_file)
         return
-    print_wide(
-        "metrics (nctools explain ID)",
-        ["id", "what it is", "at collapse", "source"],
-        [[row.id, row.title, row.limit, row.source] for row in METRICS.values()],
-    )
+    everything = [*METRICS.values(), *OVER_LAYERS.values()]
+    for symbol, meaning in SYMBOLS.items():
+        print_wide(
+            f"{symbol}: {meaning} (nctools explain ID)",
+            ["id", "what it is", "at collapse", "source"],
+            [[row.id, row.title, row.limit, row.source] for row in everything if row.symbol == symbol],
+        )
 
 
 def explain(name: Annotated[str, typer.Argument(metavar="ID", help="Metric or method, for example nc1_pinv.")]) -> None:
-    """Explain a metric or a method: formula, source, value at collapse, what it needs.
+    """Explain a metric or a method: formula, source, value at collapse, what it needs and costs, what changes it.
 
     Example: nctools explain nc1_pinv
     """
     key = name.replace("-", "_").lower()
-    if key in METRICS:
-        metric = METRICS[key]
+    key = ALIASES.get(key, key)
+    known = METRICS | OVER_LAYERS
+    if key in known:
+        metric = known[key]
         typer.echo(f"{metric.id}  {metric.title}  ({metric.symbol})")
         for label, text in (
             ("formula", metric.formula),
-            ("at collapse", f"{metric.limit}  ({metric.direction})"),
+            ("at collapse", metric.limit if metric.direction == "-" else f"{metric.limit}  ({metric.direction})"),
             ("source", metric.source),
             ("group value", metric.aggregator),
             ("needs", ", ".join(metric.needs)),
+            ("cost", metric.cost),
+            ("settings", ", ".join(metric.settings)),
+            ("features", ", ".join(metric.kinds)),
         ):
             typer.echo(f"  {label + ':':<13}{text}")
     elif key in METHODS:
         method = METHODS[key]
         typer.echo(f"{method.name}  {method.title}\n  parts:       {method.summary}\n  source:      {method.source}")
     else:
-        raise UnknownNameError("metric or method", name, [*METRICS, *METHODS])
+        raise UnknownNameError("metric or method", name, [*known, *METHODS])

@@ -14,6 +14,7 @@ import typer
 from nctools import __version__
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
 from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
+from nctools.collapse.catalogue import PRESETS
 from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def run(
         typer.Option("--groups", help='JSON file {"name": [class index, ...], ...}. Default: head / medium / tail.'),
     ] = None,
     metrics: Annotated[
-        str, typer.Option("--metrics", help="default, all, or ids: nc1_pinv,nc2_etf_error (see: nctools metrics).")
+        str,
+        typer.Option(
+            "--metrics", help="default, long-tail, all, or ids: nc1_pinv,nc2_etf_error (see: nctools metrics)."
+        ),
     ] = "default",
     space: Annotated[
         list[str] | None, typer.Option("--space", help="Feature space, repeatable. Default: all of the file or method.")
@@ -197,7 +201,7 @@ def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
     from nctools.collapse.catalogue import PRESETS
     from nctools.collapse.depth import ACCURACY
 
-    if text == "all" or (text == "default" and not every_layer):
+    if text in PRESETS and (text == "all" or not every_layer):
         return text
     listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed

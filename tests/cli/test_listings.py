@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nctools.collapse.catalogue import METRICS
+from nctools.collapse.catalogue import METRICS, OVER_LAYERS, SYMBOLS
 from nctools.methods.catalogue import METHODS
 from tests.cli.conftest import Command
 
@@ -17,16 +17,53 @@ def test_methods_are_all_listed(nctools_command: Command) -> None:
     assert all(name in outcome.out for name in METHODS)
 
 
+def test_metrics_are_all_listed_by_symbol(nctools_command: Command) -> None:
+    outcome = nctools_command("metrics")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    titles = [line.partition(":")[0] for line in lines if line.endswith("(nctools explain ID)")]
+    assert titles == list(SYMBOLS)
+    words = {line.split()[0] for line in lines if line.strip()}
+    assert {*METRICS, *OVER_LAYERS} <= words
+
+
 def test_metrics_are_all_listed_as_json(nctools_command: Command) -> None:
     outcome = nctools_command("metrics", "--json", "-")
-    assert [row["id"] for row in json.loads(outcome.out)["metrics"]] == list(METRICS)
+    document = json.loads(outcome.out)
+    assert document["metrics"] == [metric.definition() for metric in METRICS.values()]
+    assert [row["id"] for row in document["over_layers"]] == ["effective_depth"]
+    fields = {"id", "symbol", "title", "formula", "source", "limit", "direction", "needs", "cost", "aggregator"}
+    assert all(set(row) == fields | {"settings", "kinds"} for row in document["metrics"])
 
 
-@pytest.mark.parametrize("name", [*METRICS, *METHODS, "mlc-nc"])
+@pytest.mark.parametrize("name", [*METRICS, *OVER_LAYERS, *METHODS, "mlc-nc"])
 def test_everything_can_be_explained(name: str, nctools_command: Command) -> None:
     outcome = nctools_command("explain", name)
     assert outcome.code == 0
     assert "source" in outcome.out
+
+
+def test_a_metric_is_explained_with_every_field(nctools_command: Command) -> None:
+    lines = nctools_command("explain", "nc1_vci").out.splitlines()
+    assert lines[0].startswith("nc1_vci  ")
+    explained = dict(line.strip().split(":", 1) for line in lines[1:])
+    labels = ["formula", "at collapse", "source", "group value", "needs", "cost", "settings", "features"]
+    assert list(explained) == labels
+    metric = METRICS["nc1_vci"]
+    assert explained["needs"].strip() == "class means, second pass, D x D scatter"
+    assert explained["cost"].strip() == metric.cost
+    assert explained["settings"].strip() == ", ".join(metric.settings)
+    assert explained["features"].strip() == "single, classwise, shared"
+
+
+def test_effective_depth_is_explained(nctools_command: Command) -> None:
+    outcome = nctools_command("explain", "effective_depth")
+    assert outcome.code == 0
+    assert "1 - nc4_ncc_accuracy <= eps" in outcome.out
+
+
+def test_another_name_is_explained_as_the_metric_it_is(nctools_command: Command) -> None:
+    assert nctools_command("explain", "nc2_max_angle_w").out.startswith("nc2_angle_deviation_w  ")
 
 
 def test_explaining_an_unknown_name_lists_near_misses(nctools_command: Command) -> None:
