@@ -198,7 +198,6 @@ def print_depth(result: CollapseResult, *, title: str, eps: float | None) -> Non
 
 def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
     # The main table leaves nc4_ncc_accuracy out where a classifier fits; the depth needs it in every layer.
-    from nctools.collapse.catalogue import PRESETS
     from nctools.collapse.depth import ACCURACY
 
     if text in PRESETS and (text == "all" or not every_layer):
