@@ -11,9 +11,9 @@ import torch
 
 from nctools.collapse.catalogue import METRICS, refusal
 from nctools.collapse.compute import compute_metrics
-from nctools.collapse.rows import angle_matrix
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
+from nctools.collapse.rows import angle_matrix
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
 from nctools.features.store import FeatureStore

@@ -282,6 +282,7 @@ class NeuralCollapse(Metric):
 
     def _measure(self) -> CollapseResult:
         statistics = unpack_moments(self.moments)
+        source: PairSource | CollapseStatistics = statistics
         if not bool(statistics.counts.any()):
             raise ValueError("no pair yet: give update() features with labels before values are asked for")
         part = self._classifier[0] if self._classifier else None
@@ -293,9 +294,6 @@ class NeuralCollapse(Metric):
                 num_classes=self.num_classes,
                 num_features=self.num_features,
             )
-        else:
-            # The sums stand in for the stream: no metric here asks for a second pass.
-            source = cast("PairSource", statistics)
         return compute_metrics(
             source,
             classifier=part.weight if isinstance(part, nn.Linear) else part,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from nctools.collapse.aggregation import PairChoice
 from nctools.collapse.catalogue import ALIASES, METRICS, PRESETS
 from nctools.collapse.frame import Average
-from nctools.collapse.settings import Convention, Scope, check_settings
+from nctools.collapse.settings import Convention, Precision, Scope, Settings, check_settings
 from nctools.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class ComputeSettings(TypedDict, total=False):
     scope: Scope
     pairs: PairChoice
     convention: Convention | None
+    precision: Precision
+    min_count: int
+    multiplicity: int | None
+    sample_pairs: int | None
+    ood_mean: Tensor | None
 
 
 class MetricSettings(ComputeSettings, total=False):
@@ -53,14 +58,18 @@ def check_compute_settings(settings: ComputeSettings) -> None:
     Raises:
         ValueError: If a value is none of its choices.
     """
-    check_settings(
-        settings.get("centre", "class"),
-        settings.get("weighting", "class"),
-        settings.get("ddof", 0),
-        settings.get("scope", "global"),
-        settings.get("pairs", "any"),
-        settings.get("convention"),
+    asked = Settings(
+        centre=settings.get("centre", "class"),
+        weighting=settings.get("weighting", "class"),
+        ddof=settings.get("ddof", 0),
+        scope=settings.get("scope", "global"),
+        pairs=settings.get("pairs", "any"),
+        precision=settings.get("precision", "auto"),
+        min_count=settings.get("min_count", 1),
+        multiplicity=settings.get("multiplicity"),
+        sample_pairs=settings.get("sample_pairs"),
     )
+    check_settings(asked, settings.get("convention"))
 
 
 def check_wanted(metrics: str | Sequence[str], keep: Keep) -> None:
@@ -81,6 +90,5 @@ def check_wanted(metrics: str | Sequence[str], keep: Keep) -> None:
         row = METRICS.get(ALIASES.get(name, name))
         if row is None:
             raise UnknownNameError("metric", name, [*METRICS, *PRESETS])
-        wanted = [need for need in row.needs if need in {"second pass", "label sets"}]
-        if keep == "moments" and wanted:
-            raise ValueError(f"{name} needs the features ({wanted[0]}), keep='moments' has their sums: keep='features'")
+        if keep == "moments" and not row.one_pass:
+            raise ValueError(f"{name} needs the features again, keep='moments' has only their sums: keep='features'")

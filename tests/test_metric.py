@@ -110,7 +110,6 @@ def test_kept_features_do_not_follow_the_callers_tensor() -> None:
     assert_equal(metric.compute(), measured(case))
 
 
-@pytest.mark.skip(reason="needs compute_metrics(CollapseStatistics)")
 @pytest.mark.parametrize("kind", KINDS)
 def test_moments_give_the_metrics_of_one_pass(kind: Kind) -> None:
     case = case_of(kind)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nctools.collapse.decisions import Classifier
 from nctools.collapse.frame import Average, Frame, build_frame
 from nctools.collapse.moments import first_pass
-from nctools.collapse.pairs import Batch, PairSource
+from nctools.collapse.pairs import Batch, PairSource, known_pairs
 from nctools.collapse.projections import ProjectedSums
 from nctools.collapse.resampling import in_first_half
 from nctools.collapse.residuals import WorkingMeans, second_pass
@@ -103,7 +103,7 @@ def cross_fit(
             classifier=classifier,
             targets=targets,
         )
-        known = _known(judged, judged_counts > 0)
+        known = known_pairs(judged, judged_counts > 0)
         second_pass(known, replace(other, counts=judged_counts), working, [sums], width=sums.width)
         right[seen.present] += sums.nearest_right
         agreeing[seen.present] += sums.agreeing
@@ -134,12 +134,3 @@ def nc1_cdnv_crossfit(tile: PairTile, fit: CrossFit, variances: Tensor) -> Tenso
     paired = torch.linalg.vecdot(first, second)
     distances = paired[own, None] + paired - first[own] @ second.T - second[own] @ first.T
     return tile.without_diagonal((variances[own, None] + variances) / (2 * distances.clamp_(min=0)))
-
-
-def _known(source: PairSource, known: Tensor) -> PairSource:
-    def batches() -> Iterator[Batch]:
-        for features, classes, samples in source.batches():
-            kept = known[classes].nonzero().squeeze(1)
-            yield features[kept.to(features.device)], classes[kept], samples[kept]
-
-    return replace(source, batches=batches)

@@ -177,9 +177,7 @@ def _angle_ratio(measured: Measured) -> Values:
 def _scale_cov(measured: Measured) -> Values:
     sets = needed(measured.sets)
     scales, sizes = mlab_scale(sets), sets.multiplicity
-    return set_values(
-        measured.grouping, sets.members, lambda selected: mlab_scale_cov(scales, sizes, selected)
-    )
+    return set_values(measured.grouping, sets.members, lambda selected: mlab_scale_cov(scales, sizes, selected))
 
 
 def _cells(measured: Measured) -> Values:
@@ -286,8 +284,8 @@ PAIR_FUNCTIONS: dict[str, tuple[RowKind, TileFunction, PairRule]] = {
     ),
     "nc1_dcdnv": (
         "centred",
-        lambda measured: lambda tile: nc1_dcdnv(
-            tile, needed(measured.pair_spread), measured.pair_divisors, measured.pair_variances
+        lambda measured: (
+            lambda tile: nc1_dcdnv(tile, needed(measured.pair_spread), measured.pair_divisors, measured.pair_variances)
         ),
         "mean",
     ),

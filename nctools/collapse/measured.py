@@ -9,8 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from nctools.collapse.agreement import ImageAgreement
 from nctools.collapse.aggregation import Grouping
+from nctools.collapse.agreement import ImageAgreement
 from nctools.collapse.crossfit import CrossFit
 from nctools.collapse.decisions import Classifier
 from nctools.collapse.frame import Frame

@@ -146,7 +146,7 @@ def mlab_nc1_quotient(sets: LabelSets) -> Tensor:
         sets: The label sets.
 
     Returns:
-        ``[Q]`` over all kept sets, single labels included; NaN for sets of one image, and without between-class scatter.
+        ``[Q]`` over all kept sets, single labels included; NaN for sets of one image, and without scatter.
 
     Source:
         After Li et al., ICML 2024, who measure single labels.

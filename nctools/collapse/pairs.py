@@ -157,6 +157,26 @@ def with_multiplicity(source: PairSource, labels: int) -> PairSource:
     return replace(source, batches=batches, targets=source.targets & kept[:, None])
 
 
+def known_pairs(source: PairSource, known: Tensor) -> PairSource:
+    """Keep the pairs of some classes.
+
+    Args:
+        source: The stream of pairs.
+        known: Which declared classes ``[C]`` bool.
+
+    Returns:
+        The stream of their pairs.
+    """
+
+    def batches() -> Iterator[Batch]:
+        for features, classes, samples in source.batches():
+            own = classes.detach().to("cpu", torch.int64)
+            kept = known[own].nonzero().squeeze(1)
+            yield features[kept.to(features.device)], own[kept], samples.cpu()[kept]
+
+    return replace(source, batches=batches)
+
+
 def _check_features(features: Array) -> None:
     shape = list(features.shape)
     if len(shape) not in {2, 3}:

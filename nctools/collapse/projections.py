@@ -119,7 +119,9 @@ class ProjectedSums:
         Returns:
             ``[C]`` float64.
         """
-        return (self._whitened - self._working.excess(self._frame.counts, self._frame.present, self._basis)).clamp_(min=0)
+        return (self._whitened - self._working.excess(self._frame.counts, self._frame.present, self._basis)).clamp_(
+            min=0
+        )
 
     def _joined_columns(self) -> Tensor:
         parts = [self._basis.to(self._working.dtype)] if self._whiten else []

@@ -51,7 +51,9 @@ def poisson_weights(samples: Tensor, replicate: int, seed: int) -> Tensor:
     Source:
         Hanley & MacGibbon, 2006; Chamandy et al., 2012 (the bootstrap in one pass).
     """
-    return torch.from_numpy(np.searchsorted(_POISSON, uniform(samples, replicate + 1, seed), side="right").astype(float))
+    return torch.from_numpy(
+        np.searchsorted(_POISSON, uniform(samples, replicate + 1, seed), side="right").astype(float)
+    )
 
 
 def in_first_half(samples: Tensor, seed: int) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from nctools.collapse.aggregation import PairChoice
+from nctools.collapse.decisions import Classifier
 from nctools.collapse.frame import Average
 from nctools.collapse.groups import check_groups, head_medium_tail
-from nctools.collapse.decisions import Classifier
 
 Scope = Literal["global", "within"]
 Precision = Literal["auto", "float32", "float64"]

@@ -87,7 +87,9 @@ class CollapseStatistics:
             ValueError: If classes or width differ.
         """
         if self.has_scatter != other.has_scatter:
-            raise ValueError("one of the statistics keeps scatters and the other does not: make both with the same `scatter`")
+            raise ValueError(
+                "one of the statistics keeps scatters and the other does not: make both with the same `scatter`"
+            )
         own, theirs = (self.num_classes, self.num_features), (other.num_classes, other.num_features)
         if own != theirs:
             raise ValueError(
@@ -149,7 +151,7 @@ class CollapseStatistics:
             path: File to write (``.npz``).
         """
         with replace_atomically(Path(path)) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **{name: value.numpy() for name, value in self.state_dict().items()})
+            np.savez(stream, allow_pickle=False, **{name: value.numpy() for name, value in self.state_dict().items()})
 
     @staticmethod
     def load(path: str | Path) -> CollapseStatistics:
@@ -168,7 +170,7 @@ class CollapseStatistics:
             with np.load(path, allow_pickle=False) as archive:
                 state = {name: torch.from_numpy(archive[name]) for name in archive.files}
             num_classes, num_features = state["sums"].shape
-            statistics = CollapseStatistics(num_classes, num_features, scatter=len(state["scatters"]) > 0)
+            statistics = CollapseStatistics(num_classes, num_features, scatter="scatters" in state)
             statistics.load_state_dict(state)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(
@@ -182,7 +184,7 @@ class CollapseStatistics:
         Returns:
             Name -> tensor, for ``torch.save`` and ``load_state_dict``.
         """
-        return {name: getattr(self, attribute).clone() for name, attribute in _STATE.items()}
+        return {name: getattr(self, attribute).clone() for name, attribute in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take over the sums of ``state_dict``.
@@ -193,14 +195,19 @@ class CollapseStatistics:
         Raises:
             ValueError: If a tensor is missing or has another shape.
         """
-        for name, attribute in _STATE.items():
+        for name, attribute in self._state().items():
             own = getattr(self, attribute)
             if name not in state or state[name].shape != own.shape:
                 found = f"shape {list(state[name].shape)}" if name in state else "nothing"
                 raise ValueError(f"state has {found} for {name!r}, these statistics need shape {list(own.shape)}")
-        for name, attribute in _STATE.items():
+        for name, attribute in self._state().items():
             own = getattr(self, attribute)
             setattr(self, attribute, state[name].detach().to("cpu", own.dtype, copy=True))
+
+    def _state(self) -> dict[str, str]:
+        # Name in state_dict -> attribute.
+        names = {"counts": "counts", "shifts": "_shifts", "sums": "_sums", "squares": "_shifted_squares"}
+        return names | ({"scatters": "_scatters"} if self.has_scatter else {})
 
     @property
     def _offsets(self) -> Tensor:
@@ -235,16 +242,6 @@ class CollapseStatistics:
         first.scatter_reduce_(0, classes[rows], rows, "amin")
         new = (first < len(features)).nonzero().squeeze(1)
         self._shifts[new] = features[first[new]].double()
-
-
-# Name in state_dict -> attribute.
-_STATE: Final = {
-    "counts": "counts",
-    "shifts": "_shifts",
-    "sums": "_sums",
-    "squares": "_shifted_squares",
-    "scatters": "_scatters",
-}
 
 
 def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_features: int) -> None:

@@ -118,7 +118,7 @@ class _Spread:
     # Count, mean and sum of squares about the mean of each group's pairs, merged tile by tile.
     def __init__(self, grouping: Grouping, *, inside: bool, root: bool) -> None:
         self._grouping, self._inside, self._root = grouping, inside, root
-        self._moments = {name: (0, 0.0, 0.0) for name in grouping.places}
+        self._moments = dict.fromkeys(grouping.places, (0, 0.0, 0.0))
         self._per_class: list[Tensor] = []
 
     def add(self, tile: PairTile, values: Tensor) -> None:
@@ -135,9 +135,7 @@ class _Spread:
 
     def values(self) -> Values:
         per_class = torch.cat(self._per_class)
-        groups = {
-            name: squares / count if count else torch.nan for name, (count, _, squares) in self._moments.items()
-        }
+        groups = {name: squares / count if count else torch.nan for name, (count, _, squares) in self._moments.items()}
         if self._root:
             per_class, groups = per_class.sqrt(), {name: value**0.5 for name, value in groups.items()}
         used = by_group(self._grouping, per_class, lambda rows: torch.nan).used

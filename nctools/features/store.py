@@ -190,6 +190,41 @@ class FeatureStore:
             raise ValueError(f"chunk_size is {chunk_size}: pass at least 1")
         return self._stored_pairs(layer, chunk_size) if pairs else self._pairs_of_images(layer, chunk_size)
 
+    def holds_images(self, layer: str) -> bool:
+        """Tell whether a layer holds the features of every image, also for classes that the image does not show.
+
+        Args:
+            layer: Name of the layer.
+
+        Returns:
+            False for class-wise layers of which only positive pairs were kept.
+
+        Raises:
+            UnknownNameError: If there is no such layer.
+        """
+        return not self._holds_pairs(layer)
+
+    def iterate_images(self, layer: str, chunk_size: int = 1024) -> Iterator[tuple[Tensor, Tensor]]:
+        """Stream all images of a layer, also those without a label, without reading the file as a whole.
+
+        Args:
+            layer: Name of the layer.
+            chunk_size: Most images that come at once.
+
+        Returns:
+            An iterator over features ``[m, D]``, or ``[m, C, D]`` if class-wise, float32, and rows ``[m]`` int64.
+
+        Raises:
+            UnknownNameError: If there is no such layer.
+            ValueError: If ``chunk_size`` is less than 1, or only positive pairs were kept.
+            StoreError: If the file cannot be read.
+        """
+        if not self.holds_images(layer):
+            raise ValueError(f"layer {layer!r} holds positive pairs only: extract it with pairs='all'")
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size is {chunk_size}: pass at least 1")
+        return self._all_images(layer, chunk_size)
+
     def anchors(self, layer: str) -> Anchors | None:
         """Give the rows that NC3 compares the class means of a layer with.
 
@@ -269,12 +304,20 @@ class FeatureStore:
         for start in range(0, num_pairs, chunk_size):
             yield self._file.read(partial(_pairs, layer=layer, part=slice(start, start + chunk_size)))
 
-    def _pairs_of_images(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _rows_at_once(self, layer: str, chunk_size: int) -> int:
         row_bytes = 4 * self.num_features(layer) * (self.num_classes if self.kind(layer) == "classwise" else 1)
         # Whole chunks, of 64 rows in files with all pairs, where memory allows.
         num_rows = max(1, min(chunk_size, CACHE_BYTES // row_bytes))
-        if num_rows > 64:
-            num_rows -= num_rows % 64
+        return num_rows - num_rows % 64 if num_rows > 64 else num_rows
+
+    def _all_images(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        num_rows = self._rows_at_once(layer, chunk_size)
+        for start in range(0, len(self), num_rows):
+            _, features = self._file.read(partial(_images, layer=layer, part=slice(start, start + num_rows)))
+            yield features.float(), torch.arange(start, start + len(features))
+
+    def _pairs_of_images(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        num_rows = self._rows_at_once(layer, chunk_size)
         for start in range(0, len(self), num_rows):
             targets, features = self._file.read(partial(_images, layer=layer, part=slice(start, start + num_rows)))
             pairs = targets.nonzero()
