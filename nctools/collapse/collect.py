@@ -171,6 +171,8 @@ class FrameSums:
         )
         shared = targets if source is not None and source.kind == "shared" else None
         self._projected: ProjectedSums | None = None
+        if source is None:
+            ids = set()
         if "nc1_pinv" in ids or not NEAREST.isdisjoint(ids):
             total = float(frame.counts.sum())
             self._projected = ProjectedSums(
@@ -298,7 +300,9 @@ def collect(
         squares, lengths = spread.squares() if squares is None else squares, None if norms is None else norms.sums
     found = {name: frame_sums.measured(squares, lengths) for name, frame_sums in sums.items()}
     if source is None:
-        return found
+        if moments.scatters is None:
+            return found
+        return {name: _from_scatters(part, moments.scatters, request.ids) for name, part in found.items()}
     return {name: _with_further_passes(source, request, part) for name, part in found.items()}
 
 
@@ -322,6 +326,26 @@ def _with_further_passes(source: PairSource, request: Request, measured: Measure
         images = image_agreement(source.images, source.kind, targets, frame, anchors.classifier)
         measured = replace(measured, images=images)
     return measured
+
+
+def _from_scatters(measured: Measured, scatters: Tensor, ids: Sequence[str]) -> Measured:
+    # What a second pass would add up, from the D x D scatter of each class.
+    frame = measured.frame
+    own, rank = scatters[frame.present], 0 if frame.degenerate else frame.directions.rank
+    basis = frame.directions.right[:rank].T * (frame.num_classes**0.5 / frame.directions.values[:rank])
+    spread: Tensor | None = None
+    if "nc1_dcdnv" in ids:
+        products = own @ frame.centred.T  # [C, D, C]
+        ends = torch.einsum("kd,cdk->ck", frame.centred, products)
+        mixed = torch.einsum("cd,cdk->ck", frame.centred, products)
+        spread = ends + mixed.diagonal()[:, None] - 2 * mixed
+        spread.fill_diagonal_(0).clamp_(min=0)
+    return replace(
+        measured,
+        whitened=torch.einsum("dr,cde,er->c", basis, own, basis).masked_fill(measured.single, 0.0),
+        pair_spread=spread,
+        within=torch.einsum("c,cde->de", _shares(measured), own),
+    )
 
 
 def _shares(measured: Measured) -> Tensor:

@@ -121,11 +121,13 @@ def compute_metrics(
     _check_names(class_names, num_classes)
     if ood_mean is not None:
         ood_mean = _checked_mean(ood_mean, width)
+    if stream is not None and stream.predictions is not None and settings.scope == "within":
+        raise ValueError("predictions are among all classes: they cannot be used with scope='within', leave them out")
     ids = metric_ids(
         metrics,
         kind="single" if stream is None else stream.kind,
         no_classifier=reason,
-        missing=_missing(stream, num_classes, ood_mean),
+        missing=_missing(source, ood_mean),
     )
     moments = moments_of(source) if isinstance(source, CollapseStatistics) else moments_of_source(source, ids)
     counts: list[int] = moments.counts.tolist()
@@ -196,20 +198,21 @@ def _checked_mean(mean: Tensor, width: int) -> Tensor:
     return wide
 
 
-def _missing(source: PairSource | None, num_classes: int, ood_mean: Tensor | None) -> dict[Need, str]:
+def _missing(source: PairSource | CollapseStatistics, ood_mean: Tensor | None) -> dict[Need, str]:
     # What these features cannot give, and why.
     missing: dict[Need, str] = {}
     if ood_mean is None:
         missing["OOD mean"] = "no features from outside the classes were given (ood_features)"
-    if source is None:
-        for need in ("second pass", "halves", "label sets", "labels", "all images"):
+    if isinstance(source, CollapseStatistics):
+        gone: tuple[Need, ...] = ("nearest mean", "feature lengths", "halves", "label sets", "labels", "all images")
+        for need in gone if source.has_scatter else ("second pass", *gone):
             missing[need] = "statistics of one pass do not hold the features"
     elif source.images is None or source.targets is None:
         missing["all images"] = "only the features of positive pairs are known, not those of every image"
-    if num_classes > MAX_SELI_CLASSES:
-        missing["C x C eigenproblem"] = f"it needs one of size C x C, and there are {num_classes} classes"
-    if num_classes > MAX_PAIR_TABLE:
-        missing["pair spread"] = f"it keeps a table of C x C numbers, and there are {num_classes} classes"
+    if source.num_classes > MAX_SELI_CLASSES:
+        missing["C x C eigenproblem"] = f"it needs one of size C x C, and there are {source.num_classes} classes"
+    if source.num_classes > MAX_PAIR_TABLE:
+        missing["pair spread"] = f"it keeps a table of C x C numbers, and there are {source.num_classes} classes"
     return missing
 
 

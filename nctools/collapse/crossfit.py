@@ -133,8 +133,7 @@ def nc1_cdnv_crossfit(tile: PairTile, fit: CrossFit, variances: Tensor) -> Tenso
     first, second = fit.means
     paired = torch.linalg.vecdot(first, second)
     distances = paired[own, None] + paired - first[own] @ second.T - second[own] @ first.T
-    ratio = (variances[own, None] + variances) / (2 * distances)
-    return tile.without_diagonal(ratio.masked_fill(distances <= 0, torch.inf))
+    return tile.without_diagonal((variances[own, None] + variances) / (2 * distances.clamp_(min=0)))
 
 
 def _known(source: PairSource, known: Tensor) -> PairSource:

@@ -76,6 +76,12 @@ class Frame:
         """The centred means."""
         return Rows(self.centred, self.present, self.rounding, self.tile_numbers)
 
+    @property
+    def class_centred_rows(self) -> Rows:
+        """The means centred on their own mean, whatever the setting."""
+        centred = self.centred - self.centred.mean(dim=0)
+        return self.rows if self.degenerate else Rows(centred, self.present, self.rounding, self.tile_numbers)
+
     @cached_property
     def raw_rows(self) -> Rows:
         """The means as they are."""

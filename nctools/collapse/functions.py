@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nctools.collapse.aggregation import (
+    Grouping,
     Values,
     mean_values,
     quotient_values,
@@ -56,7 +57,7 @@ from nctools.collapse.rows import PairTile, Rows
 from nctools.collapse.sweep import PairMetric, PairRule, sweep
 
 Function = Callable[[Measured], Values]
-RowKind = Literal["centred", "raw", "anchors"]
+RowKind = Literal["centred", "class centred", "raw", "anchors"]
 TileFunction = Callable[[Measured], Callable[[PairTile], Tensor]]
 
 
@@ -71,20 +72,23 @@ def evaluate(measured: Measured, ids: Sequence[str]) -> dict[str, Values]:
         Id -> values, in the order of ``ids``.
     """
     found = {name: FUNCTIONS[name](measured) for name in ids if name in FUNCTIONS}
-    for kind in ("centred", "raw", "anchors"):
+    for kind in ("centred", "class centred", "raw", "anchors"):
         chosen = {
             name: PairMetric(PAIR_FUNCTIONS[name][1](measured), PAIR_FUNCTIONS[name][2])
             for name in ids
             if name in PAIR_FUNCTIONS and PAIR_FUNCTIONS[name][0] == kind
         }
         if chosen:
-            rows, grouping = measured.frame.rows, measured.grouping
-            if kind == "raw":
-                rows = measured.frame.raw_rows
-            if kind == "anchors":
-                rows, grouping = needed(measured.anchors).rows, needed(measured.anchors).grouping
-            found |= sweep(rows, chosen, grouping, measured.settings.pairs)
+            found |= sweep(*_rows_of(kind, measured), chosen, measured.settings.pairs)
     return {name: found[name] for name in ids}
+
+
+def _rows_of(kind: RowKind, measured: Measured) -> tuple[Rows, Grouping]:
+    frame = measured.frame
+    if kind == "anchors":
+        return needed(measured.anchors).rows, needed(measured.anchors).grouping
+    rows = {"centred": frame.rows, "class centred": frame.class_centred_rows, "raw": frame.raw_rows}
+    return rows[kind], measured.grouping
 
 
 def _averaged(function: Callable[[Measured], Tensor]) -> Function:
@@ -130,10 +134,9 @@ def _alignments(measured: Measured) -> Tensor:
 
 
 def _debiased_etf_error(measured: Measured) -> Values:
-    errors = row_errors(measured.frame.rows, lambda tile: debiased_gram(tile, measured.noise))
-    if measured.frame.degenerate:
-        errors = torch.full_like(errors, torch.nan)
-    return rms_values(measured.grouping, errors)
+    errors = row_errors(measured.frame.class_centred_rows, lambda tile: debiased_gram(tile, measured.noise))
+    unknown = measured.noise.isnan() | measured.frame.degenerate
+    return rms_values(measured.grouping, errors.masked_fill(unknown, torch.nan))
 
 
 def _vci(measured: Measured) -> Values:
@@ -235,7 +238,7 @@ FUNCTIONS: dict[str, Function] = {
     "nc3_bias_residual": lambda measured: rms_values(
         measured.grouping, nc3_bias_residual(measured.frame, measured.own_rows.vectors, measured.own_bias)
     ),
-    "nc3_subspace": _whole(lambda measured: nc3_subspace(measured.frame, _weight(measured))),
+    "nc3_subspace": _whole(lambda measured: nc3_subspace(measured.frame, measured.own_rows.vectors)),
     "nc4_agreement": _averaged(
         lambda measured: nc4_agreement(needed(measured.projected).agreeing, needed(measured.projected).decided)
     ),
@@ -284,7 +287,7 @@ PAIR_FUNCTIONS: dict[str, tuple[RowKind, TileFunction, PairRule]] = {
     "nc1_dcdnv": (
         "centred",
         lambda measured: lambda tile: nc1_dcdnv(
-            tile, needed(measured.pair_spread), measured.divisors.masked_fill(measured.single, torch.nan)
+            tile, needed(measured.pair_spread), measured.pair_divisors, measured.pair_variances
         ),
         "mean",
     ),
@@ -292,7 +295,7 @@ PAIR_FUNCTIONS: dict[str, tuple[RowKind, TileFunction, PairRule]] = {
     "nc2_angle_deviation": ("centred", _plain(nc2_angle_deviation), "mean"),
     "nc2_angle_deviation_deg": ("centred", _plain(nc2_angle_deviation_deg), "mean"),
     "nc2_angle_deviation_debiased": (
-        "centred",
+        "class centred",
         lambda measured: lambda tile: nc2_angle_deviation_debiased(tile, measured.noise),
         "mean",
     ),

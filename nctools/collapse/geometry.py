@@ -11,6 +11,8 @@ from torch import Tensor
 EPS: Final = torch.finfo(torch.float64).eps
 # Below this share of the RMS row length a row has no direction.
 SHORTEST: Final = 1e-10
+# Cosines whose square is larger have no accurate arccosine.
+STEEP: Final = 0.98
 
 
 def simplex_gram(num_classes: int) -> Tensor:

@@ -97,6 +97,11 @@ class Measured:
         return self.variances.masked_fill(self.single, torch.nan)
 
     @cached_property
+    def pair_divisors(self) -> Tensor:
+        """``n_c - ddof [C]``; NaN for classes of one pair."""
+        return self.divisors.masked_fill(self.single, torch.nan)
+
+    @cached_property
     def unbiased_variances(self) -> Tensor:
         """``v_c [C]`` divided by ``n_c - 1``; NaN for classes of one pair."""
         return needed(self.squares) / (self.frame.counts - 1).masked_fill(self.single, torch.nan)

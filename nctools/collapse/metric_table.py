@@ -9,6 +9,7 @@ Need = Literal[
     "class means",
     "spread",
     "second pass",
+    "nearest mean",
     "D x D scatter",
     "pair spread",
     "feature lengths",

@@ -149,13 +149,13 @@ CLASSIFIER: Final[tuple[Metric, ...]] = (
     Metric(
         "nc4_agreement", "NC4", "share of pairs where the classifier decides for the nearest class mean",
         "x_c = share of argmax_k(w_k . h + b_k) = argmin_k ||h - mu_k||", f"{PAPYAN} (1 - it)",
-        "1", "↑ 1", ("class means", "second pass", "classifier"), "O(N C D) once more over the pairs",
+        "1", "↑ 1", ("class means", "second pass", "nearest mean", "classifier"), "O(N C D) once more over the pairs",
         WEIGHTED, NC4_SETTINGS,
     ),
     Metric(
         "nc4_ncc_accuracy", "NC4", "share of pairs whose nearest class mean is a label of their sample",
         "x_c = share of argmin_k ||h - mu_k|| in labels", _NCC,
-        "1", "↑ 1", ("class means", "second pass"),
+        "1", "↑ 1", ("class means", "second pass", "nearest mean"),
         "O(N C D) once more over the pairs; less near collapse", WEIGHTED, NC4_SETTINGS,
     ),
     Metric(

@@ -113,7 +113,7 @@ SIMPLEX: Final[tuple[Metric, ...]] = (
         f"p_ij = |cos_ij + 1/(C-1)|, cosines of the Gram matrix P (mu mu^T - diag t) P, {_NOISE}, P = I - 11^T/C; "
         "NaN for classes of one pair and where a debiased squared length is not positive; trades bias for variance",
         f"nctools; after {PAPYAN}, fig. 4",
-        "0", "↓ 0", ("class means", "spread"), "O(C^2 D)", PAIR, CENTRED_PAIRS,
+        "0", "↓ 0", ("class means", "spread"), "O(C^2 D)", PAIR, PAIR_SETTINGS,
     ),
     Metric(
         "nc2_angle_deviation_raw", "NC2", "distance of the cosines from the ETF's, of class means as they are",
@@ -151,7 +151,7 @@ SIMPLEX: Final[tuple[Metric, ...]] = (
         f"as nc2_etf_error, of P (mu mu^T - diag t) P instead of M M^T, {_NOISE}, P = I - 11^T/C; NaN for classes of "
         "one pair; assumes that pairs of different classes are independent",
         f"nctools; after {ZHU}",
-        "0", "↓ 0", ("class means", "spread"), "O(C^2 D)", RMS, CENTRED,
+        "0", "↓ 0", ("class means", "spread"), "O(C^2 D)", RMS, ("scope",),
     ),
     Metric(
         "nc2_effective_rank", "NC2", "effective number of directions that the centred means span, over C - 1",

@@ -26,6 +26,7 @@ class Moments:
         scale: RMS distance of a feature from the common shift, or from its class mean where that is known: how large
             the numbers were that were added up.
         dtype: Widest type of the features.
+        scatters: Sum of ``(h - mu_c)(h - mu_c)^T`` over the pairs of each class ``[C, D, D]``, where it was kept.
     """
 
     counts: Tensor
@@ -33,6 +34,7 @@ class Moments:
     squares: Tensor | None
     scale: float
     dtype: torch.dtype
+    scatters: Tensor | None = None
 
     @property
     def num_classes(self) -> int:
@@ -51,7 +53,7 @@ def moments_of(statistics: CollapseStatistics) -> Moments:
     """
     squares = statistics.squares
     scale = float((squares.sum() / statistics.counts.sum().clamp_min(1)).sqrt())
-    return Moments(statistics.counts, statistics.means, squares, scale, torch.float64)
+    return Moments(statistics.counts, statistics.means, squares, scale, torch.float64, statistics.scatters)
 
 
 def first_pass(source: PairSource) -> Moments:

@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nctools.collapse.geometry import unit_angles_deg, unit_rows
+from nctools.collapse.geometry import STEEP, unit_angles_deg, unit_rows
 from nctools.collapse.label_sets import LabelSets
 
 _TILE_NUMBERS: Final = 1 << 22
@@ -108,16 +108,17 @@ def mlab_pair_angles(sets: LabelSets) -> Tensor:
     first, second = torch.triu_indices(len(singles), len(singles), 1)
     if len(rows) == 0 or len(first) == 0:
         return means
-    gram = singles @ singles.T
-    squares = gram.diagonal()
-    lengths = (squares[first] + squares[second] + 2 * gram[first, second]).clamp_min(0).sqrt()
-    lengths[lengths <= 1e-10 * lengths.square().mean().sqrt()] = torch.nan
-    products = unit_rows(sets.means[rows]) @ singles.T
+    units, sums = unit_rows(sets.means[rows]), unit_rows(singles[first] + singles[second])
     at_once = max(1, _TILE_NUMBERS // len(first))
     for start in range(0, len(rows), at_once):
-        part = products[start : start + at_once]
-        cosines = (part[:, first] + part[:, second]) / lengths
-        means[rows[start : start + at_once]] = torch.rad2deg(cosines.clamp_(-1, 1).arccos_()).nanmean(dim=1)
+        own = units[start : start + at_once]
+        cosines = (own @ sums.T).clamp_(-1, 1)
+        angles = torch.rad2deg(cosines.arccos())
+        # The arccosine loses half of the digits where vectors are nearly parallel.
+        near, pair = (cosines.square() > STEEP).nonzero(as_tuple=True)
+        for part in torch.arange(len(near)).split(max(1, _TILE_NUMBERS // sums.shape[1])):
+            angles[near[part], pair[part]] = unit_angles_deg(own[near[part]], sums[pair[part]])
+        means[rows[start : start + at_once]] = angles.nanmean(dim=1)
     return means
 
 

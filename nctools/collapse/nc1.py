@@ -84,18 +84,18 @@ def nc1_cdnv_debiased(tile: PairTile, variances: Tensor, noise: Tensor) -> Tenso
         noise: ``t_c [C]``, the variance of the class mean.
 
     Returns:
-        ``[t, C]``; inf where the debiased distance is not positive; NaN as in ``nc1_cdnv``.
+        ``[t, C]``; inf where the debiased distance is not positive (NaN if both variances are 0 too); NaN as in
+        ``nc1_cdnv``.
 
     Limit:
         0.
     """
     own = slice(tile.start, tile.stop)
     distances = tile.squared_distances - noise[own, None] - noise
-    ratio = (variances[own, None] + variances) / (2 * distances)
-    return tile.without_diagonal(ratio.masked_fill(distances <= 0, torch.inf))
+    return tile.without_diagonal((variances[own, None] + variances) / (2 * distances.clamp_(min=0)))
 
 
-def nc1_dcdnv(tile: PairTile, spread: Tensor, divisors: Tensor) -> Tensor:
+def nc1_dcdnv(tile: PairTile, spread: Tensor, divisors: Tensor, variances: Tensor) -> Tensor:
     """CDNV along the line between the means: ``p_ij = u^T (Sigma_i + Sigma_j) u / (2 ||mu_i - mu_j||^2)``.
 
     ``u`` is the unit vector along ``mu_i - mu_j``. Never above ``nc1_cdnv``. Code in circulation omits the 1/2.
@@ -104,6 +104,7 @@ def nc1_dcdnv(tile: PairTile, spread: Tensor, divisors: Tensor) -> Tensor:
         tile: Class means.
         spread: Sum of ``(e . (mu_i - mu_j))^2`` over the pairs of class i ``[C, C]``, from the second pass.
         divisors: ``n_c - ddof [C]``; NaN for classes that take no part.
+        variances: ``v_c [C]``, for means that coincide.
 
     Returns:
         ``[t, C]``; inf for coincident means; NaN as in ``nc1_cdnv``.
@@ -117,7 +118,9 @@ def nc1_dcdnv(tile: PairTile, spread: Tensor, divisors: Tensor) -> Tensor:
     own = slice(tile.start, tile.stop)
     # Both sums carry one squared distance of their own.
     along = spread[own] / divisors[own, None] + (spread[:, own] / divisors[:, None]).T
-    ratio = along / (2 * tile.squared_distances.square())
+    distances = tile.squared_distances
+    # There is no line between means that coincide: as in nc1_cdnv.
+    ratio = torch.where(distances == 0, variances[own, None] + variances, along / distances) / (2 * distances)
     return tile.without_diagonal(ratio)
 
 

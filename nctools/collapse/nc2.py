@@ -120,7 +120,7 @@ def nc2_angle_deviation_debiased(tile: PairTile, noise: Tensor) -> Tensor:
         0.
     """
     lengths = debiased_squared_lengths(tile.rows, noise)
-    lengths = lengths.masked_fill(lengths <= 0, torch.nan)
+    lengths = lengths.masked_fill((lengths <= 0) | noise.isnan(), torch.nan)
     products = debiased_gram(tile, noise)
     inverse = lengths.rsqrt()
     cosine = products * inverse[tile.start : tile.stop, None] * inverse
@@ -132,17 +132,18 @@ def debiased_gram(tile: PairTile, noise: Tensor) -> Tensor:
 
     Args:
         tile: Centred means.
-        noise: ``t_c [C]``; NaN for classes of one pair, whose rows and columns are NaN. They do not enter the mean.
+        noise: ``t_c [C]``; NaN for classes of one pair, which take the mean of the others.
 
     Returns:
         ``[t, C]``.
     """
     size = tile.num_classes
     own = slice(tile.start, tile.stop)
-    moved = noise / size
-    products = tile.gram + moved[own, None] + moved - noise.nanmean() / size
+    known = _completed(noise)
+    moved = known / size
+    products = tile.gram + moved[own, None] + moved - known.mean() / size
     places = torch.arange(tile.stop - tile.start)
-    products[places, places + tile.start] -= noise[own]
+    products[places, places + tile.start] -= known[own]
     return products
 
 
@@ -151,13 +152,18 @@ def debiased_squared_lengths(rows: Rows, noise: Tensor) -> Tensor:
 
     Args:
         rows: Centred means.
-        noise: ``t_c [C]``; NaN for classes of one pair.
+        noise: ``t_c [C]``; NaN for classes of one pair, which take the mean of the others.
 
     Returns:
         ``[C]``.
     """
     size = max(rows.num_classes, 1)
-    return rows.lengths.square() - (1 - 2 / size) * noise - noise.nanmean() / size
+    known = _completed(noise)
+    return rows.lengths.square() - (1 - 2 / size) * known - known.mean() / size
+
+
+def _completed(noise: Tensor) -> Tensor:
+    return torch.where(noise.isnan(), noise.nanmean(), noise)
 
 
 def nc2_etf_error(rows: Rows) -> Tensor:

@@ -81,7 +81,7 @@ def nc3_bias_residual(frame: Frame, rows: Tensor, bias: Tensor) -> Tensor:
         bias: ``[C]`` of the present classes.
 
     Returns:
-        ``[C]``.
+        ``[C]``; NaN without between-class geometry.
 
     Source:
         Zhu et al., NeurIPS 2021.
@@ -89,6 +89,8 @@ def nc3_bias_residual(frame: Frame, rows: Tensor, bias: Tensor) -> Tensor:
     Limit:
         0.
     """
+    if frame.degenerate:
+        return torch.full((frame.num_classes,), torch.nan, dtype=torch.float64)
     residual: Tensor = frame.num_classes**0.5 * (rows @ frame.centre + bias).abs()
     return residual
 
@@ -97,11 +99,12 @@ def nc3_subspace(frame: Frame, weight: Tensor) -> float:
     """Overlap of the spaces that class means and classifier rows span, ``||U_M^T U_W||_F^2 / min(r, q)``.
 
     ``U_M`` and ``U_W`` are orthonormal bases of the row spaces of ``M`` (rank r) and of the row-centred ``W`` (rank
-    q). The rows need not be one for each class: also for weights of hidden layers.
+    q), of rank as high as rounding allows.
 
     Args:
         frame: The present classes.
-        weight: ``W [K, D]``, any number of rows.
+        weight: ``W [K, D]``; as a metric the rows of present classes. Any number of rows will do: also the weights of a
+            hidden layer.
 
     Returns:
         The value, in [0, 1]; NaN where one of the spaces is empty.

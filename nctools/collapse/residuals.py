@@ -150,7 +150,7 @@ class SquaredLengths:
         Args:
             block: The pairs.
         """
-        squares = block.lengths.double().square_()
+        squares = block.lengths.double().square()
         self._sums.index_add_(0, block.classes, squares if block.weights is None else squares * block.weights)
 
     def squares(self) -> Tensor:

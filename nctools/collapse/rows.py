@@ -10,14 +10,12 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from nctools.collapse.geometry import SHORTEST, unit_angles_deg
+from nctools.collapse.geometry import EPS, SHORTEST, STEEP, unit_angles_deg
 
 # Numbers in one tile of a C x C matrix: 32 MiB. Up to 2,048 classes, one tile holds all.
 TILE_NUMBERS: Final = 1 << 22
 # Squared distances that are a smaller share of the squared lengths than this are taken from differences.
 _CANCELLING: Final = 1e-3
-# Cosines nearer to 1 or -1 than this square has no accurate arccosine.
-_STEEP: Final = 0.98
 _DIFFERENCES: Final = 1 << 21  # numbers in one block of differences: 16 MiB
 
 
@@ -51,8 +49,8 @@ class Rows:
 
     @cached_property
     def flat(self) -> bool:
-        """True if all rows are zero."""
-        return not bool(self.vectors.any())
+        """True without geometry: fewer than two rows, or all of them zero."""
+        return self.num_classes < 2 or not bool(self.vectors.any())
 
     @cached_property
     def inverse_lengths(self) -> Tensor:
@@ -125,7 +123,7 @@ class PairTile:
         """Degrees, accurate also near 0 and 180, where the arccosine is not; NaN as in ``cosines``."""
         angles = torch.rad2deg(torch.arccos(self.cosines))
         units = self.rows.units
-        for own, others in self._in_blocks(self.cosines.square() > _STEEP):
+        for own, others in self._in_blocks(self.cosines.square() > STEEP):
             angles[own, others] = unit_angles_deg(units[own + self.start], units[others])
         return angles
 
@@ -148,8 +146,11 @@ class PairTile:
 
     @cached_property
     def unit_distances(self) -> Tensor:
-        """Distances of the rows scaled to length 1; NaN as in ``cosines``."""
-        return 2 * torch.sin(torch.deg2rad(self.angles_deg) / 2)
+        """Distances of the rows scaled to length 1, 0 up to rounding; NaN as in ``cosines``."""
+        distances = 2 * torch.sin(torch.deg2rad(self.angles_deg) / 2)
+        turned = 8 * EPS + (0.0 if self.rows.rounding is None else self.rows.rounding * self.rows.inverse_lengths)
+        limit = turned * torch.ones_like(self.rows.lengths)
+        return distances.masked_fill_(distances <= limit[self.start : self.stop, None] + limit, 0)
 
     def without_diagonal(self, values: Tensor) -> Tensor:
         """Put NaN where a row meets itself.

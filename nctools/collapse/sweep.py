@@ -36,13 +36,13 @@ class _Collector(Protocol):
     def values(self) -> Values: ...
 
 
-def sweep(rows: Rows, metrics: Mapping[str, PairMetric], grouping: Grouping, ends: PairChoice) -> dict[str, Values]:
+def sweep(rows: Rows, grouping: Grouping, metrics: Mapping[str, PairMetric], ends: PairChoice) -> dict[str, Values]:
     """Evaluate pair metrics.
 
     Args:
         rows: The vectors.
-        metrics: Id -> metric.
         grouping: Groups of the rows.
+        metrics: Id -> metric.
         ends: Pairs of a group have the other end anywhere (``"any"``) or inside (``"within"``).
 
     Returns:
@@ -123,7 +123,8 @@ class _Spread:
 
     def add(self, tile: PairTile, values: Tensor) -> None:
         means = values.nanmean(dim=1, keepdim=True)
-        self._per_class.append((values - means).square().nanmean(dim=1))
+        squares = (values - means).square().nanmean(dim=1)
+        self._per_class.append(squares.masked_fill(means.squeeze(1).isinf(), torch.nan))
         upper = values.masked_fill(torch.ones_like(values, dtype=torch.bool).tril(tile.start), torch.nan)
         members = self._grouping.membership.bool()
         for column, name in enumerate(self._grouping.places):

@@ -60,7 +60,7 @@ def test_every_value_equals_the_reference(
         case, groups=groups, centre=centre, weighting=weighting, ddof=ddof, scope=scope, pairs=ends
     )  # fmt: skip
     reference = case.reference(centre=centre, weighting=weighting, ddof=ddof, ends=ends)
-    assert_matches(result, reference, groups, scope=scope)
+    assert_matches(result, reference, groups, scope=scope, coarse=dtype == torch.float16 and offset == 1e4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
