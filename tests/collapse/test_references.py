@@ -23,7 +23,7 @@ GROUPS = {"head": [0, 1], "tail": [2, 3, 4]}
 
 def compared(kind: Kind, width: int = 8, **arguments: object) -> CollapseResult:
     case = make_case(kind, [30, 20, 10, 8, 6], width, seed=2)
-    return measure(case, groups=GROUPS, references=("random", "etf"), **arguments)
+    return measure(case, **{"metrics": "all", "groups": GROUPS, "references": ("random", "etf"), **arguments})
 
 
 @pytest.mark.parametrize("kind", ["single", "classwise", "shared"])
@@ -49,7 +49,7 @@ def test_perfect_collapse_reaches_the_limits_of_the_catalogue(kind: Kind, scope:
 
 def test_metrics_of_label_sets_and_of_other_data_have_no_collapsed_reference() -> None:
     case = make_case("shared", [30, 20, 10, 8, 6], 8, seed=2)
-    result = measure(case, references=("random", "etf"), ood_mean=torch.ones(8))
+    result = measure(case, metrics="all", references=("random", "etf"), ood_mean=torch.ones(8))
     for name in ("mlab_angle_deg", "label_kappa", "mlab_topm_agreement", "nc5_ood_orthogonality"):
         assert math.isnan(result.references["etf"]["all"][name])
     assert math.isnan(result.references["random"]["all"]["nc5_ood_orthogonality"])
