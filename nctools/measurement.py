@@ -16,6 +16,7 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.rows import angle_matrix
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
+from nctools.features.progress import progress_of_passes
 from nctools.features.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Settings(TypedDict):
     scope: NotRequired[Literal["global", "within"]]
     pairs: NotRequired[Literal["any", "within"]]
     convention: NotRequired[Literal["papyan", "zhu", "rhubarbwu"] | None]
+    bootstrap: NotRequired[int | None]
+    seed: NotRequired[int]
+    confidence: NotRequired[float]
+    references: NotRequired[Sequence[str]]
 
 
 def measure(
@@ -72,8 +77,9 @@ def measure(
         spaces: Feature spaces to measure; None takes all, in the order of the store.
         weights: ``"raw"`` or ``"ema"`` weights of a checkpoint.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the forward pass of a checkpoint.
-        progress: Show progress of the forward pass on stderr.
-        **settings: ``centre, weighting, ddof, scope, pairs, convention``.
+        progress: Show progress of the forward pass, and of the bootstrap, on stderr.
+        **settings: ``centre, weighting, ddof, scope, pairs, convention``; ``bootstrap, seed, confidence`` for intervals
+            of the values; ``references`` for what random and collapsed features would give.
 
     Returns:
         Values by space, group and class, with definitions and warnings.
@@ -91,12 +97,12 @@ def measure(
         0.0
     """
     if isinstance(features, FeatureStore):
-        return _measure_store(features, classifier, bias, groups, metrics, split, spaces, settings)
+        return _measure_store(features, classifier, bias, groups, metrics, split, spaces, settings, progress)
     if isinstance(features, str | Path):
         path = Path(features)
         if path.suffix in _STORE_SUFFIXES:
             with FeatureStore(path) as store:
-                return _measure_store(store, classifier, bias, groups, metrics, split, spaces, settings)
+                return _measure_store(store, classifier, bias, groups, metrics, split, spaces, settings, progress)
         from nctools.checkpoints import extract_checkpoint
 
         with tempfile.TemporaryDirectory() as folder:
@@ -112,19 +118,21 @@ def measure(
                 device=device,
                 progress=progress,
             ) as store:
-                return _measure_store(store, classifier, bias, groups, metrics, chosen, spaces, settings)
+                return _measure_store(store, classifier, bias, groups, metrics, chosen, spaces, settings, progress)
     if labels is None:
         raise ValueError(f"features are an array of shape {tuple(features.shape)}: pass labels too")
     source = PairSource.from_arrays(features, labels)
-    return compute_metrics(
-        source,
-        classifier=_tensor(classifier),
-        bias=_tensor(bias),
-        groups=groups,
-        metrics=metrics,
-        split=split or "",
-        **settings,
-    )
+    with progress_of_passes(enabled=progress, doing="bootstrap", what="pairs") as tell:
+        return compute_metrics(
+            source,
+            classifier=_tensor(classifier),
+            bias=_tensor(bias),
+            groups=groups,
+            metrics=metrics,
+            split=split or "",
+            progress=tell,
+            **settings,
+        )
 
 
 def store_pairs(store: FeatureStore, layer: str) -> PairSource:
@@ -166,6 +174,7 @@ def _measure_store(
     split: str | None,
     spaces: Sequence[str] | None,
     settings: Settings,
+    progress: bool = False,
 ) -> CollapseResult:
     for space in spaces or []:
         if space not in store.layers:
@@ -180,17 +189,19 @@ def _measure_store(
         # What no space can measure is refused by the last one, with the reason.
         if not asked and (results or space != chosen[-1]):
             continue
-        result = compute_metrics(
-            source,
-            classifier=rows,
-            bias=offset,
-            groups=groups or store.groups or None,
-            metrics=asked or metrics,
-            space=space,
-            split=split or _stored_split(store),
-            class_names=store.classes,
-            **settings,
-        )
+        with progress_of_passes(enabled=progress, doing=f"bootstrap of {space}", what="pairs") as tell:
+            result = compute_metrics(
+                source,
+                classifier=rows,
+                bias=offset,
+                groups=groups or store.groups or None,
+                metrics=asked or metrics,
+                space=space,
+                split=split or _stored_split(store),
+                class_names=store.classes,
+                progress=tell,
+                **settings,
+            )
         results.append(result)
     return CollapseResult.concat(results)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,15 @@ import typer
 
 from nctools import __version__
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
-from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
+from nctools.cli.output import (
+    input_errors,
+    number,
+    number_in_interval,
+    print_table,
+    refuse_to_overwrite,
+    say,
+    write_json,
+)
 from nctools.collapse.catalogue import PRESETS
 from nctools.errors import NctoolsError
 
@@ -94,6 +102,17 @@ def run(
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(
+            "--bootstrap",
+            min=2,
+            help="Give each value a 95 % interval, from so many resamplings of the images.",
+        ),
+    ] = None,
+    references: Annotated[
+        bool, typer.Option("--references", help="Also show what random features and perfect collapse would give.")
+    ] = False,
 ) -> None:
     """Measure neural collapse: NC1 to NC4 for all classes and by group (head / medium / tail).
 
@@ -126,6 +145,8 @@ def run(
                 weighting=_choice(weighting),
                 scope="global" if scope is Scope.across else "within",
                 convention=None if convention is None else convention.value,
+                bootstrap=bootstrap,
+                references=("random", "etf") if references else (),
             )
         results.append(result)
     if json_file != "-":
@@ -153,11 +174,16 @@ def print_result(result: CollapseResult, *, title: str) -> None:
             headings.append(f"{group}\nC={row['num_classes']}, n {_count(row['n_min'])}..{_count(row['n_max'])}")
         rows = []
         for metric in dict.fromkeys(table["metric"]):
-            cells = [number(float(values.loc[(metric, group), "value"])) for group in groups]
+            cells = [number_in_interval(*values.loc[(metric, group), ["value", "low", "high"]]) for group in groups]
+            cells += [number(found["all"].get(metric)) for found in part.references.values()]
             rows.append([str(metric), *cells, str(part.definitions[metric]["direction"])])
         split = str(table["split"].iloc[0])
         print_table(
-            f"{title}  space: {space}" + (f"  split: {split}" if split else ""), ["metric", *headings, "collapse"], rows
+            f"{title}  space: {space}" + (f"  split: {split}" if split else ""),
+            ["metric", *headings, *(f"all, if\n{_REFERENCES[name]}" for name in part.references), "collapse"],
+            rows,
+            caption=_interval_caption(part.settings),
+            fold="bootstrap" in part.settings,
         )
         for warning in part.warnings:
             say(f"note ({space}): {warning}")
@@ -204,6 +230,16 @@ def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
         return text
     listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed
+
+
+_REFERENCES = {"random": "random", "etf": "collapsed"}
+
+
+def _interval_caption(settings: Mapping[str, object]) -> str:
+    if "bootstrap" not in settings:
+        return ""
+    share = float(str(settings["confidence"]))
+    return f"[low, high]: the middle {share:.0%} of {settings['bootstrap']} bootstrap replicates over images"
 
 
 def _count(value: float) -> str:

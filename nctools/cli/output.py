@@ -26,7 +26,9 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", fold: bool = False
+) -> None:
     """Print a table of numbers to stdout; the first column is left-aligned, the others right-aligned.
 
     Args:
@@ -34,8 +36,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         columns: Headings.
         rows: Cells as text.
         caption: Line below the table.
+        fold: Break cells at their spaces on a terminal that is too narrow, instead of cutting them off.
     """
-    _print(title, columns, rows, right=True, caption=caption)
+    _print(title, columns, rows, right=True, caption=caption, fold=fold)
 
 
 def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -46,21 +49,27 @@ def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         columns: Headings.
         rows: Cells as text.
     """
-    _print(title, columns, rows, right=False, caption="")
+    _print(title, columns, rows, right=False, caption="", fold=True)
 
 
-def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool, caption: str) -> None:
+def _print(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool, caption: str, fold: bool
+) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if right and index else "left", no_wrap=right or index == 0)
+        table.add_column(column, justify="right" if right and index else "left", no_wrap=not fold or index == 0)
     for row in rows:
         table.add_row(*row)
     # A pipe has no width; without one, rich would fold the columns at 80 characters.
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
+    if right and fold and not sys.stdout.isatty():
+        needed = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+        console.width = max(_PIPE_WIDTH, needed)
     for part in (title, table, caption):
         if part:
             console.print(part)
@@ -83,6 +92,26 @@ def number(value: float | None, digits: int = 4) -> str:
     if value is None or math.isnan(value):
         return "n/a"
     return f"{value:.{digits}g}"
+
+
+def number_in_interval(value: float, low: float, high: float) -> str:
+    """Format a value and its interval for a table.
+
+    Args:
+        value: Any number; NaN means that the value is not defined.
+        low: Lower end; NaN where there is no interval.
+        high: Upper end.
+
+    Returns:
+        Text.
+
+    Example:
+        >>> number_in_interval(0.0314159, 0.03, 0.0333333), number_in_interval(0.5, float("nan"), float("nan"))
+        ('0.03142 [0.03, 0.0333]', '0.5')
+    """
+    if math.isnan(low):
+        return number(value)
+    return f"{number(value)} [{number(low, 3)}, {number(high, 3)}]"
 
 
 def write_json(document: Mapping[str, object], target: str) -> None:

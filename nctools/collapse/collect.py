@@ -166,7 +166,7 @@ class FrameSums:
             grouping=Grouping.of(frame.present, groups),
             single=single,
             anchors=None if own is None else Anchors(own, frame.declared, Grouping.of(frame.declared, groups)),
-            targets=None if targets is None else targets[:, frame.declared],
+            targets=targets if targets is None or len(frame.declared) == classes else targets[:, frame.declared],
             ood_mean=request.ood_mean,
         )
         shared = targets if source is not None and source.kind == "shared" else None
@@ -231,46 +231,73 @@ class FrameSums:
         )
 
 
-def collect(source: PairSource | None, moments: Moments, request: Request) -> dict[str, Measured]:
-    """Read the pairs a second time, if need be, and add up what the metrics need.
+def sums_of_frames(
+    source: PairSource | None,
+    moments: Moments,
+    request: Request,
+    working: WorkingMeans,
+    workspace: Workspace,
+    alone: Tensor | None = None,
+) -> dict[str, FrameSums]:
+    """Make ready for a second pass.
 
     Args:
         source: The stream of pairs; None where its moments are all that is known.
         moments: Its moments.
         request: What is asked of it.
+        working: Its means in the working type.
+        workspace: Memory for products.
+        alone: Declared classes ``[C]`` bool that count as classes of one pair, whatever their counts.
 
     Returns:
-        The sums of the frame of all classes ("all"); with ``scope="within"`` also those of each group that has two
-        present classes.
+        The sums of the frame of all classes ("all"), still empty; with ``scope="within"`` also those of each group that
+        has two present classes.
     """
     frames = {"all": request.frame(moments)}
     if request.settings.scope == "within":
         own = {name: request.frame(moments, classes) for name, classes in request.groups.items()}
         # A group of one class has no frame of its own.
         frames |= {name: frame for name, frame in own.items() if frame.num_classes > 1}
-    working = WorkingMeans(moments, working_type(moments, request.settings))
-    workspace = Workspace()
-    sums = {
+    return {
         name: FrameSums(
             source,
             request,
             frame,
             working,
-            single=frame.counts == 1,
+            single=(frame.counts == 1) if alone is None else (frame.counts == 1) | alone[frame.present],
             groups=request.groups if name == "all" else {},
             workspace=workspace,
         )
         for name, frame in frames.items()
     }
+
+
+def collect(
+    source: PairSource | None, moments: Moments, request: Request, others: Sequence[Accumulator] = ()
+) -> dict[str, Measured]:
+    """Read the pairs a second time, if need be, and add up what the metrics need.
+
+    Args:
+        source: The stream of pairs; None where its moments are all that is known.
+        moments: Its moments.
+        request: What is asked of it.
+        others: Take part in the second pass, too, which there is then in any case.
+
+    Returns:
+        The sums of the frame of all classes ("all"); with ``scope="within"`` also those of each group that has two
+        present classes.
+    """
+    working = WorkingMeans(moments, working_type(moments, request.settings))
+    sums = sums_of_frames(source, moments, request, working, Workspace())
     squares, lengths = moments.squares, None
-    if source is not None and squares is None:
+    if source is not None and (squares is None or others):
         spread = SquaredLengths(moments.counts, working)
         norms = FeatureLengths(moments.num_classes) if "feature_norm" in request.ids else None
-        accumulators: list[Accumulator] = [spread, *(part for part in (norms,) if part is not None)]
+        accumulators: list[Accumulator] = [spread, *(part for part in (norms,) if part is not None), *others]
         accumulators += [part for frame_sums in sums.values() for part in frame_sums.accumulators]
         width = max(frame_sums.width for frame_sums in sums.values())
         second_pass(source, moments, working, accumulators, width=width)
-        squares, lengths = spread.squares(), None if norms is None else norms.sums
+        squares, lengths = spread.squares() if squares is None else squares, None if norms is None else norms.sums
     found = {name: frame_sums.measured(squares, lengths) for name, frame_sums in sums.items()}
     if source is None:
         if moments.scatters is None:

@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nctools.collapse.aggregation import PairChoice, Values
+from nctools.collapse.aggregation import PairChoice
+from nctools.collapse.bootstrap import Bootstrap, Progress, Resampling
 from nctools.collapse.catalogue import METRICS, PRESETS, Need, metric_ids
 from nctools.collapse.collect import Request, collect, moments_of_source
 from nctools.collapse.findings import findings
@@ -20,6 +21,7 @@ from nctools.collapse.imbalance import MAX_SELI_CLASSES
 from nctools.collapse.measured import Measured
 from nctools.collapse.moments import moments_of
 from nctools.collapse.pairs import PairSource, with_multiplicity
+from nctools.collapse.references import check_references, reference_values
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import (
     Convention,
@@ -32,7 +34,7 @@ from nctools.collapse.settings import (
 )
 from nctools.collapse.space_result import SpaceResult
 from nctools.collapse.statistics import CollapseStatistics
-from nctools.collapse.tables import class_rows, multiplicity_rows, table_rows
+from nctools.collapse.tables import class_rows, multiplicity_rows, table_rows, values_by_group
 
 # Up to so many classes, a table of C x C float64 numbers is kept where a metric needs one.
 MAX_PAIR_TABLE: Final = 8192
@@ -59,8 +61,13 @@ def compute_metrics(
     min_count: int = 1,
     multiplicity: int | None = None,
     sample_pairs: int | None = None,
+    bootstrap: int | None = None,
+    seed: int = 0,
+    confidence: float = 0.95,
+    references: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> CollapseResult:
-    """Compute NC values of one feature space in at most two passes over its pairs.
+    """Compute NC values of one feature space in at most two passes over its pairs; intervals take a third.
 
     Args:
         source: The stream of pairs, or statistics of one pass over it: then only metrics that need no second pass.
@@ -83,6 +90,13 @@ def compute_metrics(
         min_count: Classes with fewer pairs are taken as absent.
         multiplicity: Only images with so many labels count, for features with label sets.
         sample_pairs: NC4 looks at about so many pairs, chosen by their sample; a warning states the error.
+        bootstrap: Number of replicates: gives every value of a group a percentile interval, by Poisson weights of the
+            samples. None gives none.
+        seed: Seed of the replicates and of random references.
+        confidence: Share of the replicates between the ends of an interval.
+        references: ``"random"`` (features that know nothing of the classes), ``"etf"`` (perfect collapse): what the
+            same metrics give there.
+        progress: Called with the pairs that the passes of the bootstrap have read and will read.
 
     Returns:
         Values by group and class, blocks, definitions, warnings.
@@ -93,11 +107,15 @@ def compute_metrics(
     """
     asked = Settings(centre, weighting, ddof, scope, pairs, precision, min_count, multiplicity, sample_pairs)
     settings = check_settings(asked, convention)
+    resampling = None if bootstrap is None else Resampling(bootstrap, seed, confidence)
+    compared = check_references(references)
     stream = source if isinstance(source, PairSource) else None
     if multiplicity is not None:
         if stream is None:
             raise ValueError(f"multiplicity is {multiplicity}, but statistics know no label sets: leave it out")
         source = stream = with_multiplicity(stream, multiplicity)
+    if stream is None and (resampling is not None or compared):
+        raise ValueError("bootstrap and references need the features, statistics of one pass do not hold them")
     num_classes, width = source.num_classes, source.num_features
     fitting, reason = fitting_classifier(num_classes, width, classifier, bias)
     _check_names(class_names, num_classes)
@@ -117,21 +135,28 @@ def compute_metrics(
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
     named = chosen_groups(groups, counts)
     request = Request(ids, settings, named, fitting, ood_mean)
-    measured = collect(stream, moments, request)
+    replicas = None
+    if resampling is not None and stream is not None:
+        replicas = Bootstrap(stream, moments, request, resampling, progress)
+    measured = collect(stream, moments, request, () if replicas is None else (replicas.first,))
     whole, frame = measured["all"], measured["all"].frame
     values = {group: evaluate(part, ids) for group, part in measured.items()}
+    found = values_by_group(values, named, settings.scope)
+    intervals = None if replicas is None else replicas.intervals(found)
+    others = {} if stream is None else reference_values(compared, stream, request, moments.counts, seed)
     kept = [count if count >= min_count else 0 for count in counts]
     part = SpaceResult(
         space=space,
         split=split,
         kind="single" if stream is None else stream.kind,
         rows=table_rows(
-            _by_group(values, named, settings),
+            found,
             kept,
             {"all": range(num_classes), **named},
             ids,
             space=space,
             split=split,
+            intervals=intervals,
         ),
         class_rows=class_rows(values["all"], counts, named, space=space, class_names=class_names),
         blocks={name: found.blocks for name, found in values["all"].items() if found.blocks},
@@ -143,13 +168,18 @@ def compute_metrics(
             "num_classes": num_classes,
             "num_features": width,
             "num_pairs": sum(counts),
+            **({} if resampling is None else {"bootstrap": bootstrap, "seed": seed, "confidence": confidence}),
+            **({"references": list(compared), "seed": seed} if compared else {}),
         },
         warnings=[
             *_left_out(reason, metrics, ids),
             *findings(whole, counts, class_names),
             *_dropped_sets(whole),
             *_sampled(whole),
+            *([] if replicas is None else replicas.warnings),
+            *_too_narrow(compared, others, moments.counts, width),
         ],
+        references=others,
     )
     return CollapseResult([part])
 
@@ -184,18 +214,6 @@ def _missing(source: PairSource | CollapseStatistics, ood_mean: Tensor | None) -
     if source.num_classes > MAX_PAIR_TABLE:
         missing["pair spread"] = f"it keeps a table of C x C numbers, and there are {source.num_classes} classes"
     return missing
-
-
-def _by_group(
-    values: Mapping[str, Mapping[str, Values]], groups: Mapping[str, Sequence[int]], settings: Settings
-) -> dict[str, dict[str, tuple[float, int]]]:
-    # A frame of its own for each group, or the share of each group in the frame of all.
-    def row(found: Mapping[str, Values], group: str) -> dict[str, tuple[float, int]]:
-        return {name: (value.groups[group], value.used[group]) for name, value in found.items()}
-
-    if settings.scope == "within":
-        return {group: row(found, "all") for group, found in values.items()}
-    return {group: row(values["all"], group) for group in ("all", *groups)}
 
 
 def _definitions(ids: Sequence[str], frame: Frame, settings: Settings) -> dict[str, dict[str, object]]:
@@ -235,4 +253,13 @@ def _sampled(measured: Measured) -> list[str]:
     return [
         f"nc4_* look at {looked:.0f} of {total:.0f} pairs: the standard error of a share over them is at most "
         f"{0.5 / max(1.0, looked) ** 0.5:.4f}, of a class with n of them 0.5 / sqrt(n)"
+    ]
+
+
+def _too_narrow(asked: Sequence[str], found: Mapping[str, object], counts: Tensor, width: int) -> list[str]:
+    if "etf" not in asked or "etf" in found:
+        return []
+    return [
+        f"the reference 'etf' is left out: {int((counts > 0).sum())} classes at equal angles do not fit into "
+        f"{width} dimensions"
     ]

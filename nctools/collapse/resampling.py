@@ -14,6 +14,9 @@ from torch import Tensor
 _POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
 
 
+_GAMMA: Final = 0x9E3779B97F4A7C15
+
+
 def uniform(samples: Tensor, stream: int, seed: int) -> NDArray[np.float64]:
     """Give a uniform number for each sample.
 
@@ -28,13 +31,39 @@ def uniform(samples: Tensor, stream: int, seed: int) -> NDArray[np.float64]:
     Source:
         The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
     """
-    start = np.uint64((stream * 0x9E3779B97F4A7C15 + seed * 0xD1B54A32D192ED03) % (1 << 64))
-    state = samples.numpy().astype(np.uint64) * np.uint64(0xA0761D6478BD642F) + start
+    start = np.uint64((stream * _GAMMA + seed * 0xD1B54A32D192ED03) % (1 << 64))
+    return _mixed(samples.numpy().astype(np.uint64) * np.uint64(0xA0761D6478BD642F) + start)
+
+
+def normal(samples: Tensor, width: int, seed: int) -> Tensor:
+    """Give independent standard normal numbers for each sample.
+
+    Args:
+        samples: Numbers of samples ``[m]`` int64.
+        width: How many for each.
+        seed: Seed.
+
+    Returns:
+        ``[m, width]`` float64.
+
+    Source:
+        Box & Muller, 1958.
+    """
+    half = (width + 1) // 2
+    starts = samples.numpy().astype(np.uint64) * np.uint64(0xA0761D6478BD642F) + np.uint64(
+        seed * 0xD1B54A32D192ED03 % (1 << 64)
+    )
+    streams = (np.arange(2 * half, dtype=np.uint64) + np.uint64(1)) * np.uint64(_GAMMA)
+    numbers = _mixed(starts[:, None] + streams)
+    radius, angle = np.sqrt(-2 * np.log1p(-numbers[:, :half])), 2 * math.pi * numbers[:, half:]
+    return torch.from_numpy(np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :width])
+
+
+def _mixed(state: NDArray[np.uint64]) -> NDArray[np.float64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-    state ^= state >> np.uint64(31)
-    numbers: NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) / float(1 << 53)
-    return numbers
+    state = state ^ (state >> np.uint64(31))
+    return (state >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 
 def poisson_weights(samples: Tensor, replicate: int, seed: int) -> Tensor:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from nctools.collapse.depth import ACCURACY, EPS, depth_by_group
 from nctools.collapse.space_result import (
     FORMAT,
     FORMAT_VERSION,
+    LATER_COLUMNS,
     TABLE_COLUMNS,
     SpaceResult,
     document_of,
@@ -56,10 +58,10 @@ class CollapseResult:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Tidy table: ``space, split, group, metric, value, num_classes, n_min, n_max, num_used``.
+        """Tidy table: ``space, split, group, metric, value, num_classes, n_min, n_max, num_used, low, high``.
 
         ``num_classes``, ``n_min`` and ``n_max`` describe the present classes of the group; ``num_used`` of them have a
-        number that enters the value.
+        number that enters the value. ``low`` and ``high`` are NaN unless bootstrap intervals were asked for.
         """
         import pandas as pd
 
@@ -89,6 +91,14 @@ class CollapseResult:
 
         blocks = self.parts[0].blocks
         return {metric: pd.DataFrame.from_dict(values, orient="index") for metric, values in blocks.items()}
+
+    @property
+    def references(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Reference -> group -> metric -> value in the main space: what random or collapsed features would give.
+
+        Empty unless references were asked for.
+        """
+        return deepcopy(self.parts[0].references)
 
     @property
     def definitions(self) -> dict[str, dict[str, object]]:
@@ -287,7 +297,7 @@ def _document_parts(document: object, path: str | Path) -> list[SpaceResult]:
 
 def _table_parts(text: str, path: str | Path) -> list[SpaceResult]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in TABLE_COLUMNS if name not in (reader.fieldnames or [])]
+    missing = [name for name in TABLE_COLUMNS if name not in (reader.fieldnames or []) and name not in LATER_COLUMNS]
     if missing:
         raise StoreError(f"{path} is not the table of an NC result: it has no column {missing[0]!r}")
     return parts_of_table(list(reader), {name: metric.definition() for name, metric in METRICS.items()})

@@ -22,7 +22,11 @@ TABLE_COLUMNS: Final = {
     "n_min": int,
     "n_max": int,
     "num_used": int,
+    "low": float,
+    "high": float,
 }
+# Columns that older files lack: NaN.
+LATER_COLUMNS: Final = frozenset({"low", "high"})
 _CLASS_COLUMNS: Final = {"space": str, "class_index": int, "class_name": str, "group": str, "n": int}
 _MULTIPLICITY_COLUMNS: Final = {"space": str, "multiplicity": int, "num_sets": int, "num_images": int}
 
@@ -35,13 +39,14 @@ class SpaceResult:
         space: Name of the space.
         split: Name of the split.
         kind: ``"single"``, ``"classwise"`` or ``"shared"`` features.
-        rows: ``space, split, group, metric, value, num_classes, n_min, n_max, num_used``.
+        rows: ``space, split, group, metric, value, num_classes, n_min, n_max, num_used, low, high``.
         class_rows: ``space, class_index, class_name, group, n`` and a key for each metric.
         blocks: Metric -> group -> group -> value.
         definitions: Metric -> definition.
         settings: What changes the numbers.
         multiplicity_rows: ``space, multiplicity, num_sets, num_images`` and a key for each multi-label metric.
         warnings: Sentences.
+        references: Name of a reference -> group -> metric -> value.
     """
 
     space: str
@@ -54,6 +59,7 @@ class SpaceResult:
     settings: dict[str, object]
     multiplicity_rows: list[dict[str, Cell]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    references: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
 def document_of(parts: Sequence[SpaceResult]) -> dict[str, object]:
@@ -125,6 +131,7 @@ def parts_of(document: Mapping[str, object]) -> list[SpaceResult]:
                 settings=dict(_mapping(facts["settings"])),
                 multiplicity_rows=own["by_multiplicity"],
                 warnings=[str(text) for text in _listed(facts["warnings"])],
+                references=_read_blocks(facts.get("references", {})),
             )
         )
     return parts
@@ -146,7 +153,11 @@ def parts_of_table(
         KeyError: If a column is missing.
         ValueError: If a number cannot be read.
     """
-    decoded = [{name: kind(row[name]) for name, kind in TABLE_COLUMNS.items()} for row in rows]
+    columns = list(TABLE_COLUMNS.items())
+    decoded = [
+        {name: math.nan if name in LATER_COLUMNS and name not in row else kind(row[name]) for name, kind in columns}
+        for row in rows
+    ]
     parts = []
     for space in dict.fromkeys(str(row["space"]) for row in decoded):
         own = [row for row in decoded if row["space"] == space]
@@ -177,10 +188,13 @@ def _facts(part: SpaceResult) -> dict[str, object]:
         "warnings": list(part.warnings),
         "metrics": list(part.definitions),
         "floors": {metric: row["floor"] for metric, row in part.definitions.items() if "floor" in row},
-        "blocks": {
-            metric: {first: _encoded(values) for first, values in rows.items()} for metric, rows in part.blocks.items()
-        },
+        "blocks": _encoded_blocks(part.blocks),
+        "references": _encoded_blocks(part.references),
     }
+
+
+def _encoded_blocks(blocks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, object]:
+    return {name: {first: _encoded(values) for first, values in rows.items()} for name, rows in blocks.items()}
 
 
 def _encoded(row: Row) -> dict[str, Cell | None]:
@@ -203,10 +217,10 @@ def _decoded(row: object, columns: Mapping[str, type[str] | type[int] | type[flo
             decoded[name] = value
         else:
             raise TypeError(f"{name} is {value!r}, not {kind.__name__}")
-    missing = [name for name in columns if name not in decoded]
+    missing = [name for name in columns if name not in decoded and name not in LATER_COLUMNS]
     if missing:
         raise KeyError(missing[0])
-    return decoded
+    return {**dict.fromkeys(LATER_COLUMNS & columns.keys(), math.nan), **decoded}
 
 
 def _number(value: object) -> float:

@@ -24,15 +24,41 @@ from nctools.collapse.multilabel import (
 )
 from nctools.collapse.space_result import Cell
 
+# Group -> metric -> value, and how many classes enter it.
+Found = Mapping[str, Mapping[str, tuple[float, int]]]
+
+
+def values_by_group(
+    values: Mapping[str, Mapping[str, Values]], groups: Mapping[str, Sequence[int]], scope: str
+) -> dict[str, dict[str, tuple[float, int]]]:
+    """Take the value of each group from a frame of its own, or from its share in the frame of all.
+
+    Args:
+        values: Frame ("all" or a group) -> metric -> values.
+        groups: Named lists of declared classes, without "all".
+        scope: ``"within"``: frames of their own.
+
+    Returns:
+        Group -> metric -> value and number of classes that enter it.
+    """
+
+    def row(found: Mapping[str, Values], group: str) -> dict[str, tuple[float, int]]:
+        return {name: (value.groups[group], value.used[group]) for name, value in found.items()}
+
+    if scope == "within":
+        return {group: row(found, "all") for group, found in values.items()}
+    return {group: row(values["all"], group) for group in ("all", *groups)}
+
 
 def table_rows(
-    found: Mapping[str, Mapping[str, tuple[float, int]]],
+    found: Found,
     counts: Sequence[int],
     groups: Mapping[str, Sequence[int]],
     metrics: Sequence[str],
     *,
     space: str,
     split: str,
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> list[dict[str, Cell]]:
     """Give a row for each group and metric.
 
@@ -43,16 +69,18 @@ def table_rows(
         metrics: Metrics, in order.
         space: Name of the feature space.
         split: Name of the split.
+        intervals: Group -> metric -> ends of an interval; None where none was asked for.
 
     Returns:
-        ``space, split, group, metric, value, num_classes, n_min, n_max, num_used``: the present classes of the group
-        and their counts, and how many of them enter the value.
+        ``space, split, group, metric, value, num_classes, n_min, n_max, num_used, low, high``: the present classes of
+        the group and their counts, how many of them enter the value, and its interval, or NaN.
     """
     rows: list[dict[str, Cell]] = []
     for group, classes in groups.items():
         sizes = [counts[index] for index in classes if counts[index]]
         for metric in metrics:
             value, used = found.get(group, {}).get(metric, (math.nan, 0))
+            low, high = (intervals or {}).get(group, {}).get(metric, (math.nan, math.nan))
             rows.append(
                 {
                     "space": space,
@@ -64,6 +92,8 @@ def table_rows(
                     "n_min": min(sizes, default=0),
                     "n_max": max(sizes, default=0),
                     "num_used": used,
+                    "low": low,
+                    "high": high,
                 }
             )
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -91,6 +92,28 @@ def test_measure_writes_tidy_and_per_class_tables(
     assert document["results"][0]["definitions"]["nc1_pinv"]["formula"]
     assert set(pd.read_csv(tmp_path / "nc.csv")["group"]) == {"all", "head", "medium", "tail"}
     assert len(pd.read_csv(tmp_path / "classes.csv")) == 20
+
+
+def test_measure_shows_intervals_and_references(
+    nctools_command: Command, trained_run: RunDirectory, tmp_path: Path
+) -> None:
+    found = nctools_command(
+        "measure",
+        trained_run.checkpoints / "last.pt",
+        "--bootstrap",
+        10,
+        "--references",
+        "--json",
+        tmp_path / "nc.json",
+    )
+    assert found.code == 0, found.err
+    (row,) = [line for line in found.out.splitlines() if line.strip().startswith("nc1_quotient")][:1]
+    assert re.search(r"nc1_quotient +[0-9.e+]+ \[[0-9.e+]+, [0-9.e+]+\]", row)
+    assert "random" in found.out
+    assert "the middle 95% of 10 bootstrap replicates over images" in found.out
+    assert "bootstrap of" in found.err
+    (result,) = json.loads((tmp_path / "nc.json").read_text())["results"]
+    assert all(set(space["references"]) <= {"random", "etf"} for space in result["spaces"].values())
 
 
 def test_measure_takes_own_groups(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_csv_holds_the_table_and_reads_back(tmp_path: Path) -> None:
 
 def test_table_is_tidy() -> None:
     table = sample_result("single").table
-    columns = ["space", "split", "group", "metric", "value", "num_classes", "n_min", "n_max", "num_used"]
+    columns = ["space", "split", "group", "metric", "value", "num_classes", "n_min", "n_max", "num_used", "low", "high"]
     assert list(table.columns) == columns
     assert list(dict.fromkeys(table["group"])) == ["all", *GROUPS]
     assert not table.duplicated(["group", "metric"]).any()
