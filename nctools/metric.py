@@ -273,7 +273,9 @@ class NeuralCollapse(Metric):
             chosen = source.targets.any(dim=1)
             kept.append((features.detach()[chosen.to(features.device)], source.targets[chosen].to(torch.uint8)))
         moments = pack_moments(statistics).to(self.device)
-        moved = [(rows.to(self.device, kept_dtype(rows.dtype)), marks.to(self.device)) for rows, marks in kept]
+        moved = [
+            (rows.to(self.device, kept_dtype(rows.dtype), copy=True), marks.to(self.device)) for rows, marks in kept
+        ]
         # From here on nothing fails.
         self.form, self.moments = form, moments
         for rows, marks in moved:

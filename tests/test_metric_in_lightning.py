@@ -12,7 +12,18 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nctools.metric import NeuralCollapse
 from tests.collapse.cases import Case
-from tests.metric_cases import CLASSES, GROUPS, WIDTH, assert_same_state, case_of, feed, linear_of, measured, snapshot
+from tests.metric_cases import (
+    CLASSES,
+    GROUPS,
+    WIDTH,
+    assert_same_state,
+    case_of,
+    feed,
+    ids_of,
+    linear_of,
+    measured,
+    snapshot,
+)
 
 # After nctools.metric, which repairs torchvision's import where that is needed.
 import lightning.pytorch as pl  # isort: skip
@@ -24,7 +35,7 @@ class Holder(pl.LightningModule):
     def __init__(self, case: Case) -> None:
         super().__init__()
         self.fc = linear_of(case)
-        self.nc = NeuralCollapse(CLASSES, WIDTH, GROUPS, self.fc, metrics="all")
+        self.nc = NeuralCollapse(CLASSES, WIDTH, GROUPS, self.fc, metrics=ids_of(case))
 
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         self.nc.update(*batch)
