@@ -219,7 +219,11 @@ def _numbers_of_sums(source: PairSource, moments: Moments, request: Request) -> 
 def intervals_of(
     values: Found, replicates: Sequence[Found], resampling: Resampling
 ) -> tuple[dict[str, dict[str, tuple[float, float]]], list[str]]:
-    """Take percentiles of the replicates; where a replicate has no value, of the others.
+    """Take basic bootstrap intervals; where a replicate has no value, of the others.
+
+    The noise of the class means biases a value against the truth as it biases a replicate against the value. So the
+    interval is ``[2 x - q_high, 2 x - q_low]`` with the percentiles ``q`` of the replicates, and not below 0 where no
+    replicate is. Shares (NC4) and infinite values take the percentiles themselves.
 
     Args:
         values: Values of the data by group and metric.
@@ -228,6 +232,9 @@ def intervals_of(
 
     Returns:
         Group -> metric -> ends of the interval, NaN where the data or all replicates have no value; and warnings.
+
+    Source:
+        Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 5.2.
     """
     outside = (1 - resampling.confidence) / 2
     intervals: dict[str, dict[str, tuple[float, float]]] = {}
@@ -242,8 +249,8 @@ def intervals_of(
                 intervals[group][metric] = (math.nan, math.nan)
                 continue
             # Values that occur: between a number and infinity there is nothing to interpolate.
-            low, high = np.quantile(known, (outside, 1 - outside), method="inverted_cdf")
-            intervals[group][metric] = (float(low), float(high))
+            low, high = (float(end) for end in np.quantile(known, (outside, 1 - outside), method="inverted_cdf"))
+            intervals[group][metric] = _interval(metric, value, low, high, float(known.min()))
             share = 1 - len(known) / len(found)
             if share > _LACKING:
                 lacking.append(f"{metric} of {group} ({share:.0%})")
@@ -253,9 +260,16 @@ def intervals_of(
     return intervals, [*_said(lacking, _LACKING_TEXT), *_said(apart, _APART_TEXT)]
 
 
+def _interval(metric: str, value: float, low: float, high: float, least: float) -> tuple[float, float]:
+    if metric.startswith("nc4") or not math.isfinite(value + low + high):
+        return low, high
+    ends = (2 * value - high, 2 * value - low)
+    return (max(ends[0], 0.0), max(ends[1], 0.0)) if least >= 0 else ends
+
+
 _LACKING_TEXT: Final = "bootstrap: replicates without a value were left out of the intervals of"
 _APART_TEXT: Final = (
-    "bootstrap: resampling adds the noise of the class means a second time; the value is outside the interval of"
+    "bootstrap: few pairs bias these values, and their intervals, which allow for it, lie beside them:"
 )
 
 

@@ -90,7 +90,7 @@ def compute_metrics(
         min_count: Classes with fewer pairs are taken as absent.
         multiplicity: Only images with so many labels count, for features with label sets.
         sample_pairs: NC4 looks at about so many pairs, chosen by their sample; a warning states the error.
-        bootstrap: Number of replicates: gives every value of a group a percentile interval, by Poisson weights of the
+        bootstrap: Number of replicates: gives every value of a group an interval, by Poisson weights of the
             samples. None gives none.
         seed: Seed of the replicates and of random references.
         confidence: Share of the replicates between the ends of an interval.

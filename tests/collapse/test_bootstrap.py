@@ -163,7 +163,7 @@ def test_a_class_of_one_pair_stays_one_in_replicates_that_draw_it_twice() -> Non
     case = make_case("single", [9, 8, 1], 4, seed=2)
     result = compute_metrics(case.source, metrics="nc1_quotient", groups={"one": [2], "two": [0, 1]}, bootstrap=30)
     assert math.isnan(result.table.set_index("group")["low"]["one"])
-    assert result.table.set_index("group")["low"]["two"] > 0
+    assert result.table.set_index("group")["high"]["two"] > 0
 
 
 def test_rare_classes_are_not_lost_to_min_count_in_replicates() -> None:
@@ -178,14 +178,26 @@ def test_missing_values_of_replicates_are_left_out_and_said() -> None:
     values: Found = {"all": {"nc1_pinv": (2.0, 3)}}
     replicates: list[Found] = [*({"all": {"nc1_pinv": (float(k), 3)}} for k in range(1, 9)), {}, {}]
     found, warnings = intervals_of(values, replicates, Resampling(10, confidence=0.5))
-    assert found == {"all": {"nc1_pinv": (2.0, 6.0)}}
+    # Percentiles 2 and 6, mirrored at the value; NC1 is never negative.
+    assert found == {"all": {"nc1_pinv": (0.0, 2.0)}}
     assert warnings == ["bootstrap: replicates without a value were left out of the intervals of nc1_pinv of all (20%)"]
 
 
 def test_a_value_outside_its_interval_is_said() -> None:
     replicates: list[Found] = [{"all": {"nc1_pinv": (float(k), 3)}} for k in range(1, 9)]
-    _, (warning,) = intervals_of({"all": {"nc1_pinv": (0.5, 3)}}, replicates, Resampling(8))
-    assert warning.endswith("the value is outside the interval of nc1_pinv of all")
+    found, (warning,) = intervals_of({"all": {"nc1_pinv": (9.0, 3)}}, replicates, Resampling(8))
+    assert found == {"all": {"nc1_pinv": (10.0, 17.0)}}
+    assert warning.endswith("lie beside them: nc1_pinv of all")
+
+
+def test_shares_and_infinite_values_take_the_percentiles_themselves() -> None:
+    names = ("nc4_ncc_accuracy", "nc1_cdnv")
+    replicates: list[Found] = [
+        {"all": {"nc4_ncc_accuracy": (k / 10, 3), "nc1_cdnv": (math.inf if k > 5 else k, 3)}} for k in range(1, 11)
+    ]
+    found, _ = intervals_of({"all": {name: (0.9, 3) for name in names}}, replicates, Resampling(10))
+    assert found["all"]["nc4_ncc_accuracy"] == (0.1, 1.0)
+    assert found["all"]["nc1_cdnv"] == (1.0, math.inf)
 
 
 def test_settings_tell_how_the_intervals_were_made() -> None:
