@@ -237,4 +237,4 @@ def block_rows(num_features: int, width: int) -> int:
     Returns:
         64 to 2,048 rows.
     """
-    return max(64, min(1024 if width < 512 else 2048, _BLOCK_NUMBERS // max(num_features, width)))
+    return max(64, min(2048, _BLOCK_NUMBERS // max(num_features, width)))
