@@ -192,7 +192,7 @@ class FrameSums:
         self._scatter: WithinScatter | None = None
         if "nc1_vci" in ids:
             self._scatter = WithinScatter(frame, classes, working, _shares(self._measured))
-        self._sets = LabelSetSums(frame, shared, working) if shared is not None and LABEL_SETS & ids else None
+        self._sets = LabelSetSums(frame, shared) if shared is not None and LABEL_SETS & ids else None
 
     @property
     def accumulators(self) -> list[Accumulator]:

@@ -44,6 +44,7 @@ class HighestScore:
         dtype: Working type.
         workspace: Memory for scores.
         table: ``t [C, K]`` float64, up to a constant in each row; None computes it, unless it is too large.
+        size: Size of the largest terms that cancel in ``offset``: scores are no more exact than its rounding.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class HighestScore:
         dtype: torch.dtype,
         workspace: Workspace,
         table: Tensor | None = None,
+        size: float = 0.0,
     ) -> None:
+        self._rounding = _SLACK * torch.finfo(torch.float64).eps * size
         self._frame, self._weight, self._offset, self._dtype = frame, weight, offset, dtype
         self.columns = weight.T.to(dtype)
         self._reach = float(torch.linalg.vector_norm(weight, dim=1).max()) * _SLACK
@@ -104,7 +107,7 @@ class HighestScore:
 
     def _slack(self, sizes: Tensor, tops: Tensor | None, dtype: torch.dtype) -> Tensor:
         rounding = torch.finfo(dtype).eps
-        slack = sizes * (self._reach * rounding)
+        slack = sizes * (self._reach * rounding) + self._rounding
         return slack if tops is None else slack + tops * (_SLACK * rounding)
 
     def _decide(self, block: Block, own: Tensor, doubtful: Tensor) -> Tensor:

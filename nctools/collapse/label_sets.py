@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nctools.collapse.frame import Frame
-from nctools.collapse.residuals import Block, WorkingMeans
+from nctools.collapse.residuals import Block
 
 MAX_SETS: Final = 10_000
 
@@ -104,11 +104,10 @@ class LabelSetSums:
     Args:
         frame: The present classes; labels outside the frame do not exist.
         targets: Label sets ``[N, all declared classes]`` bool.
-        working: The means that residuals are taken against.
         max_sets: Most sets of two labels or more.
     """
 
-    def __init__(self, frame: Frame, targets: Tensor, working: WorkingMeans, *, max_sets: int = MAX_SETS) -> None:
+    def __init__(self, frame: Frame, targets: Tensor, *, max_sets: int = MAX_SETS) -> None:
         self._positions = frame.positions(targets.shape[1])
         labels = targets[:, frame.present]
         sets, which, counts = torch.unique(labels, dim=0, return_inverse=True, return_counts=True)
@@ -125,10 +124,6 @@ class LabelSetSums:
         self._first_label = labels.int().argmax(dim=1) if frame.num_classes else torch.zeros(len(labels)).long()
         self._sets, self._dropped = sets[kept], int((~lacking[order[max_sets:]]).sum())
         self._centre = frame.centre
-        # From the centre on, so that a common offset costs no digits.
-        self._offsets = (
-            frame.means if working.rounding is None else working.means[frame.present].double()
-        ) - frame.centre
         self._counts = torch.zeros(len(kept), dtype=torch.float64)
         self._shifts = torch.zeros(len(kept), frame.num_features, dtype=torch.float64)
         self._seen = torch.zeros(len(kept), dtype=torch.bool)
@@ -143,7 +138,9 @@ class LabelSetSums:
         own, slots = self._positions[block.classes], self._slot_of_sample[block.samples]
         once = ((own == self._first_label[block.samples]) & (slots >= 0)).nonzero().squeeze(1)
         slots = slots[once]
-        moved = block.residuals[once].double() + self._offsets[own[once]]
+        # From the centre on, so that a common offset costs no digits; not from the residuals: other labels make them
+        # long, and short floats would round away what varies within a set.
+        moved = block.features[once].double() - self._centre
         self._shift_new_sets(moved, slots)
         moved -= self._shifts[slots]
         weights = torch.ones(len(once), dtype=torch.float64) if block.weights is None else block.weights[once]

@@ -78,8 +78,11 @@ class ProjectedSums:
             self._back = self._back.to(working.dtype).contiguous()
         self._choice: HighestScore | None = None
         if agreement and classifier is not None and predictions is None:
-            offset = frame.centre @ classifier.weight.T + classifier.bias
-            self._choice = HighestScore(frame, classifier.weight, offset, working.dtype, self._workspace)
+            shift = frame.centre @ classifier.weight.T
+            size = float(frame.centre.norm() * classifier.weight.norm(dim=1).max() + classifier.bias.abs().max())
+            self._choice = HighestScore(
+                frame, classifier.weight, shift + classifier.bias, working.dtype, self._workspace, size=size
+            )
         self._columns = self._joined_columns()
         zeros = torch.zeros(frame.num_classes, dtype=torch.float64)
         self._whitened, self.agreeing, self.nearest_right = zeros, zeros.clone(), zeros.clone()

@@ -56,6 +56,9 @@ class PairSpread:
 class WithinScatter:
     """``Sigma_W = sum_c w_c sum_i e e^T`` over the present classes of a frame, D x D.
 
+    In float64 whatever the working type: its inverse is asked for, and short residuals of a few directions that vary
+    much would drown those that vary little.
+
     Args:
         frame: The present classes.
         num_classes: Number of all declared classes.
@@ -66,7 +69,7 @@ class WithinScatter:
     def __init__(self, frame: Frame, num_classes: int, working: WorkingMeans, shares: Tensor) -> None:
         self._frame, self._working, self._shares = frame, working, shares
         self._positions = frame.positions(num_classes)
-        self._roots = shares.sqrt().to(working.dtype)
+        self._roots = shares.sqrt()
         width = frame.num_features
         self._sum = np.zeros((width, width))
 
@@ -80,8 +83,11 @@ class WithinScatter:
         inside = own >= 0
         roots = self._roots[own[inside]]
         if block.weights is not None:
-            roots = roots * block.weights[inside].sqrt().to(roots.dtype)
-        scaled = (block.residuals[inside] * roots[:, None]).numpy()
+            roots = roots * block.weights[inside].sqrt()
+        residuals = block.residuals[inside]
+        if self._working.rounding is not None:
+            residuals = block.features[inside].double() - self._working.means[block.classes[inside]]
+        scaled = (residuals * roots[:, None]).numpy()
         # NumPy sees that both factors are one matrix, and computes half of the product.
         self._sum += scaled.T @ scaled
 

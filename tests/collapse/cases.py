@@ -126,6 +126,7 @@ def assert_matches(
     relative: float = 1e-8,
     absolute: float = 1e-9,
     coarse: bool = False,
+    slack: Mapping[str, float] | None = None,
 ) -> None:
     """Compare every value of a result, by group, class and block, with the slow reference."""
     values = result.to_dict()
@@ -138,7 +139,10 @@ def assert_matches(
         metrics = [name for name in metrics if "debiased" not in name]
     everything = list(range(reference.num_classes))
     for name in metrics:
-        tolerance = {"relative": relative, "absolute": 1e-5 if name.endswith("_deg") else absolute}
+        tolerance = {
+            "relative": relative,
+            "absolute": 1e-5 if name.endswith("_deg") else (slack or {}).get(name, absolute),
+        }
         for group, members in {"all": everything, **groups}.items():
             own = scope == "within" and group != "all"
             whole = METRICS[name].aggregator.startswith("of the whole") and group != "all" and not own
@@ -154,6 +158,27 @@ def assert_matches(
                     assert_same(
                         block_value(result, name, first, second), expected, f"{name} of {first}|{second}", **tolerance
                     )
+
+
+def assert_alike(
+    first: CollapseResult,
+    second: CollapseResult,
+    *,
+    relative: float,
+    absolute: float = 0.0,
+    slack: Mapping[str, float] | None = None,
+) -> None:
+    """Compare every value of two results, by group, class and block; ``slack`` is absolute, by metric."""
+    assert list(first.table["metric"]) == list(second.table["metric"])
+    for name in dict.fromkeys(first.table["metric"]):
+        tolerance = {"rtol": relative, "atol": (slack or {}).get(name, absolute), "err_msg": name}
+        tables = [result.table[result.table["metric"] == name] for result in (first, second)]
+        np.testing.assert_allclose(tables[0]["value"], tables[1]["value"], **tolerance)
+        assert tables[0]["num_used"].tolist() == tables[1]["num_used"].tolist(), name
+        if name in first.per_class.columns:
+            np.testing.assert_allclose(first.per_class[name], second.per_class[name], **tolerance)
+        if name in first.blocks:
+            np.testing.assert_allclose(first.blocks[name], second.blocks[name], **tolerance)
 
 
 def block_value(result: CollapseResult, name: str, first: str, second: str) -> float:

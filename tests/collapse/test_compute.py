@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch import Tensor
 from nctools.collapse.catalogue import METRICS
 from nctools.collapse.compute import compute_metrics
 from nctools.collapse.pairs import PairSource
-from tests.collapse.cases import Kind, assert_matches, make_case, measure
+from tests.collapse.cases import REFERENCED, Kind, assert_matches, make_case, measure
 
 GROUPS = {"first": [0, 1, 2], "second": [3, 4], "one": [1], "overlap": [1, 3, 5]}
 KINDS: tuple[Kind, ...] = ("single", "classwise", "shared")
@@ -27,21 +28,22 @@ def groups_of(num_classes: int) -> dict[str, list[int]]:
     return {"low": list(range(half)), "high": list(range(half, num_classes)), "last": [num_classes - 1]}
 
 
-@settings(max_examples=120)
-@given(
-    kind=st.sampled_from(KINDS),
-    counts=st.lists(st.integers(0, 6), min_size=1, max_size=8).filter(any),
-    width=st.integers(1, 12),
-    seed=st.integers(0, 10_000),
-    offset=st.sampled_from([0.0, 1.0, -37.5, 1e4]),
-    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
-    centre=st.sampled_from(["class", "sample"]),
-    weighting=st.sampled_from(["class", "sample"]),
-    ddof=st.sampled_from([0, 1]),
-    scope=st.sampled_from(["global", "within"]),
-    ends=st.sampled_from(["any", "within"]),
-)
-def test_every_value_equals_the_reference(
+ANY_CASE = {
+    "kind": st.sampled_from(KINDS),
+    "counts": st.lists(st.integers(0, 6), min_size=1, max_size=8).filter(any),
+    "width": st.integers(1, 12),
+    "seed": st.integers(0, 10_000),
+    "offset": st.sampled_from([0.0, 1.0, -37.5, 1e4]),
+    "dtype": st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+    "centre": st.sampled_from(["class", "sample"]),
+    "weighting": st.sampled_from(["class", "sample"]),
+    "ddof": st.sampled_from([0, 1]),
+    "scope": st.sampled_from(["global", "within"]),
+    "ends": st.sampled_from(["any", "within"]),
+}
+
+
+def compare_with_reference(
     kind: Kind,
     counts: list[int],
     width: int,
@@ -54,13 +56,26 @@ def test_every_value_equals_the_reference(
     scope: str,
     ends: str,
 ) -> None:
+    """Every value of a case by group, class and block."""
     case = make_case(kind, counts, width, seed=seed, offset=offset, dtype=dtype)
     groups = groups_of(case.num_classes)
-    result = measure(
-        case, groups=groups, centre=centre, weighting=weighting, ddof=ddof, scope=scope, pairs=ends
-    )  # fmt: skip
+    result = measure(case, groups=groups, centre=centre, weighting=weighting, ddof=ddof, scope=scope, pairs=ends)
     reference = case.reference(centre=centre, weighting=weighting, ddof=ddof, ends=ends)
     assert_matches(result, reference, groups, scope=scope, coarse=dtype == torch.float16 and offset == 1e4)
+
+
+@settings(max_examples=25)
+@given(st.fixed_dictionaries(ANY_CASE))
+def test_every_value_equals_the_reference(chosen: dict[str, Any]) -> None:
+    compare_with_reference(**chosen)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(max_examples=400)
+@given(st.fixed_dictionaries(ANY_CASE))
+def test_every_value_equals_the_reference_in_many_cases(chosen: dict[str, Any]) -> None:
+    compare_with_reference(**chosen)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,55 +91,14 @@ def test_many_classes_and_overlapping_groups_equal_the_reference(kind: Kind, sco
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_nearly_collapsed_features_keep_their_digits(spread: float, offset: float) -> None:
     case = make_case("single", [20, 9, 5, 12], 7, seed=1, offset=offset, spread=spread)
+    # The reference forms Sigma_T before it inverts it: its VCI of 1e-14 is rounding.
     assert_matches(
-        measure(case, groups={}), case.reference(), {}, relative=1e-5, absolute=0.0 if offset == 0 else 1e-24
-    )
-
-
-@pytest.mark.parametrize(("kind", "batch_size"), [(kind, size) for kind in KINDS for size in (1, 7, 1000)])
-def test_batch_size_and_order_do_not_matter(kind: Kind, batch_size: int) -> None:
-    case = make_case(kind, [40, 21, 9, 3, 1], 6, seed=4, offset=1e3)
-    whole = case.source
-    features, classes, samples = (torch.cat(parts) for parts in zip(*whole.batches(), strict=True))
-    order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0))
-
-    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for part in order.split(batch_size):
-            yield features[part], classes[part], samples[part]
-            yield features[:0], classes[:0], samples[:0]
-
-    source = PairSource(kind, whole.num_classes, whole.num_features, batches, whole.targets)
-    groups = groups_of(5)
-    first = measure(case, groups=groups)
-    second = compute_metrics(source, classifier=case.classifier, bias=case.bias, groups=groups, metrics="all")
-    np.testing.assert_allclose(first.table["value"], second.table["value"], rtol=1e-10, atol=1e-10)
-    columns = list(METRICS) if kind == "shared" else [name for name in METRICS if not name.startswith("mlab")]
-    np.testing.assert_allclose(first.per_class[columns], second.per_class[columns], rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_renamed_classes_keep_their_values(kind: Kind) -> None:
-    case = make_case(kind, [12, 9, 5, 3, 2], 6, seed=5)
-    order = torch.tensor([3, 0, 4, 1, 2])  # new class k is old class order[k]
-    place = order.argsort()
-    labels = place[case.labels] if case.labels.ndim == 1 else case.labels[:, order]
-    features = case.features[:, order] if kind == "classwise" else case.features
-    source = PairSource.from_arrays(features, labels, num_classes=5 if labels.ndim == 1 else None)
-    renamed = compute_metrics(
-        source,
-        classifier=case.classifier[order],
-        bias=case.bias[order],
-        metrics="all",
-        groups={"g": place[:2].tolist()},
-    )
-    original = measure(case, groups={"g": [0, 1]})
-    np.testing.assert_allclose(renamed.table["value"], original.table["value"], rtol=1e-9, atol=1e-12)
-    columns = renamed.per_class.columns[5:]
-    np.testing.assert_allclose(
-        renamed.per_class[columns].to_numpy(float)[place.numpy()],
-        original.per_class[columns].to_numpy(float),
-        rtol=1e-9,
-        atol=1e-12,
+        measure(case, groups={}),
+        case.reference(),
+        {},
+        relative=1e-5,
+        absolute=0.0 if offset == 0 else 1e-24,
+        slack={"nc1_vci": 1e-12},
     )
 
 
@@ -149,7 +123,7 @@ def simplex_features(num_classes: int, width: int, copies: int) -> tuple[Tensor,
 
 
 def test_collapsed_features_reach_every_limit() -> None:
-    features, labels, vertices = simplex_features(6, 9, copies=5)
+    features, labels, vertices = simplex_features(6, 9, copies=8)
     weight = 2 * vertices
     result = compute_metrics(
         PairSource.from_arrays(features, labels),
@@ -158,16 +132,45 @@ def test_collapsed_features_reach_every_limit() -> None:
         metrics="all",
         groups={"tail": [4, 5]},
     )
-    angle = math.degrees(math.acos(-1 / 5))
-    ones = {"nc2_norm_ratio", "nc3_alignment", "nc4_agreement", "nc4_ncc_accuracy"}
     for group in ("all", "tail"):
         for name, value in result.to_dict()[group].items():
-            if name != "nc2_mean_angle_raw_deg":  # the features are off the origin
-                limit = 1.0 if name in ones else angle if name == "nc2_mean_angle_deg" else 0.0
-                assert value == pytest.approx(limit, abs=1e-6 if name.endswith("deg") else 1e-12), (group, name)
-    at_origin = PairSource.from_arrays(features - 3.0, labels)
-    values = compute_metrics(at_origin, metrics=["nc2_mean_angle_raw_deg"]).to_dict()["all"]
-    assert values["nc2_mean_angle_raw_deg"] == pytest.approx(angle, abs=1e-9)
+            if name in {"feature_norm", "nc2_mean_angle_raw_deg", "nc2_angle_deviation_raw"}:
+                continue  # no limit; the features are off the origin
+            if group == "tail" and METRICS[name].aggregator.startswith("of the whole"):
+                assert math.isnan(value), name
+            else:
+                limit = limit_of(name, 6)
+                assert value == pytest.approx(limit, abs=1e-5 if limit > 1 else 1e-12), (group, name)
+
+
+def limit_of(name: str, num_classes: int) -> float:
+    """Value of a metric at an ETF of features and classifier."""
+    base = name.removesuffix("_w").removesuffix("_crossfit")
+    if base in {"nc2_mean_angle_deg", "nc2_min_angle_deg", "minority_angle", "nc2_mean_angle_raw_deg"}:
+        return math.degrees(math.acos(-1 / (num_classes - 1)))
+    if base == "nc2_mean_cos":
+        return -1 / (num_classes - 1)
+    ones = {
+        "nc2_norm_ratio",
+        "nc2_effective_rank",
+        "nc3_alignment",
+        "nc3_subspace",
+        "nc4_agreement",
+        "nc4_ncc_accuracy",
+    }
+    return 1.0 if base in ones else 0.0
+
+
+def test_features_collapsed_about_the_origin_reach_the_limits_of_raw_means() -> None:
+    features, labels, vertices = simplex_features(6, 9, copies=5)
+    outside = torch.linalg.svd(vertices).Vh[5:].sum(dim=0)  # orthogonal to all vertices
+    names = ["nc2_mean_angle_raw_deg", "nc2_angle_deviation_raw", "nc5_ood_orthogonality", "feature_norm"]
+    source = PairSource.from_arrays(features - 3.0, labels)
+    result = compute_metrics(source, metrics=names, ood_mean=outside, groups={"tail": [4, 5]})
+    for values in result.to_dict().values():
+        assert values.pop("feature_norm") == pytest.approx(math.sqrt(5 / 6))
+        for name, value in values.items():
+            assert value == pytest.approx(limit_of(name, 6), abs=1e-9), name
 
 
 def test_too_narrow_features_reach_the_floor_and_no_less() -> None:
@@ -239,7 +242,12 @@ def test_only_what_is_asked_for_is_read() -> None:
         yield from case.source.batches()
 
     source = PairSource("single", 2, 3, batches)
-    compute_metrics(source, metrics=["nc2_etf_error", "nc1_cdnv"])
-    assert len(passes) == 1
-    compute_metrics(source, metrics="all", classifier=case.classifier, scope="within", groups={"a": [0], "b": [0, 1]})
-    assert len(passes) == 3
+    known = {"classifier": case.classifier, "ood_mean": case.ood_mean}
+    for metrics, expected in (
+        (["nc2_etf_error", "nc1_cdnv"], 1),
+        (REFERENCED["single"], 2),
+        (["nc1_cdnv_crossfit"], 3),  # the means, then each half
+    ):
+        passes.clear()
+        compute_metrics(source, metrics=metrics, scope="within", groups={"a": [0], "b": [0]}, **known)  # type: ignore[arg-type]
+        assert len(passes) == expected, metrics

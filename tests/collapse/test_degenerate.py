@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nctools.collapse.catalogue import METRICS
 from nctools.collapse.compute import compute_metrics
 from nctools.collapse.pairs import PairSource
 from nctools.errors import UnknownNameError
@@ -72,7 +73,11 @@ def test_absent_class_keeps_its_classifier_row_for_nc4_alone() -> None:
     rows = case.classifier.clone()
     rows[1] = 1000 * case.features[0]
     changed, plain = measure(case, classifier=rows).to_dict()["all"], measure(case).to_dict()["all"]
-    assert {name for name in plain if plain[name] != changed[name]} == {"nc4_agreement"}
+    moved = {name for name in plain if plain[name] != changed[name]}
+    # What is about the rows themselves takes all declared ones.
+    of_rows = {name for name in plain if (name.endswith("_w") and name != "seli_distance_w") or name.startswith("nc0")}
+    assert moved - of_rows == {"nc4_agreement"}
+    assert {"nc0_row_sum", "nc2_etf_error_w", "minority_angle_w"} <= moved
 
 
 @pytest.mark.parametrize(("weighting", "nan"), [("class", True), ("sample", False)])
@@ -173,8 +178,10 @@ def test_without_classifier_its_metrics_are_absent_and_it_is_said() -> None:
 
 def test_classifier_of_another_width_is_absent_and_both_widths_are_said() -> None:
     case = make_case("single", [7, 5, 4], 4, seed=6)
-    result = measure(case, classifier=torch.zeros(3, 10))
-    assert not any(name.startswith("nc3") or name == "nc4_agreement" for name in result.to_dict()["all"])
+    result = measure(case, classifier=torch.zeros(3, 10), metrics="all")
+    need_rows = {name for name, metric in METRICS.items() if "classifier" in metric.needs}
+    assert need_rows.isdisjoint(result.to_dict()["all"])
+    assert "nc4_ncc_accuracy" in result.to_dict()["all"]
     assert said(result.warnings, "width 10", "width 4")
 
 
@@ -196,8 +203,11 @@ def test_group_without_a_present_class_is_nan() -> None:
     for scope in ("global", "within"):
         result = measure(case, groups={"absent": [1], "empty": []}, scope=scope)
         rows = result.table[result.table["group"] != "all"]
-        assert rows["value"].isna().all()
-        assert (rows[["num_classes", "n_min", "n_max", "num_used"]] == 0).all(axis=None)
+        # The classifier's row of an absent class is there all the same, in the frame of all classes.
+        known = (rows["group"] == "absent") & rows["metric"].str.endswith("_w") & (scope == "global")
+        assert rows["value"][~known].isna().all()
+        assert (rows["num_used"][~known] == 0).all()
+        assert (rows[["num_classes", "n_min", "n_max"]] == 0).all(axis=None)
 
 
 def test_group_of_one_class_has_a_value_in_the_global_frame_alone() -> None:

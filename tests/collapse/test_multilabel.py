@@ -23,7 +23,7 @@ def test_rarest_sets_are_dropped_beyond_the_limit_and_it_is_said(monkeypatch: py
     moments = first_pass(source)
     working = WorkingMeans(moments, torch.float64)
     assert source.targets is not None
-    sums = LabelSetSums(build_frame(moments, centre="class"), source.targets, working, max_sets=1)
+    sums = LabelSetSums(build_frame(moments, centre="class"), source.targets, max_sets=1)
     second_pass(source, moments, working, [sums])
     kept = sums.label_sets()
     assert kept.members.tolist() == [[True, True, False, False]]
