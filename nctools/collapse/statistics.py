@@ -165,12 +165,13 @@ class CollapseStatistics:
             StoreError: If the file is missing, damaged, or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 state = {name: torch.from_numpy(archive[name]) for name in archive.files}
             num_classes, num_features = state["sums"].shape
             statistics = CollapseStatistics(num_classes, num_features, scatter=len(state["scatters"]) > 0)
             statistics.load_state_dict(state)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            statistics._check_sums()
+        except _UNREADABLE as error:
             raise StoreError(
                 f"{path} cannot be read as statistics of CollapseStatistics.save ({' '.join(str(error).split())})"
             ) from error
@@ -201,6 +202,11 @@ class CollapseStatistics:
         for name, attribute in _STATE.items():
             own = getattr(self, attribute)
             setattr(self, attribute, state[name].detach().to("cpu", own.dtype, copy=True))
+
+    def _check_sums(self) -> None:
+        wrong = [name for name, attribute in _STATE.items() if not bool(getattr(self, attribute).isfinite().all())]
+        if wrong or bool((self.counts < 0).any()):
+            raise ValueError(f"{wrong[0] if wrong else 'counts'} hold what no pairs can give")
 
     @property
     def _offsets(self) -> Tensor:
@@ -237,6 +243,17 @@ class CollapseStatistics:
         self._shifts[new] = features[first[new]].double()
 
 
+# What NumPy and zipfile raise for files of other kinds and for damaged ones.
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,  # "encrypted", and NotImplementedError for unknown compression
+    zipfile.BadZipFile,
+)
 # Name in state_dict -> attribute.
 _STATE: Final = {
     "counts": "counts",
