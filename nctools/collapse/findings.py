@@ -25,13 +25,21 @@ def findings(measured: Measured, counts: Sequence[int], class_names: Sequence[st
         Sentences; none for ordinary input.
     """
     found, frame = [], measured.frame
-    few = [class_name(class_names, index) for index, count in enumerate(counts) if 0 < count < measured.settings.min_count]
+    few = [
+        class_name(class_names, index) for index, count in enumerate(counts) if 0 < count < measured.settings.min_count
+    ]
     if few:
-        found.append(f"fewer than min_count={measured.settings.min_count} pairs of {_listed(few)}: left out like absent ones")
+        found.append(
+            f"fewer than min_count={measured.settings.min_count} pairs of {_listed(few)}: left out like absent ones"
+        )
     absent = [class_name(class_names, index) for index, count in enumerate(counts) if not count]
     if absent:
         found.append(f"no pair of {_listed(absent)}: NaN, and left out of every mean, centre and target")
-    single = [class_name(class_names, index) for index, count in enumerate(counts) if count == 1 >= measured.settings.min_count]
+    single = [
+        class_name(class_names, index)
+        for index, count in enumerate(counts)
+        if count == 1 >= measured.settings.min_count
+    ]
     if single:
         found.append(f"one pair only of {_listed(single)}: no within-class variability, left out where it is needed")
     if frame.num_classes == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -87,7 +87,9 @@ class CollapseStatistics:
             ValueError: If classes or width differ.
         """
         if self.has_scatter != other.has_scatter:
-            raise ValueError("one of the statistics keeps scatters and the other does not: make both with the same `scatter`")
+            raise ValueError(
+                "one of the statistics keeps scatters and the other does not: make both with the same `scatter`"
+            )
         own, theirs = (self.num_classes, self.num_features), (other.num_classes, other.num_features)
         if own != theirs:
             raise ValueError(
@@ -149,7 +151,8 @@ class CollapseStatistics:
             path: File to write (``.npz``).
         """
         with replace_atomically(Path(path)) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **{name: value.numpy() for name, value in self.state_dict().items()})
+            arrays: dict[str, Any] = {name: value.numpy() for name, value in self.state_dict().items()}
+            np.savez(stream, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> CollapseStatistics:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,8 +242,8 @@ def test_damaged_files_are_never_read_as_other_numbers(tmp_path: Path) -> None:
     ],
 )
 def test_archives_of_other_content_are_refused(tmp_path: Path, change: dict[str, NDArray[np.generic]]) -> None:
-    state = {name: value.numpy() for name, value in collected(*pairs(40)).state_dict().items()}
-    np.savez(tmp_path / "other.npz", **{**state, **change})
+    state: dict[str, Any] = {name: value.numpy() for name, value in collected(*pairs(40)).state_dict().items()}
+    np.savez(tmp_path / "other.npz", **(state | change))
     with pytest.raises(StoreError, match=r"other.npz cannot be read"):
         CollapseStatistics.load(tmp_path / "other.npz")
 
@@ -269,7 +270,12 @@ def test_an_update_that_fails_changes_nothing() -> None:
     statistics, copy = (collected(features[:9], classes[:9], scatter=True) for _ in range(2))
     broken = features.clone()
     broken[2999, 1] = math.inf  # in the last block
-    for rows, own in ((broken, classes), (features, classes + 1), (features[:, :2], classes), (features * 1e200, classes)):
+    for rows, own in (
+        (broken, classes),
+        (features, classes + 1),
+        (features[:, :2], classes),
+        (features * 1e200, classes),
+    ):
         with pytest.raises(ValueError, match=r"inf|out of range|shape|too large"):
             statistics.update(rows, own)
         assert same_state(statistics, copy)
