@@ -41,15 +41,21 @@ def image_agreement(
 
     Returns:
         The shares.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite, also one of a class that its image does not show.
     """
     present, means = frame.present, frame.centred
     own = torch.searchsorted(frame.declared, present)
-    total = torch.zeros_like(means)
-    for features, _ in images():
+    total, size = torch.zeros_like(means), 0
+    for features, samples in images():
         moved = _of_classes(features, present) - frame.centre
+        if not bool(moved.isfinite().all()):
+            raise ValueError(_describe_image(moved, samples, present))
         total += moved.sum(dim=0)
+        size += len(moved)
     positives = frame.counts[:, None]
-    rest = len(targets) - positives
+    rest = size - positives
     negative = (total - positives * means) / rest.masked_fill(rest == 0, torch.nan)
     # Nearer to the positive mean: h . (mu+ - mu-) > (||mu+||^2 - ||mu-||^2) / 2.
     direction = means - negative
@@ -58,7 +64,7 @@ def image_agreement(
     seen = torch.zeros_like(hits)
     top = torch.full((len(targets),), torch.nan, dtype=torch.float64) if kind == "shared" else None
     for features, samples in images():
-        wide = _of_classes(features, present)
+        wide, samples = _of_classes(features, present), samples.cpu()
         labels = targets[samples][:, own]
         logits = _products(wide, classifier.weight[own]) + classifier.bias[own]
         nearer = _products(wide - frame.centre, direction) > threshold
@@ -67,7 +73,7 @@ def image_agreement(
             hits[row] += (same & chosen).sum(dim=0)
             seen[row] += chosen.sum(dim=0)
         if top is not None:
-            top[samples] = _overlap(wide[:, 0], targets[samples], frame, classifier)
+            top[samples] = _overlap(wide[:, 0], labels, frame, classifier)
     shares = hits / seen.masked_fill(seen == 0, torch.nan)
     return ImageAgreement(top, shares.mean(dim=0))
 
@@ -75,6 +81,15 @@ def image_agreement(
 def _of_classes(features: Tensor, present: Tensor) -> Tensor:
     wide = features.detach().cpu().double()
     return wide[:, None, :] if wide.ndim == 2 else wide[:, present]
+
+
+def _describe_image(moved: Tensor, samples: Tensor, present: Tensor) -> str:
+    row, index, column = (int(place) for place in (~moved.isfinite()).nonzero()[0])
+    of_class = f", class {int(present[index])}" if moved.shape[1] > 1 else ""
+    return (
+        f"feature of image {int(samples[row])}{of_class} is NaN or infinite in column {column}: agreement over images "
+        "reads those of negative labels, too; repair it or leave these metrics out"
+    )
 
 
 def _products(features: Tensor, vectors: Tensor) -> Tensor:
@@ -85,7 +100,8 @@ def _products(features: Tensor, vectors: Tensor) -> Tensor:
 def _overlap(features: Tensor, labels: Tensor, frame: Frame, classifier: Classifier) -> Tensor:
     moved = features - frame.centre
     scores = moved @ frame.centred.T - frame.rows.lengths.square() / 2
-    nearness = torch.full((len(features), labels.shape[1]), -torch.inf, dtype=torch.float64)
+    # Of all declared classes any may have a high logit, the present ones alone are near.
+    nearness = torch.full((len(features), len(frame.declared)), -torch.inf, dtype=torch.float64)
     nearness[:, torch.searchsorted(frame.declared, frame.present)] = scores
     sizes = labels.sum(dim=1, keepdim=True)
     chosen = [_highest(values, sizes) for values in (features @ classifier.weight.T + classifier.bias, nearness)]

@@ -268,9 +268,7 @@ def _interval(metric: str, value: float, low: float, high: float, least: float) 
 
 
 _LACKING_TEXT: Final = "bootstrap: replicates without a value were left out of the intervals of"
-_APART_TEXT: Final = (
-    "bootstrap: few pairs bias these values, and their intervals, which allow for it, lie beside them:"
-)
+_APART_TEXT: Final = "bootstrap: few pairs bias these values, and their intervals, which allow for it, lie beside them:"
 
 
 def _said(names: Sequence[str], text: str) -> list[str]:

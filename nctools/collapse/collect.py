@@ -344,7 +344,7 @@ def _from_scatters(measured: Measured, scatters: Tensor, ids: Sequence[str]) -> 
         measured,
         whitened=torch.einsum("dr,cde,er->c", basis, own, basis).masked_fill(measured.single, 0.0),
         pair_spread=spread,
-        within=torch.einsum("c,cde->de", _shares(measured), own),
+        within=torch.einsum("c,cde->de", _shares(measured), own) if "nc1_vci" in ids else None,
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from nctools.collapse.aggregation import PairChoice
 from nctools.collapse.bootstrap import Bootstrap, Progress, Resampling
 from nctools.collapse.catalogue import METRICS, PRESETS, Need, metric_ids
-from nctools.collapse.collect import Request, collect, moments_of_source
+from nctools.collapse.collect import NEAREST, Request, collect, moments_of_source
 from nctools.collapse.findings import findings
 from nctools.collapse.frame import Average, Frame
 from nctools.collapse.functions import evaluate
@@ -133,6 +133,8 @@ def compute_metrics(
     counts: list[int] = moments.counts.tolist()
     if not any(counts):
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
+    if max(counts) < min_count:
+        raise ValueError(f"min_count is {min_count}, but no class has more than {max(counts)} pairs: give less")
     named = chosen_groups(groups, counts)
     request = Request(ids, settings, named, fitting, ood_mean)
     replicas = None
@@ -175,7 +177,7 @@ def compute_metrics(
             *_left_out(reason, metrics, ids),
             *findings(whole, counts, class_names),
             *_dropped_sets(whole),
-            *_sampled(whole),
+            *_sampled(whole, ids),
             *([] if replicas is None else replicas.warnings),
             *_too_narrow(compared, others, moments.counts, width),
         ],
@@ -244,15 +246,26 @@ def _dropped_sets(measured: Measured) -> list[str]:
     return []
 
 
-def _sampled(measured: Measured) -> list[str]:
-    if measured.projected is None or measured.settings.sample_pairs is None:
+def _sampled(measured: Measured, ids: Sequence[str]) -> list[str]:
+    if measured.projected is None or NEAREST.isdisjoint(ids):
         return []
-    looked, total = float(measured.projected.decided.sum()), float(measured.frame.counts.sum())
+    decided, counts = measured.projected.decided, measured.frame.counts
+    looked, total = float(decided.sum()), float(counts.sum())
     if looked >= total:
         return []
+    said = f"nc4_* look at {looked:.0f} of {total:.0f} pairs"
+    if looked == 0:
+        return [f"{said}, so they have no value: raise sample_pairs"]
+    # Of a share over n drawn pairs it is at most 0.5 / sqrt(n); classes weigh in as they do in the value of all.
+    known = decided > 0
+    weights = counts[known] if measured.settings.weighting == "sample" else torch.ones_like(counts[known])
+    errors = 0.5 * weights / weights.sum() / decided[known].sqrt()
+    # The pairs of an image are drawn together: in the worst case their errors all point one way.
+    error = float(torch.linalg.vector_norm(errors)) if measured.targets is None else float(errors.sum())
     return [
-        f"nc4_* look at {looked:.0f} of {total:.0f} pairs: the standard error of a share over them is at most "
-        f"{0.5 / max(1.0, looked) ** 0.5:.4f}, of a class with n of them 0.5 / sqrt(n)"
+        f"{said}: the standard error of the value of all classes is at most {error:.4f}, "
+        "of a class with n of them 0.5 / sqrt(n)"
+        + ("" if bool(known.all()) else f"; {int((~known).sum())} classes without one have no value")
     ]
 
 

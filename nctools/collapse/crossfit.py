@@ -52,8 +52,8 @@ def half_of(source: PairSource, *, first: bool, seed: int) -> PairSource:
 
     def batches() -> Iterator[Batch]:
         for features, classes, samples in source.batches():
-            kept = (in_first_half(samples, seed) == first).nonzero().squeeze(1)
-            yield features[kept.to(features.device)], classes[kept], samples[kept]
+            kept = (in_first_half(samples.cpu(), seed) == first).nonzero().squeeze(1)
+            yield features[kept.to(features.device)], classes.cpu()[kept], samples.cpu()[kept]
 
     return replace(source, batches=batches)
 
@@ -88,8 +88,9 @@ def cross_fit(
     right, agreeing, counts = (torch.zeros(source.num_classes, dtype=torch.float64) for _ in range(3))
     for judged, own, other in ((halves[1], moments[1], moments[0]), (halves[0], moments[0], moments[1])):
         # Pairs of a class without a mean over there cannot be judged.
-        judged_counts = torch.zeros_like(own.counts)
-        judged_counts[frame.present] = (own.counts * (other.counts > 0))[frame.present]
+        inside = frame.positions(source.num_classes) >= 0
+        other = replace(other, counts=other.counts * inside)
+        judged_counts = own.counts * (other.counts > 0)
         if not decide or not bool(judged_counts.any()):
             continue
         seen = build_frame(other, centre=centre, declared=frame.declared.tolist())
@@ -101,6 +102,7 @@ def cross_fit(
             accuracy=True,
             agreement=classifier is not None,
             classifier=classifier,
+            predictions=None if classifier is None else source.predictions,
             targets=targets,
         )
         known = known_pairs(judged, judged_counts > 0)

@@ -35,7 +35,11 @@ def findings(measured: Measured, counts: Sequence[int], class_names: Sequence[st
     absent = [class_name(class_names, index) for index, count in enumerate(counts) if not count]
     if absent:
         found.append(f"no pair of {_listed(absent)}: NaN, and left out of every mean, centre and target")
-    single = [class_name(class_names, index) for index, count in enumerate(counts) if count == 1]
+    single = [
+        class_name(class_names, index)
+        for index, count in enumerate(counts)
+        if count == 1 >= measured.settings.min_count
+    ]
     if single:
         found.append(f"one pair only of {_listed(single)}: no within-class variability, left out where it is needed")
     if frame.num_classes == 1:

@@ -135,7 +135,7 @@ def with_multiplicity(source: PairSource, labels: int) -> PairSource:
         labels: Number of labels.
 
     Returns:
-        The stream of their pairs; other samples have no label in its ``targets``.
+        The stream of their pairs and images; other samples have no label in its ``targets``.
 
     Raises:
         ValueError: If the stream does not know label sets, or no sample has so many labels.
@@ -154,7 +154,17 @@ def with_multiplicity(source: PairSource, labels: int) -> PairSource:
             places = kept[samples.cpu()].nonzero().squeeze(1)
             yield features[places.to(features.device)], classes.cpu()[places], samples.cpu()[places]
 
-    return replace(source, batches=batches, targets=source.targets & kept[:, None])
+    def images() -> Iterator[tuple[Tensor, Tensor]]:
+        for features, samples in () if source.images is None else source.images():
+            places = kept[samples.cpu()].nonzero().squeeze(1)
+            yield features[places.to(features.device)], samples.cpu()[places]
+
+    return replace(
+        source,
+        batches=batches,
+        targets=source.targets & kept[:, None],
+        images=None if source.images is None else images,
+    )
 
 
 def known_pairs(source: PairSource, known: Tensor) -> PairSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -151,7 +151,8 @@ class CollapseStatistics:
             path: File to write (``.npz``).
         """
         with replace_atomically(Path(path)) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **{name: value.numpy() for name, value in self.state_dict().items()})
+            arrays: dict[str, Any] = {name: value.numpy() for name, value in self.state_dict().items()}
+            np.savez(stream, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> CollapseStatistics:
@@ -167,12 +168,13 @@ class CollapseStatistics:
             StoreError: If the file is missing, damaged, or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 state = {name: torch.from_numpy(archive[name]) for name in archive.files}
             num_classes, num_features = state["sums"].shape
             statistics = CollapseStatistics(num_classes, num_features, scatter="scatters" in state)
             statistics.load_state_dict(state)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            statistics._check_sums()
+        except _UNREADABLE as error:
             raise StoreError(
                 f"{path} cannot be read as statistics of CollapseStatistics.save ({' '.join(str(error).split())})"
             ) from error
@@ -209,6 +211,13 @@ class CollapseStatistics:
         names = {"counts": "counts", "shifts": "_shifts", "sums": "_sums", "squares": "_shifted_squares"}
         return names | ({"scatters": "_scatters"} if self.has_scatter else {})
 
+    def _check_sums(self) -> None:
+        wrong = [
+            name for name, attribute in self._state().items() if not bool(getattr(self, attribute).isfinite().all())
+        ]
+        if wrong or bool((self.counts < 0).any()):
+            raise ValueError(f"{wrong[0] if wrong else 'counts'} hold what no pairs can give")
+
     @property
     def _offsets(self) -> Tensor:
         # Class mean minus shift.
@@ -242,6 +251,19 @@ class CollapseStatistics:
         first.scatter_reduce_(0, classes[rows], rows, "amin")
         new = (first < len(features)).nonzero().squeeze(1)
         self._shifts[new] = features[first[new]].double()
+
+
+# What NumPy and zipfile raise for files of other kinds and for damaged ones.
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,  # "encrypted", and NotImplementedError for unknown compression
+    zipfile.BadZipFile,
+)
 
 
 def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_features: int) -> None:
