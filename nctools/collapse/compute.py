@@ -20,6 +20,7 @@ from nctools.collapse.imbalance import MAX_SELI_CLASSES
 from nctools.collapse.measured import Measured
 from nctools.collapse.moments import moments_of
 from nctools.collapse.pairs import PairSource, with_multiplicity
+from nctools.collapse.plan import MemoryPlan, plan_memory
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import (
     Convention,
@@ -36,6 +37,8 @@ from nctools.collapse.tables import class_rows, multiplicity_rows, table_rows
 
 # Up to so many classes, a table of C x C float64 numbers is kept where a metric needs one.
 MAX_PAIR_TABLE: Final = 8192
+# A stream does not tell its length; blocks and label sets are planned as for so many pairs.
+_BLOCK_PAIRS: Final = 1 << 20
 
 
 def compute_metrics(
@@ -59,6 +62,7 @@ def compute_metrics(
     min_count: int = 1,
     multiplicity: int | None = None,
     sample_pairs: int | None = None,
+    max_memory: int | str | None = None,
 ) -> CollapseResult:
     """Compute NC values of one feature space in at most two passes over its pairs.
 
@@ -83,12 +87,16 @@ def compute_metrics(
         min_count: Classes with fewer pairs are taken as absent.
         multiplicity: Only images with so many labels count, for features with label sets.
         sample_pairs: NC4 looks at about so many pairs, chosen by their sample; a warning states the error.
+        max_memory: Most memory for arrays beside the features: bytes, or ``"512M"``, ``"4G"``, ``"2GiB"``. Matrices of
+            class pairs are then cut smaller and tables computed anew; the values stay the same. None keeps what is
+            fastest. See ``plan.plan_memory``.
 
     Returns:
         Values by group and class, blocks, definitions, warnings.
 
     Raises:
-        ValueError: If a setting, shape, group or feature is not valid, or a metric cannot be measured here.
+        ValueError: If a setting, shape, group or feature is not valid, or a metric cannot be measured here,
+            or ``max_memory`` is too little: the message names the largest parts and whose they are.
         UnknownNameError: If a metric does not exist.
     """
     asked = Settings(centre, weighting, ddof, scope, pairs, precision, min_count, multiplicity, sample_pairs)
@@ -109,12 +117,13 @@ def compute_metrics(
         no_classifier=reason,
         missing=_missing(stream, num_classes, ood_mean),
     )
+    plan = plan_memory(num_classes, width, _BLOCK_PAIRS, ids, settings, max_memory)
     moments = moments_of(source) if isinstance(source, CollapseStatistics) else moments_of_source(source, ids)
     counts: list[int] = moments.counts.tolist()
     if not any(counts):
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
     named = chosen_groups(groups, counts)
-    request = Request(ids, settings, named, fitting, ood_mean)
+    request = Request(ids, settings, named, fitting, ood_mean, plan.tile_numbers, plan.table_numbers)
     measured = collect(stream, moments, request)
     whole, frame = measured["all"], measured["all"].frame
     values = {group: evaluate(part, ids) for group, part in measured.items()}
@@ -150,6 +159,38 @@ def compute_metrics(
         ],
     )
     return CollapseResult([part])
+
+
+def plan_of(
+    source: PairSource,
+    num_pairs: int,
+    *,
+    classifier: Tensor | None = None,
+    metrics: str | Sequence[str] = "default",
+    convention: Convention | None = None,
+    max_memory: int | str | None = None,
+    settings: Settings | None = None,
+) -> MemoryPlan:
+    """Plan the memory of ``compute_metrics`` without reading a pair.
+
+    Args:
+        source: The stream of pairs.
+        num_pairs: Pairs in one pass.
+        classifier: ``[C, D]`` or None.
+        metrics: As for ``compute_metrics``.
+        convention: As for ``compute_metrics``.
+        max_memory: As for ``compute_metrics``.
+        settings: The other settings; None takes the defaults.
+
+    Returns:
+        The plan.
+    """
+    checked = check_settings(settings or Settings(), convention)
+    num_classes, width = source.num_classes, source.num_features
+    _, reason = fitting_classifier(num_classes, width, classifier, None)
+    missing = _missing(source, num_classes, None)
+    ids = metric_ids(metrics, kind=source.kind, no_classifier=reason, missing=missing)
+    return plan_memory(num_classes, width, num_pairs, ids, checked, max_memory)
 
 
 def _check_names(class_names: Sequence[str] | None, num_classes: int) -> None:

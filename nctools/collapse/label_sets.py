@@ -126,7 +126,7 @@ class LabelSetSums:
         self._sets, self._dropped = sets[kept], int((~lacking[order[max_sets:]]).sum())
         self._centre = frame.centre
         # From the centre on, so that a common offset costs no digits.
-        self._offsets = (frame.means if working.rounding is None else working.means[frame.present].double()) - frame.centre
+        self._offsets = (frame.means if not working.rounded else working.means[frame.present].double()) - frame.centre
         self._counts = torch.zeros(len(kept), dtype=torch.float64)
         self._shifts = torch.zeros(len(kept), frame.num_features, dtype=torch.float64)
         self._seen = torch.zeros(len(kept), dtype=torch.bool)
