@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 import torch
 
 from nctools.collapse.catalogue import METRICS, refusal
-from nctools.collapse.compute import compute_metrics
+from nctools.collapse.compute import compute_metrics, plan_of
 from nctools.collapse.pairs import PairSource
+from nctools.collapse.plan import MemoryPlan
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.rows import angle_matrix
+from nctools.collapse.settings import Settings as NumberSettings
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
 from nctools.features.progress import progress_of_passes
@@ -29,7 +31,7 @@ _STORE_SUFFIXES = {".h5", ".hdf5"}
 
 
 class Settings(TypedDict):
-    """Settings that change NC values; see ``nctools.collapse.compute_metrics``."""
+    """Settings of ``nctools.collapse.compute_metrics``: all but ``max_memory`` change NC values."""
 
     centre: NotRequired[Literal["class", "sample"]]
     weighting: NotRequired[Literal["class", "sample"]]
@@ -41,6 +43,11 @@ class Settings(TypedDict):
     seed: NotRequired[int]
     confidence: NotRequired[float]
     references: NotRequired[Sequence[str]]
+    precision: NotRequired[Literal["auto", "float32", "float64"]]
+    min_count: NotRequired[int]
+    multiplicity: NotRequired[int | None]
+    sample_pairs: NotRequired[int | None]
+    max_memory: NotRequired[int | str | None]
 
 
 def measure(
@@ -78,8 +85,9 @@ def measure(
         weights: ``"raw"`` or ``"ema"`` weights of a checkpoint.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the forward pass of a checkpoint.
         progress: Show progress of the forward pass, and of the bootstrap, on stderr.
-        **settings: ``centre, weighting, ddof, scope, pairs, convention``; ``bootstrap, seed, confidence`` for intervals
-            of the values; ``references`` for what random and collapsed features would give.
+        **settings: ``centre, weighting, ddof, scope, pairs, convention, precision, min_count, multiplicity,
+            sample_pairs, max_memory``; ``bootstrap, seed, confidence`` for intervals of the values; ``references`` for
+            what random and collapsed features would give.
 
     Returns:
         Values by space, group and class, with definitions and warnings.
@@ -135,6 +143,56 @@ def measure(
         )
 
 
+def memory_plans(
+    features: FeatureStore | str | Path,
+    metrics: str | Sequence[str] = "default",
+    *,
+    spaces: Sequence[str] | None = None,
+    **settings: Unpack[Settings],
+) -> dict[str, MemoryPlan]:
+    """Plan the memory of ``measure`` for each space of a feature file, from its shapes; no feature is read.
+
+    Args:
+        features: A ``FeatureStore``, or the path of one (``.h5``).
+        metrics: As for ``measure``.
+        spaces: Feature spaces; None takes all.
+        **settings: As for ``measure``.
+
+    Returns:
+        Space -> plan; spaces that can have none of the metrics are left out.
+
+    Raises:
+        ValueError: If a setting is not valid, or ``max_memory`` is too little.
+        StoreError: If the file is missing or unreadable.
+        UnknownNameError: If the store has no such space, or a metric does not exist.
+    """
+    if not isinstance(features, FeatureStore):
+        with FeatureStore(features) as store:
+            return memory_plans(store, metrics, spaces=spaces, **settings)
+    chosen = _chosen_spaces(features, spaces)
+    asked = dict(settings)
+    convention, limit = asked.pop("convention", None), asked.pop("max_memory", None)
+    for name in ("bootstrap", "seed", "confidence", "references"):
+        asked.pop(name, None)  # they bound their own memory
+    plans: dict[str, MemoryPlan] = {}
+    for space in chosen:
+        source, anchors = store_pairs(features, space), features.anchors(space)
+        rows = anchors.weight if anchors else None
+        own = _measurable(metrics, source, rows)
+        if not own and (plans or space != chosen[-1]):
+            continue
+        plans[space] = plan_of(
+            source,
+            int(features.targets.sum()),
+            classifier=rows,
+            metrics=own or metrics,
+            convention=convention,  # type: ignore[arg-type]
+            max_memory=limit,  # type: ignore[arg-type]
+            settings=NumberSettings(**asked),  # type: ignore[arg-type]
+        )
+    return plans
+
+
 def store_pairs(store: FeatureStore, layer: str) -> PairSource:
     """View one layer of a store as a stream of (feature, class) pairs, read in chunks at each pass.
 
@@ -176,10 +234,7 @@ def _measure_store(
     settings: Settings,
     progress: bool = False,
 ) -> CollapseResult:
-    for space in spaces or []:
-        if space not in store.layers:
-            raise UnknownNameError("feature space", space, store.layers)
-    chosen = [space for space in store.layers if spaces is None or space in spaces]
+    chosen = _chosen_spaces(store, spaces)
     results: list[CollapseResult] = []
     for space in chosen:
         source, anchors = store_pairs(store, space), store.anchors(space)
@@ -204,6 +259,13 @@ def _measure_store(
             )
         results.append(result)
     return CollapseResult.concat(results)
+
+
+def _chosen_spaces(store: FeatureStore, spaces: Sequence[str] | None) -> list[str]:
+    for space in spaces or []:
+        if space not in store.layers:
+            raise UnknownNameError("feature space", space, store.layers)
+    return [space for space in store.layers if spaces is None or space in spaces]
 
 
 def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Tensor | None) -> str | list[str]:

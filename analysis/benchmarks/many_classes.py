@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from _machine import extra_peak_mib, machine_facts, number, one_thread
@@ -77,6 +78,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--metrics", nargs="+", default=list(DEFAULT_METRICS), metavar="ID")
     parser.add_argument("--threads", type=int, help="threads of torch (default: one)")
+    parser.add_argument("--max-memory", help="limit of compute_metrics, for example 4G (default: none)")
+    parser.add_argument("--sample-pairs", type=int, help="NC4 looks at about so many pairs (default: all)")
     options = parser.parse_args()
     if min(options.pairs, options.classes, options.width) < 1 or options.pairs < options.classes:
         parser.error("give at least one class, one feature, and as many pairs as classes")
@@ -90,8 +93,9 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     stream = Stream(options.pairs, options.classes, options.width)
     found: list[CollapseResult] = []
+    run = partial(measure, stream, ids, max_memory=options.max_memory, sample_pairs=options.sample_pairs)
     started, started_cpu = time.perf_counter(), time.process_time()
-    peak = extra_peak_mib(lambda: found.append(measure(stream, ids)))
+    peak = extra_peak_mib(lambda: found.append(run()))
     seconds, cpu = time.perf_counter() - started, time.process_time() - started_cpu
     table = 8 * options.classes * options.width / 2**20
     lines = {
@@ -109,11 +113,12 @@ def main() -> None:
         print(f"{name:<20} {value:.6g}{expected}")
 
 
-def measure(stream: Stream, ids: list[str]) -> CollapseResult:
+def measure(
+    stream: Stream, ids: list[str], *, max_memory: str | None = None, sample_pairs: int | None = None
+) -> CollapseResult:
     """Compute the metrics of a stream."""
     source = PairSource("single", stream.num_classes, stream.width, stream.batches)
-    # The most memory to use at once belongs among these arguments when there is a choice.
-    return compute_metrics(source, metrics=ids, groups={})
+    return compute_metrics(source, metrics=ids, groups={}, max_memory=max_memory, sample_pairs=sample_pairs)
 
 
 if __name__ == "__main__":

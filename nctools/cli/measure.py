@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from nctools import __version__
+from nctools.cli.memory import print_plans
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
 from nctools.cli.output import (
     input_errors,
@@ -27,6 +28,7 @@ from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
+    from nctools.measurement import Settings
 
 
 class Averaged(StrEnum):
@@ -51,6 +53,25 @@ class Convention(StrEnum):
     rhubarbwu = "rhubarbwu"
 
 
+class Precision(StrEnum):
+    """Type of the products of the second pass."""
+
+    auto = "auto"
+    float32 = "float32"
+    float64 = "float64"
+
+
+class Ends(StrEnum):
+    """Where the other end of a pair of classes may be."""
+
+    anywhere = "any"
+    within = "within"
+
+
+_NUMBERS: Final = "Settings that change the numbers"
+_SIZE: Final = "Large data"
+
+
 def run(
     inputs: Annotated[list[Path], typer.Argument(help="Checkpoints (.pt) or feature files (.h5), one or more.")],
     dataset: CheckpointDataset = None,
@@ -72,17 +93,91 @@ def run(
         list[str] | None, typer.Option("--space", help="Feature space, repeatable. Default: all of the file or method.")
     ] = None,
     centre: Annotated[
-        Averaged, typer.Option("--centre", help="Global mean over class means or samples.")
+        Averaged, typer.Option("--centre", help="Global mean over class means or samples.", rich_help_panel=_NUMBERS)
     ] = Averaged.by_class,
     weighting: Annotated[
-        Averaged, typer.Option("--weighting", help="NC1, NC4: mean over classes or samples.")
+        Averaged, typer.Option("--weighting", help="NC1, NC4: mean over classes or samples.", rich_help_panel=_NUMBERS)
     ] = Averaged.by_class,
     scope: Annotated[
-        Scope, typer.Option("--scope", help="Frame of a group: all classes, or the group alone.")
+        Scope,
+        typer.Option("--scope", help="Frame of a group: all classes, or the group alone.", rich_help_panel=_NUMBERS),
     ] = Scope.across,
     convention: Annotated[
-        Convention | None, typer.Option("--convention", help="Settings of a published code, for comparison.")
+        Convention | None,
+        typer.Option("--convention", help="Settings of a published code, for comparison.", rich_help_panel=_NUMBERS),
     ] = None,
+    ddof: Annotated[
+        int,
+        typer.Option(
+            "--ddof",
+            min=0,
+            max=1,
+            help="Spread of a class of n pairs over n (0, as in the literature) or n - 1 (1, unbiased for small n).",
+            rich_help_panel=_NUMBERS,
+        ),
+    ] = 0,
+    pairs: Annotated[
+        Ends,
+        typer.Option(
+            "--pairs",
+            help="Angles and other pair metrics of a group: the other class anywhere, or within the group too.",
+            rich_help_panel=_NUMBERS,
+        ),
+    ] = Ends.anywhere,
+    min_count: Annotated[
+        int,
+        typer.Option(
+            "--min-count",
+            min=1,
+            help="Leave out classes with fewer pairs, as if absent: their means are mostly noise.",
+            rich_help_panel=_NUMBERS,
+        ),
+    ] = 1,
+    multiplicity: Annotated[
+        int | None,
+        typer.Option(
+            "--multiplicity",
+            min=1,
+            help="Only images with exactly so many labels; 1 makes multi-label data comparable with single-label data.",
+            rich_help_panel=_NUMBERS,
+        ),
+    ] = None,
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Products of the second pass. auto: float32 for many pairs of short floats, with values as of float64 "
+            "to about 1e-6; sums are float64 in any case.",
+            rich_help_panel=_NUMBERS,
+        ),
+    ] = Precision.auto,
+    sample_pairs: Annotated[
+        int | None,
+        typer.Option(
+            "--sample-pairs",
+            min=1,
+            help="NC4 looks at about so many pairs, the same ones each time. The standard error of a share is at most "
+            "0.5 / sqrt(pairs): 20000 pairs give 0.0035.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            help="Most memory for arrays: 512M, 4G, 2GiB. Values stay the same; what does not fit is done in parts, or "
+            "refused with the metrics that need it. Default: what is fastest.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only tell what would be kept in memory, what done in tiles, and how often the data are read.",
+            rich_help_panel=_SIZE,
+        ),
+    ] = False,
     depth_eps: Annotated[
         float | None,
         typer.Option(
@@ -126,7 +221,25 @@ def run(
     import nctools
 
     chosen = _metrics(metrics, every_layer=depth_eps is not None)
-
+    settings: Settings = {
+        "centre": _choice(centre),
+        "weighting": _choice(weighting),
+        "scope": "global" if scope is Scope.across else "within",
+        "convention": None if convention is None else convention.value,
+        "ddof": 1 if ddof else 0,
+        "pairs": "any" if pairs is Ends.anywhere else "within",
+        "precision": precision.value,
+        "min_count": min_count,
+        "multiplicity": multiplicity,
+        "sample_pairs": sample_pairs,
+        "max_memory": max_memory,
+        "bootstrap": bootstrap,
+        "references": ("random", "etf") if references else (),
+    }
+    if dry_run:
+        for path in inputs:
+            print_plans(path, chosen, space, settings)
+        return
     results: list[CollapseResult] = []
     for path in inputs:
         with input_errors():
@@ -141,12 +254,7 @@ def run(
                 weights="raw" if weights is Weights.raw else "ema",
                 device=device,
                 progress=not quiet,
-                centre=_choice(centre),
-                weighting=_choice(weighting),
-                scope="global" if scope is Scope.across else "within",
-                convention=None if convention is None else convention.value,
-                bootstrap=bootstrap,
-                references=("random", "etf") if references else (),
+                **settings,
             )
         results.append(result)
     if json_file != "-":

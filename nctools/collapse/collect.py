@@ -125,7 +125,8 @@ def working_type(moments: Moments, settings: Settings) -> torch.dtype:
     if settings.precision != "auto":
         return torch.float32 if settings.precision == "float32" else torch.float64
     short = moments.dtype.is_floating_point and moments.dtype != torch.float64
-    size = float(torch.nan_to_num(moments.means).abs().max()) + moments.scale
+    parts = moments.means.split(4096)  # no second table as large as the means
+    size = max(float(part.nan_to_num().abs().max()) for part in parts) + moments.scale
     many = float(moments.counts.sum()) * moments.means.shape[1] >= _SMALL
     return torch.float32 if short and many and _SAFE[0] < size < _SAFE[1] else torch.float64
 
@@ -165,7 +166,9 @@ class FrameSums:
             settings=settings,
             grouping=Grouping.of(frame.present, groups),
             single=single,
-            anchors=None if own is None else Anchors(own, frame.declared, Grouping.of(frame.declared, groups)),
+            anchors=None
+            if own is None
+            else Anchors(own, frame.declared, Grouping.of(frame.declared, groups), frame.tile_numbers),
             targets=targets if targets is None or len(frame.declared) == classes else targets[:, frame.declared],
             ood_mean=request.ood_mean,
         )
@@ -218,6 +221,7 @@ class FrameSums:
         present, whitened = self._frame.present, None
         if self._projected is not None:
             whitened = self._projected.whitened().masked_fill(self._measured.single, 0.0)
+            self._projected.finish()
         return replace(
             self._measured,
             # One pair is its own mean, whatever rounding says.

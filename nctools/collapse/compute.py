@@ -21,6 +21,7 @@ from nctools.collapse.imbalance import MAX_SELI_CLASSES
 from nctools.collapse.measured import Measured
 from nctools.collapse.moments import moments_of
 from nctools.collapse.pairs import PairSource, with_multiplicity
+from nctools.collapse.plan import MemoryPlan, plan_memory
 from nctools.collapse.references import check_references, reference_values
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import (
@@ -38,6 +39,8 @@ from nctools.collapse.tables import class_rows, multiplicity_rows, table_rows, v
 
 # Up to so many classes, a table of C x C float64 numbers is kept where a metric needs one.
 MAX_PAIR_TABLE: Final = 8192
+# A stream does not tell its length; blocks and label sets are planned as for so many pairs.
+_BLOCK_PAIRS: Final = 1 << 20
 
 
 def compute_metrics(
@@ -66,6 +69,7 @@ def compute_metrics(
     confidence: float = 0.95,
     references: Sequence[str] = (),
     progress: Progress | None = None,
+    max_memory: int | str | None = None,
 ) -> CollapseResult:
     """Compute NC values of one feature space in at most two passes over its pairs; intervals take a third.
 
@@ -97,12 +101,16 @@ def compute_metrics(
         references: ``"random"`` (features that know nothing of the classes), ``"etf"`` (perfect collapse): what the
             same metrics give there.
         progress: Called with the pairs that the passes of the bootstrap have read and will read.
+        max_memory: Most memory for arrays beside the features: bytes, or ``"512M"``, ``"4G"``, ``"2GiB"``. Matrices of
+            class pairs are then cut smaller and tables computed anew; the values stay the same. None keeps what is
+            fastest. See ``plan.plan_memory``.
 
     Returns:
         Values by group and class, blocks, definitions, warnings.
 
     Raises:
-        ValueError: If a setting, shape, group or feature is not valid, or a metric cannot be measured here.
+        ValueError: If a setting, shape, group or feature is not valid, or a metric cannot be measured here,
+            or ``max_memory`` is too little: the message names the largest parts and whose they are.
         UnknownNameError: If a metric does not exist.
     """
     asked = Settings(centre, weighting, ddof, scope, pairs, precision, min_count, multiplicity, sample_pairs)
@@ -129,6 +137,7 @@ def compute_metrics(
         no_classifier=reason,
         missing=_missing(source, ood_mean),
     )
+    plan = plan_memory(num_classes, width, _BLOCK_PAIRS, ids, settings, max_memory)
     moments = moments_of(source) if isinstance(source, CollapseStatistics) else moments_of_source(source, ids)
     counts: list[int] = moments.counts.tolist()
     if not any(counts):
@@ -136,7 +145,7 @@ def compute_metrics(
     if max(counts) < min_count:
         raise ValueError(f"min_count is {min_count}, but no class has more than {max(counts)} pairs: give less")
     named = chosen_groups(groups, counts)
-    request = Request(ids, settings, named, fitting, ood_mean)
+    request = Request(ids, settings, named, fitting, ood_mean, plan.tile_numbers, plan.table_numbers)
     replicas = None
     if resampling is not None and stream is not None:
         replicas = Bootstrap(stream, moments, request, resampling, progress)
@@ -184,6 +193,37 @@ def compute_metrics(
         references=others,
     )
     return CollapseResult([part])
+
+
+def plan_of(
+    source: PairSource,
+    num_pairs: int,
+    *,
+    classifier: Tensor | None = None,
+    metrics: str | Sequence[str] = "default",
+    convention: Convention | None = None,
+    max_memory: int | str | None = None,
+    settings: Settings | None = None,
+) -> MemoryPlan:
+    """Plan the memory of ``compute_metrics`` without reading a pair.
+
+    Args:
+        source: The stream of pairs.
+        num_pairs: Pairs in one pass.
+        classifier: ``[C, D]`` or None.
+        metrics: As for ``compute_metrics``.
+        convention: As for ``compute_metrics``.
+        max_memory: As for ``compute_metrics``.
+        settings: The other settings; None takes the defaults.
+
+    Returns:
+        The plan.
+    """
+    checked = check_settings(settings or Settings(), convention)
+    num_classes, width = source.num_classes, source.num_features
+    _, reason = fitting_classifier(num_classes, width, classifier, None)
+    ids = metric_ids(metrics, kind=source.kind, no_classifier=reason, missing=_missing(source, None))
+    return plan_memory(num_classes, width, num_pairs, ids, checked, max_memory)
 
 
 def _check_names(class_names: Sequence[str] | None, num_classes: int) -> None:

@@ -16,7 +16,7 @@ from nctools.collapse.decisions import Classifier
 from nctools.collapse.frame import Frame
 from nctools.collapse.label_sets import LabelSets
 from nctools.collapse.projections import ProjectedSums
-from nctools.collapse.rows import Rows
+from nctools.collapse.rows import TILE_NUMBERS, Rows
 from nctools.collapse.settings import Settings
 
 
@@ -28,16 +28,18 @@ class Anchors:
         classifier: Weight and bias.
         classes: Declared index of each row ``[K]``.
         grouping: Groups of the rows; declared classes count, present or not.
+        tile_numbers: Numbers in one tile of the matrix of all pairs of rows.
     """
 
     classifier: Classifier
     classes: Tensor
     grouping: Grouping
+    tile_numbers: int = TILE_NUMBERS
 
     @cached_property
     def rows(self) -> Rows:
         """The rows as vectors to compare."""
-        return Rows(self.classifier.weight, self.classes)
+        return Rows(self.classifier.weight, self.classes, tile_numbers=self.tile_numbers)
 
 
 @dataclass(frozen=True)

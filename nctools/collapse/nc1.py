@@ -47,7 +47,7 @@ def nc1_quotient(frame: Frame, variances: Tensor) -> Tensor:
     Limit:
         0.
     """
-    between = frame.centred.square().sum() / max(frame.num_classes, 1)
+    between = torch.linalg.vector_norm(frame.centred).square() / max(frame.num_classes, 1)
     return torch.full_like(variances, torch.nan) if frame.degenerate else variances / between
 
 

@@ -181,15 +181,20 @@ def nc2_etf_error(rows: Rows) -> Tensor:
     Limit:
         0; for ``D < C - 1`` see ``geometry.etf_error_floor``.
     """
-    return row_errors(rows, lambda tile: tile.gram)
+    norm: float | None = None
+    if rows.num_classes > max(rows.rows_at_once, rows.vectors.shape[1]):
+        # M M^T and M^T M have one norm; the second is the small one here.
+        norm = float(torch.linalg.matrix_norm(rows.vectors.T @ rows.vectors))
+    return row_errors(rows, lambda tile: tile.gram, norm)
 
 
-def row_errors(rows: Rows, products: Callable[[PairTile], Tensor]) -> Tensor:
+def row_errors(rows: Rows, products: Callable[[PairTile], Tensor], norm: float | None = None) -> Tensor:
     """Compare products, scaled to Frobenius norm 1, with the ETF Gram matrix, row by row.
 
     Args:
         rows: One row for each class.
         products: Gives ``[t, C]`` of a tile; asked twice where there are several. NaN entries are left out.
+        norm: Frobenius norm of all products, where it is known; None adds it up.
 
     Returns:
         ``[C]``: ``sqrt(C sum_j E_cj^2)``; NaN if all products are zero, for rows of NaN, and below two classes.
@@ -197,21 +202,23 @@ def row_errors(rows: Rows, products: Callable[[PairTile], Tensor]) -> Tensor:
     size = rows.num_classes
     if size < 2:
         return torch.full((size,), torch.nan, dtype=torch.float64)
-    tiles = list(rows.tiles())
     # A single tile is kept; several are computed twice, never held together.
-    kept = products(tiles[0]) if len(tiles) == 1 else None
-    norm = sum(float((products(tile) if kept is None else kept).square().nansum()) for tile in tiles) ** 0.5
+    kept = products(next(rows.tiles())) if size <= rows.rows_at_once else None
+    if norm is None:
+        found = (products(tile) if kept is None else kept for tile in rows.tiles())
+        norm = sum(float(part.square().nansum()) for part in found) ** 0.5
     if norm == 0:
         return torch.full((size,), torch.nan, dtype=torch.float64)
     diagonal, beside = (1 - 1 / size) / (size - 1) ** 0.5, -1 / size / (size - 1) ** 0.5
-    errors = []
-    for tile in tiles:
+    errors = torch.empty(size, dtype=torch.float64)
+    for tile in rows.tiles():
         error = (products(tile) if kept is None else kept) / norm - beside
         places = torch.arange(tile.stop - tile.start)
         error[places, places + tile.start] -= diagonal - beside
         squares = error.square_()
-        errors.append(squares.nansum(dim=1).masked_fill(squares.isnan().all(dim=1), torch.nan))
-    return (size * torch.cat(errors)).sqrt()
+        missing = squares.isnan().all(dim=1)
+        errors[tile.start : tile.stop] = squares.nansum(dim=1).masked_fill(missing, torch.nan)
+    return (size * errors).sqrt()
 
 
 def nc2_effective_rank(rows: Rows) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,11 +12,13 @@ from torch import Tensor
 from nctools.collapse.decisions import Classifier, HighestScore, NearestMean
 from nctools.collapse.frame import Frame
 from nctools.collapse.resampling import uniform
-from nctools.collapse.residuals import Block, WorkingMeans, Workspace
+from nctools.collapse.residuals import Block, WorkingMeans, Workspace, block_rows
 
 _SAMPLE_SEED: Final = 1
 # With fewer columns NumPy's product is several times faster than torch's; with more they are equal.
 _FEW_COLUMNS: Final = 64
+# A sample of the pairs is gathered over many blocks: scores of a few pairs cost as much as those of so many.
+_GATHERED: Final = 64
 
 
 class ProjectedSums:
@@ -84,6 +87,7 @@ class ProjectedSums:
                 frame, classifier.weight, shift + classifier.bias, working.dtype, self._workspace, size=size
             )
         self._columns = self._joined_columns()
+        self._drawn: list[tuple[Block, Tensor, Tensor]] = []
         zeros = torch.zeros(frame.num_classes, dtype=torch.float64)
         self._whitened, self.agreeing, self.nearest_right = zeros, zeros.clone(), zeros.clone()
         self.decided = frame.counts.clone() if share == 1.0 else zeros.clone()
@@ -91,6 +95,8 @@ class ProjectedSums:
     @property
     def width(self) -> int:
         """Numbers kept for each pair of a block."""
+        if self._share < 1.0:  # scores are taken of few pairs at a time, apart from the blocks
+            return self._rank
         return max(self._columns.shape[1], self._frame.num_classes if self._nearest else 0)
 
     def update(self, block: Block) -> None:
@@ -113,10 +119,18 @@ class ProjectedSums:
             return
         if self._share < 1.0:
             drawn = torch.from_numpy(uniform(block.samples, 0, _SAMPLE_SEED) < self._share).nonzero().squeeze(1)
-            block, own, coordinates = chosen_pairs(block, drawn), own[drawn], coordinates[drawn]
-            products = torch.cat([coordinates, block.residuals @ self._columns[:, self._rank :]], dim=1)
-            self.decided += block.tally(own, len(self.decided), torch.ones_like(own, dtype=torch.bool))
+            self._drawn.append((chosen_pairs(block, drawn), own[drawn], coordinates[drawn]))
+            if sum(len(pairs) for _, pairs, _ in self._drawn) >= _GATHERED:
+                self._count_drawn(self._nearest)
+            return
         self._count(self._nearest, block, own, products, coordinates)
+
+    def finish(self) -> None:
+        """Count the pairs that still wait, and let go of everything that only the pass needed."""
+        if self._nearest is not None and self._drawn:
+            self._count_drawn(self._nearest)
+        self._nearest = self._choice = self._back = None
+        self._columns, self._workspace = self._columns[:, :0].clone(), Workspace()
 
     def whitened(self) -> Tensor:
         """Give the sum of ``e^T Sigma_B^+ e`` over the pairs of each present class.
@@ -127,6 +141,18 @@ class ProjectedSums:
         return (self._whitened - self._working.excess(self._frame.counts, self._frame.present, self._basis)).clamp_(
             min=0
         )
+
+    def _count_drawn(self, means: NearestMean) -> None:
+        block = joined_blocks([block for block, _, _ in self._drawn])
+        own = torch.cat([classes for _, classes, _ in self._drawn])
+        coordinates = torch.cat([products for _, _, products in self._drawn])
+        self._drawn = []
+        self.decided += block.tally(own, len(self.decided), torch.ones_like(own, dtype=torch.bool))
+        at_once = block_rows(self._frame.num_features, max(self._frame.num_classes, self._columns.shape[1]))
+        for places in torch.arange(len(own)).split(at_once):
+            part = chosen_pairs(block, places)
+            products = torch.cat([coordinates[places], part.residuals @ self._columns[:, self._rank :]], dim=1)
+            self._count(means, part, own[places], products, coordinates[places])
 
     def _joined_columns(self) -> Tensor:
         parts = [self._basis.to(self._working.dtype)] if self._whiten else []
@@ -200,6 +226,26 @@ def chosen_pairs(block: Block, places: Tensor) -> Block:
         classes=block.classes[places],
         samples=block.samples[places],
         weights=None if block.weights is None else block.weights[places],
+    )
+
+
+def joined_blocks(blocks: Sequence[Block]) -> Block:
+    """Put blocks of pairs together.
+
+    Args:
+        blocks: At least one, all with weights or all without.
+
+    Returns:
+        One block.
+    """
+    weights = [block.weights for block in blocks if block.weights is not None]
+    return Block(
+        residuals=torch.cat([block.residuals for block in blocks]),
+        lengths=torch.cat([block.lengths for block in blocks]),
+        features=torch.cat([block.features for block in blocks]),
+        classes=torch.cat([block.classes for block in blocks]),
+        samples=torch.cat([block.samples for block in blocks]),
+        weights=torch.cat(weights) if weights else None,
     )
 
 

@@ -29,12 +29,23 @@ class ReplicateMeans(WorkingMeans):
         self._dtype = working.dtype
         self.shifts = exact.to(working.dtype)
         self.means = working.means.double() + self.shifts
-        self.rounding = None if working.dtype == torch.float64 else self.shifts.double() - exact
+        self._shortened = self.shifts.double() - exact
 
     @property
     def dtype(self) -> torch.dtype:
         """The working type; ``means`` keep more digits."""
         return self._dtype
+
+    def rounding(self, classes: Tensor) -> Tensor:
+        """Give the rounding of some shifts.
+
+        Args:
+            classes: Which declared classes ``[k]``.
+
+        Returns:
+            ``d [k, D]`` float64.
+        """
+        return self._shortened[classes]
 
 
 class ReplicateMoments:

@@ -100,20 +100,33 @@ class WorkingMeans:
         dtype: ``torch.float32`` or ``torch.float64``.
 
     Attributes:
-        means: ``[C, D]`` in the working type.
-        rounding: ``d [C, D]`` float64, or None where nothing was rounded.
+        means: ``[C, D]`` in the working type; the exact ones where nothing is rounded.
     """
 
     def __init__(self, moments: Moments, dtype: torch.dtype) -> None:
         self.means = moments.means.to(dtype)
-        self.rounding: Tensor | None = None
-        if dtype != torch.float64:
-            self.rounding = self.means.double().sub_(moments.means).nan_to_num_(nan=0.0)
+        self._exact = moments.means
 
     @property
     def dtype(self) -> torch.dtype:
         """The working type."""
         return self.means.dtype
+
+    @property
+    def rounded(self) -> bool:
+        """True if the working type is shorter than the means."""
+        return self.dtype != torch.float64
+
+    def rounding(self, classes: Tensor) -> Tensor:
+        """Give the rounding of some means; it is taken anew each time, a table of it would be as large as the means.
+
+        Args:
+            classes: Which declared classes ``[k]``.
+
+        Returns:
+            ``d [k, D]`` float64; 0 for classes without a pair.
+        """
+        return self.means[classes].double().sub_(self._exact[classes]).nan_to_num_(nan=0.0)
 
     def excess(self, counts: Tensor, classes: Tensor, basis: Tensor | None = None) -> Tensor | float:
         """What rounding of the means has added to sums of squares.
@@ -126,10 +139,14 @@ class WorkingMeans:
         Returns:
             ``n ||A d||^2 [C]``.
         """
-        if self.rounding is None:
+        if not self.rounded:
             return 0.0
-        moved = self.rounding[classes]
-        return counts * (moved if basis is None else moved @ basis).square().sum(dim=1)
+        at_once = max(1, _BLOCK_NUMBERS // max(1, self.means.shape[1]))
+        squares = [torch.zeros(0, dtype=torch.float64)]
+        for some in classes.split(at_once):
+            moved = self.rounding(some)
+            squares.append((moved if basis is None else moved @ basis).square_().sum(dim=1))
+        return counts * torch.cat(squares)
 
 
 class SquaredLengths:

@@ -46,11 +46,12 @@ class PairSpread:
         Returns:
             ``[C, C]`` float64; 0 on the diagonal.
         """
-        if self._working.rounding is None:
+        if not self._working.rounded:
             return self._sums
-        moved = self._working.rounding[self._frame.present] @ self._frame.centred.T
+        moved = self._working.rounding(self._frame.present) @ self._frame.centred.T
         moved -= moved.diagonal()[:, None].clone()
-        return (self._sums - self._frame.counts[:, None] * moved.square()).clamp_(min=0)
+        moved.square_().mul_(self._frame.counts[:, None])
+        return torch.sub(self._sums, moved, out=moved).clamp_(min=0)
 
 
 class WithinScatter:
@@ -98,7 +99,8 @@ class WithinScatter:
             ``[D, D]`` float64.
         """
         total = torch.from_numpy(self._sum)
-        if self._working.rounding is None:
+        if not self._working.rounded:
             return total
-        moved = self._working.rounding[self._frame.present] * (self._frame.counts * self._shares).sqrt()[:, None]
+        moved = self._working.rounding(self._frame.present)
+        moved *= (self._frame.counts * self._shares).sqrt()[:, None]
         return total - moved.T @ moved

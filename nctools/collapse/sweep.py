@@ -66,24 +66,28 @@ def _collector(rule: PairRule, grouping: Grouping, ends: PairChoice) -> _Collect
 @dataclass
 class _Sums:
     # Sums over the columns of each group, for each row [R, G]; infinite entries are counted apart: inf * 0 is NaN.
+    # Made whole at the start: small results kept from tile to tile would break up the memory that tiles use again.
     grouping: Grouping
-    totals: list[Tensor] = field(default_factory=list)
-    counts: list[Tensor] = field(default_factory=list)
-    infinite: list[Tensor] = field(default_factory=list)
+    totals: Tensor = field(init=False)
+    counts: Tensor = field(init=False)
+    infinite: Tensor = field(init=False)
 
-    def add(self, values: Tensor) -> None:
+    def __post_init__(self) -> None:
+        shape = self.grouping.membership.shape
+        self.totals, self.counts, self.infinite = (torch.zeros(shape, dtype=torch.float64) for _ in range(3))
+
+    def add(self, tile: PairTile, values: Tensor) -> None:
+        own = slice(tile.start, tile.stop)
         membership = self.grouping.membership
         boundless = values == torch.inf
         finite = values.nan_to_num(nan=0.0, posinf=0.0)
-        self.totals.append(finite @ membership)
-        self.counts.append((~values.isnan()).double() @ membership)
-        self.infinite.append(
-            boundless.double() @ membership if bool(boundless.any()) else torch.zeros_like(self.totals[-1])
-        )
+        self.totals[own] = finite @ membership
+        self.counts[own] = (~values.isnan()).double() @ membership
+        if bool(boundless.any()):
+            self.infinite[own] = boundless.double() @ membership
 
     def table(self) -> tuple[Tensor, Tensor]:
-        totals = torch.cat(self.totals).masked_fill(torch.cat(self.infinite) > 0, torch.inf)
-        return totals, torch.cat(self.counts)
+        return self.totals.masked_fill(self.infinite > 0, torch.inf), self.counts
 
 
 class _Mean:
@@ -91,7 +95,7 @@ class _Mean:
         self._grouping, self._inside, self._sums = grouping, inside, _Sums(grouping)
 
     def add(self, tile: PairTile, values: Tensor) -> None:
-        self._sums.add(values)
+        self._sums.add(tile, values)
 
     def values(self) -> Values:
         totals, counts = self._sums.table()
