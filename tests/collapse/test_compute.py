@@ -64,7 +64,7 @@ def compare_with_reference(
     assert_matches(result, reference, groups, scope=scope, coarse=dtype == torch.float16 and offset == 1e4)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(st.fixed_dictionaries(ANY_CASE))
 def test_every_value_equals_the_reference(chosen: dict[str, Any]) -> None:
     compare_with_reference(**chosen)
@@ -81,7 +81,7 @@ def test_every_value_equals_the_reference_in_many_cases(chosen: dict[str, Any]) 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scope", ["global", "within"])
 def test_many_classes_and_overlapping_groups_equal_the_reference(kind: Kind, scope: str) -> None:
-    counts = [30, 22, 15, 9, 0, 5, 3, 2, 2, 1, 1, 7]
+    counts = [14, 11, 9, 7, 0, 5, 3, 2, 2, 1, 1, 4]
     case = make_case(kind, counts, 9, seed=3, offset=2.0)
     groups = {"head": [0, 1, 2], "tail": [6, 7, 8, 9, 10], "both": [0, 4, 9], "none": [], "absent": [4]}
     assert_matches(measure(case, groups=groups, scope=scope), case.reference(), groups, scope=scope)
