@@ -17,9 +17,10 @@ from nctools.collapse.findings import findings
 from nctools.collapse.frame import Average, Frame
 from nctools.collapse.functions import evaluate
 from nctools.collapse.geometry import etf_error_floor
+from nctools.collapse.held_out import check_other_split, held_out_findings, held_out_ids, measure_held_out
 from nctools.collapse.imbalance import MAX_SELI_CLASSES
 from nctools.collapse.measured import Measured
-from nctools.collapse.moments import moments_of
+from nctools.collapse.moments import first_pass, moments_of
 from nctools.collapse.pairs import PairSource, with_multiplicity
 from nctools.collapse.plan import MemoryPlan, plan_memory
 from nctools.collapse.references import check_references, reference_values
@@ -70,6 +71,7 @@ def compute_metrics(
     references: Sequence[str] = (),
     progress: Progress | None = None,
     max_memory: int | str | None = None,
+    means_from: PairSource | None = None,
 ) -> CollapseResult:
     """Compute NC values of one feature space in at most two passes over its pairs; intervals take a third.
 
@@ -104,6 +106,8 @@ def compute_metrics(
         max_memory: Most memory for arrays beside the features: bytes, or ``"512M"``, ``"4G"``, ``"2GiB"``. Matrices of
             class pairs are then cut smaller and tables computed anew; the values stay the same. None keeps what is
             fastest. See ``plan.plan_memory``.
+        means_from: Pairs of another split: class means come from these, NC1 and NC4 ask how the pairs of ``source`` lie
+            around them. Groups are those of this split.
 
     Returns:
         Values by group and class, blocks, definitions, warnings.
@@ -137,8 +141,14 @@ def compute_metrics(
         no_classifier=reason,
         missing=_missing(source, ood_mean),
     )
+    if means_from is not None:
+        ids = held_out_ids(ids, by_name=not (isinstance(metrics, str) and metrics in PRESETS))
+        check_other_split(source, means_from, settings, apart=resampling is not None or bool(compared))
     plan = plan_memory(num_classes, width, _BLOCK_PAIRS, ids, settings, max_memory)
-    moments = moments_of(source) if isinstance(source, CollapseStatistics) else moments_of_source(source, ids)
+    if isinstance(source, CollapseStatistics):
+        moments = moments_of(source)
+    else:
+        moments = moments_of_source(source, ids) if means_from is None else first_pass(means_from)
     counts: list[int] = moments.counts.tolist()
     if not any(counts):
         raise ValueError(f"space {space!r} holds no (feature, class) pair: there is nothing to measure")
@@ -149,7 +159,10 @@ def compute_metrics(
     replicas = None
     if resampling is not None and stream is not None:
         replicas = Bootstrap(stream, moments, request, resampling, progress)
-    measured = collect(stream, moments, request, () if replicas is None else (replicas.first,))
+    if stream is not None and means_from is not None:
+        counts, measured = measure_held_out(stream, moments, request)
+    else:
+        measured = collect(stream, moments, request, () if replicas is None else (replicas.first,))
     whole, frame = measured["all"], measured["all"].frame
     values = {group: evaluate(part, ids) for group, part in measured.items()}
     found = values_by_group(values, named, settings.scope)
@@ -181,10 +194,11 @@ def compute_metrics(
             "num_pairs": sum(counts),
             **({} if resampling is None else {"bootstrap": bootstrap, "seed": seed, "confidence": confidence}),
             **({"references": list(compared), "seed": seed} if compared else {}),
+            **({} if means_from is None else {"means_from": "another split"}),
         },
         warnings=[
             *_left_out(reason, metrics, ids),
-            *findings(whole, counts, class_names),
+            *(findings(whole, counts, class_names) if means_from is None else held_out_findings(counts, moments)),
             *_dropped_sets(whole),
             *_sampled(whole, ids),
             *([] if replicas is None else replicas.warnings),
