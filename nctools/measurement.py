@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
 
@@ -11,7 +12,7 @@ import torch
 
 from nctools.collapse.catalogue import METRICS, refusal
 from nctools.collapse.compute import compute_metrics, plan_of
-from nctools.collapse.pairs import PairSource
+from nctools.collapse.pairs import PairSource, as_tensor
 from nctools.collapse.plan import MemoryPlan
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.rows import angle_matrix
@@ -61,10 +62,13 @@ def measure(
     dataset: str | None = None,
     data_root: str | None = None,
     split: str | None = None,
-    spaces: Sequence[str] | None = None,
+    spaces: str | Sequence[str] | None = None,
     weights: Literal["raw", "ema"] = "raw",
     device: str = "auto",
     progress: bool = False,
+    predictions: Array | None = None,
+    ood_features: Array | FeatureStore | str | Path | None = None,
+    means_from: tuple[Array, Array] | FeatureStore | str | Path | None = None,
     **settings: Unpack[Settings],
 ) -> CollapseResult:
     """Measure neural collapse.
@@ -76,7 +80,7 @@ def measure(
         classifier: ``[C, D]`` rows for NC3 and NC4. A store brings its own.
         bias: ``[C]``.
         groups: Named lists of classes; a store brings its own, arrays get head / medium / tail from their counts.
-        metrics: ``"default"``, ``"all"``, or a list of metric ids.
+        metrics: ``"default"``, ``"long-tail"``, ``"all"``, or a list of metric ids.
         dataset: Data set of a checkpoint; None takes the one it was trained on.
         data_root: Folder of that data set, where it needs one.
         split: ``"train"``, ``"validation"`` or ``"test"``: what a checkpoint is measured on (default ``"train"``);
@@ -85,6 +89,11 @@ def measure(
         weights: ``"raw"`` or ``"ema"`` weights of a checkpoint.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the forward pass of a checkpoint.
         progress: Show progress of the forward pass, and of the bootstrap, on stderr.
+        predictions: ``[N]`` class that the classifier chooses for each sample, where the forward pass has told it: NC4
+            then needs no product with the classifier. Only with arrays of one feature for each sample.
+        ood_features: Features from outside the classes, for NC5: ``[M, D]``, or a feature file with the same layers.
+        means_from: Another split that the class means come from, ``(features, labels)`` or a feature file with the same
+            layers: NC1 and NC4 then say how these features lie around means that have not seen them.
         **settings: ``centre, weighting, ddof, scope, pairs, convention, precision, min_count, multiplicity,
             sample_pairs, max_memory``; ``bootstrap, seed, confidence`` for intervals of the values; ``references`` for
             what random and collapsed features would give.
@@ -104,13 +113,29 @@ def measure(
         >>> round(measure(features, labels).to_dict()["all"]["nc1_pinv"], 3)
         0.0
     """
+    asked = _Asked(
+        classifier,
+        bias,
+        groups,
+        metrics,
+        split,
+        spaces,
+        settings,
+        progress,
+        ood_features=ood_features,
+        means_from=means_from,
+    )
+    if isinstance(features, FeatureStore | str | Path):
+        for name, given in (("labels", labels), ("predictions", predictions)):
+            if given is not None:
+                raise ValueError(f"{name} were given with {features!r}, which brings its own: leave them out")
     if isinstance(features, FeatureStore):
-        return _measure_store(features, classifier, bias, groups, metrics, split, spaces, settings, progress)
+        return _measure_store(features, asked)
     if isinstance(features, str | Path):
         path = Path(features)
         if path.suffix in _STORE_SUFFIXES:
             with FeatureStore(path) as store:
-                return _measure_store(store, classifier, bias, groups, metrics, split, spaces, settings, progress)
+                return _measure_store(store, asked)
         from nctools.checkpoints import extract_checkpoint
 
         with tempfile.TemporaryDirectory() as folder:
@@ -126,10 +151,11 @@ def measure(
                 device=device,
                 progress=progress,
             ) as store:
-                return _measure_store(store, classifier, bias, groups, metrics, chosen, spaces, settings, progress)
+                return _measure_store(store, replace(asked, split=chosen))
     if labels is None:
-        raise ValueError(f"features are an array of shape {tuple(features.shape)}: pass labels too")
-    source = PairSource.from_arrays(features, labels)
+        found = f"an array of shape {tuple(features.shape)}" if hasattr(features, "shape") else type(features).__name__
+        raise ValueError(f"features are {found}: pass labels too")
+    source = PairSource.from_arrays(features, labels, predictions=predictions)
     with progress_of_passes(enabled=progress, doing="bootstrap", what="pairs") as tell:
         return compute_metrics(
             source,
@@ -138,9 +164,57 @@ def measure(
             groups=groups,
             metrics=metrics,
             split=split or "",
+            ood_mean=_outside(ood_features, None),
+            means_from=_other_split(means_from, None, source.num_classes),
             progress=tell,
             **settings,
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    # The arguments of `measure` that concern every space.
+    classifier: Array | None
+    bias: Array | None
+    groups: Mapping[str, Sequence[int]] | None
+    metrics: str | Sequence[str]
+    split: str | None
+    spaces: str | Sequence[str] | None
+    settings: Settings
+    progress: bool
+    ood_features: Array | FeatureStore | str | Path | None
+    means_from: tuple[Array, Array] | FeatureStore | str | Path | None
+
+
+def _outside(features: Array | FeatureStore | str | Path | None, space: str | None) -> Tensor | None:
+    # Mean of features from outside the classes, of the same layer.
+    if features is None:
+        return None
+    if isinstance(features, str | Path):
+        with FeatureStore(features) as store:
+            return _outside(store, space)
+    if isinstance(features, FeatureStore):
+        layer = features.layers[0] if space is None else space
+        rows = features.features(layer).double()
+        return rows.reshape(-1, rows.shape[-1]).mean(dim=0)
+    rows = as_tensor(features).cpu().double()
+    if rows.ndim != 2 or len(rows) == 0:
+        raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, width]")
+    return rows.mean(dim=0)
+
+
+def _other_split(
+    other: tuple[Array, Array] | FeatureStore | str | Path | None, space: str | None, num_classes: int
+) -> PairSource | None:
+    if other is None:
+        return None
+    if isinstance(other, str | Path):
+        other = FeatureStore(other)  # opened again by each pass
+    if isinstance(other, FeatureStore):
+        return store_pairs(other, other.layers[0] if space is None else space)
+    features, labels = other
+    declared = num_classes if labels.ndim == 1 and features.ndim == 2 else None
+    return PairSource.from_arrays(features, labels, num_classes=declared)
 
 
 def memory_plans(
@@ -214,58 +288,56 @@ def store_pairs(store: FeatureStore, layer: str) -> PairSource:
     def batches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return store.iterate(layer)
 
+    def images() -> Iterator[tuple[Tensor, Tensor]]:
+        return store.iterate_images(layer)
+
     return PairSource(
         kind=kind,
         num_classes=targets.shape[1],
         num_features=store.num_features(layer),
         batches=batches,
-        targets=targets if kind == "shared" else None,
+        targets=None if kind == "single" else targets,
+        images=images if store.holds_images(layer) else None,
     )
 
 
-def _measure_store(
-    store: FeatureStore,
-    classifier: Array | None,
-    bias: Array | None,
-    groups: Mapping[str, Sequence[int]] | None,
-    metrics: str | Sequence[str],
-    split: str | None,
-    spaces: Sequence[str] | None,
-    settings: Settings,
-    progress: bool = False,
-) -> CollapseResult:
-    chosen = _chosen_spaces(store, spaces)
+def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
+    chosen = _chosen_spaces(store, asked.spaces)
     results: list[CollapseResult] = []
     for space in chosen:
         source, anchors = store_pairs(store, space), store.anchors(space)
-        rows = _tensor(classifier) if classifier is not None else (anchors.weight if anchors else None)
-        offset = _tensor(bias) if classifier is not None else (anchors.bias if anchors else None)
-        asked = _measurable(metrics, source, rows)
+        own = asked.classifier is None
+        rows = (anchors.weight if anchors else None) if own else _tensor(asked.classifier)
+        offset = (anchors.bias if anchors else None) if own else _tensor(asked.bias)
+        metrics = _measurable(asked.metrics, source, rows)
         # What no space can measure is refused by the last one, with the reason.
-        if not asked and (results or space != chosen[-1]):
+        if not metrics and (results or space != chosen[-1]):
             continue
-        with progress_of_passes(enabled=progress, doing=f"bootstrap of {space}", what="pairs") as tell:
+        with progress_of_passes(enabled=asked.progress, doing=f"bootstrap of {space}", what="pairs") as tell:
             result = compute_metrics(
                 source,
                 classifier=rows,
                 bias=offset,
-                groups=groups or store.groups or None,
-                metrics=asked or metrics,
+                groups=store.groups or None if asked.groups is None else asked.groups,
+                metrics=metrics or asked.metrics,
                 space=space,
-                split=split or _stored_split(store),
+                split=asked.split or _stored_split(store),
                 class_names=store.classes,
+                ood_mean=_outside(asked.ood_features, space),
+                means_from=_other_split(asked.means_from, space, source.num_classes),
                 progress=tell,
-                **settings,
+                **asked.settings,
             )
         results.append(result)
     return CollapseResult.concat(results)
 
 
-def _chosen_spaces(store: FeatureStore, spaces: Sequence[str] | None) -> list[str]:
-    for space in spaces or []:
+def _chosen_spaces(store: FeatureStore, spaces: str | Sequence[str] | None) -> list[str]:
+    asked = [spaces] if isinstance(spaces, str) else spaces
+    for space in asked or []:
         if space not in store.layers:
             raise UnknownNameError("feature space", space, store.layers)
-    return [space for space in store.layers if spaces is None or space in spaces]
+    return [space for space in store.layers if asked is None or space in asked]
 
 
 def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Tensor | None) -> str | list[str]:

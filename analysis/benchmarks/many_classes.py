@@ -19,8 +19,7 @@ import torch
 from _machine import extra_peak_mib, machine_facts, number, one_thread
 from torch import Tensor
 
-from nctools.collapse import PairSource, compute_metrics, metric_ids
-from nctools.collapse.result import CollapseResult
+from nctools.collapse import CollapseResult, PairSource, compute_metrics, metric_ids
 
 DEFAULT_METRICS = ("nc1_pinv", "nc1_quotient", "nc2_norm_ratio", "nc2_equinorm_cov")
 SIGMA = 0.5

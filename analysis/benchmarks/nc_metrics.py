@@ -30,8 +30,6 @@ from _machine import extra_peak_mib, machine_facts, markdown, number, one_thread
 from _nc_cases import CASES, STATES, Case, Data, State, make_data, reference
 from _nc_routes import TOOLKIT, Route, routes
 
-from nctools.run_directory import replace_atomically
-
 DEFAULT = ("few-classes", "class-wise")
 FULL = ("few-classes", "class-wise", "wide", "many-classes")
 
@@ -157,11 +155,10 @@ def main() -> None:
     if not any(str(row["way"]).startswith(TOOLKIT) for row in rows):
         print(f"{TOOLKIT}: not found, left out (PEERS may name the folder of the package neural_collapse)")
     if options.out is not None:
-        with replace_atomically(options.out / "nc_metrics.csv") as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
-        with replace_atomically(options.out / "nc_metrics.md") as temporary:
-            head = f"# NC metrics from features\n\n{facts}. Median CPU seconds of {options.runs} runs.\n\n"
-            temporary.write_text(head + text, encoding="utf-8")
+        options.out.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(rows).to_csv(options.out / "nc_metrics.csv", index=False)
+        head = f"# NC metrics from features\n\n{facts}. Median CPU seconds of {options.runs} runs.\n\n"
+        (options.out / "nc_metrics.md").write_text(head + text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,12 +13,10 @@ import typer
 
 from nctools import __version__
 from nctools.cli.memory import print_plans
+from nctools.cli.nc_table import print_depth, print_result
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
 from nctools.cli.output import (
     input_errors,
-    number,
-    number_in_interval,
-    print_table,
     refuse_to_overwrite,
     say,
     write_json,
@@ -205,6 +203,17 @@ def run(
             help="Give each value a 95 % interval, from so many resamplings of the images.",
         ),
     ] = None,
+    means_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--means-from",
+            help="Feature file of another split: class means come from it, NC1 and NC4 judge these features.",
+        ),
+    ] = None,
+    ood: Annotated[
+        Path | None,
+        typer.Option("--ood", help="Feature file of images from outside the classes, same layers: adds NC5."),
+    ] = None,
     references: Annotated[
         bool, typer.Option("--references", help="Also show what random features and perfect collapse would give.")
     ] = False,
@@ -254,6 +263,8 @@ def run(
                 weights="raw" if weights is Weights.raw else "ema",
                 device=device,
                 progress=not quiet,
+                means_from=means_from,
+                ood_features=ood,
                 **settings,
             )
         results.append(result)
@@ -264,72 +275,6 @@ def run(
     _write_files(inputs, results, json_file=json_file, csv_file=csv_file, per_class=per_class)
 
 
-def print_result(result: CollapseResult, *, title: str) -> None:
-    """Print the NC table of each space, values by group, and the warnings (on stderr).
-
-    Args:
-        result: What ``nctools.measure`` returned.
-        title: What was measured.
-    """
-    for space in result.spaces:
-        part = result.space(space)
-        table = part.table
-        groups = list(dict.fromkeys(table["group"]))
-        values = table.set_index(["metric", "group"])
-        headings = []
-        for group in groups:
-            row = table[table["group"] == group].iloc[0]
-            headings.append(f"{group}\nC={row['num_classes']}, n {_count(row['n_min'])}..{_count(row['n_max'])}")
-        rows = []
-        for metric in dict.fromkeys(table["metric"]):
-            cells = [number_in_interval(*values.loc[(metric, group), ["value", "low", "high"]]) for group in groups]
-            cells += [number(found["all"].get(metric)) for found in part.references.values()]
-            rows.append([str(metric), *cells, str(part.definitions[metric]["direction"])])
-        split = str(table["split"].iloc[0])
-        print_table(
-            f"{title}  space: {space}" + (f"  split: {split}" if split else ""),
-            ["metric", *headings, *(f"all, if\n{_REFERENCES[name]}" for name in part.references), "collapse"],
-            rows,
-            caption=_interval_caption(part.settings),
-            fold="bootstrap" in part.settings,
-        )
-        for warning in part.warnings:
-            say(f"note ({space}): {warning}")
-
-
-def print_depth(result: CollapseResult, *, title: str, eps: float | None) -> None:
-    """Print the effective depth of each group, if the result has several layers of one kind that it can be read from.
-
-    Args:
-        result: What ``nctools.measure`` returned.
-        title: What was measured.
-        eps: Share of pairs whose nearest class mean may be wrong; None takes the usual one, and says nothing where
-            there is no depth.
-    """
-    from nctools.collapse.depth import EPS
-
-    used = EPS if eps is None else eps
-    try:
-        if len(result.spaces) < 2:
-            raise ValueError("the effective depth needs two layers or more: extract several, in their order")
-        depths = result.effective_depth(used)
-    except ValueError as error:
-        if eps is not None:
-            say(f"note: {error}")
-        return
-    layers = result.spaces
-    rows = [
-        [group, "none" if layer is None else f"{layers.index(layer) + 1} of {len(layers)}", layer or "-"]
-        for group, layer in depths.items()
-    ]
-    print_table(
-        f"{title}  effective depth (eps {used:g})",
-        ["group", "depth", "layer"],
-        rows,
-        caption=f"  first layer from which on 1 - nc4_ncc_accuracy <= eps; layers in this order: {', '.join(layers)}",
-    )
-
-
 def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
     # The main table leaves nc4_ncc_accuracy out where a classifier fits; the depth needs it in every layer.
     from nctools.collapse.depth import ACCURACY
@@ -338,20 +283,6 @@ def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
         return text
     listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed
-
-
-_REFERENCES = {"random": "random", "etf": "collapsed"}
-
-
-def _interval_caption(settings: Mapping[str, object]) -> str:
-    if "bootstrap" not in settings:
-        return ""
-    share = float(str(settings["confidence"]))
-    return f"[low, high]: the middle {share:.0%} of {settings['bootstrap']} bootstrap replicates over images"
-
-
-def _count(value: float) -> str:
-    return "0" if value != value else str(int(value))
 
 
 def _write_files(

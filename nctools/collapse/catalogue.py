@@ -54,6 +54,7 @@ def metric_ids(
     kind: Kind = "single",
     no_classifier: str = "",
     missing: Mapping[Need, str] | None = None,
+    predicted: bool = False,
 ) -> list[str]:
     """Choose the metrics to compute.
 
@@ -62,6 +63,7 @@ def metric_ids(
         kind: Kind of features.
         no_classifier: Why there is no classifier of the features' width; empty where there is one.
         missing: What else is not there -> why not; None where nothing else is missing.
+        predicted: Whether the classifier's choices are known without the classifier.
 
     Returns:
         Ids in the order of the preset or list, each once; a preset leaves out what the input does not allow.
@@ -81,7 +83,8 @@ def metric_ids(
     """
 
     def refused(name: str) -> str | None:
-        return refusal(METRICS[name], kind, no_classifier=no_classifier, missing=missing)
+        known = predicted and name == "nc4_agreement"
+        return refusal(METRICS[name], kind, no_classifier="" if known else no_classifier, missing=missing)
 
     if isinstance(metrics, str) and metrics in PRESETS:
         ids = [name for name in PRESETS[metrics] if refused(name) is None]

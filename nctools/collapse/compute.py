@@ -121,25 +121,18 @@ def compute_metrics(
     settings = check_settings(asked, convention)
     resampling = None if bootstrap is None else Resampling(bootstrap, seed, confidence)
     compared = check_references(references)
+    source = _checked_source(source, settings, apart=resampling is not None or bool(compared))
     stream = source if isinstance(source, PairSource) else None
-    if multiplicity is not None:
-        if stream is None:
-            raise ValueError(f"multiplicity is {multiplicity}, but statistics know no label sets: leave it out")
-        source = stream = with_multiplicity(stream, multiplicity)
-    if stream is None and (resampling is not None or compared):
-        raise ValueError("bootstrap and references need the features, statistics of one pass do not hold them")
     num_classes, width = source.num_classes, source.num_features
     fitting, reason = fitting_classifier(num_classes, width, classifier, bias)
     _check_names(class_names, num_classes)
-    if ood_mean is not None:
-        ood_mean = _checked_mean(ood_mean, width)
-    if stream is not None and stream.predictions is not None and settings.scope == "within":
-        raise ValueError("predictions are among all classes: they cannot be used with scope='within', leave them out")
+    ood_mean = _checked_mean(ood_mean, width)
     ids = metric_ids(
         metrics,
         kind="single" if stream is None else stream.kind,
         no_classifier=reason,
         missing=_missing(source, ood_mean),
+        predicted=stream is not None and stream.predictions is not None,
     )
     if means_from is not None:
         ids = held_out_ids(ids, by_name=not (isinstance(metrics, str) and metrics in PRESETS))
@@ -245,7 +238,24 @@ def _check_names(class_names: Sequence[str] | None, num_classes: int) -> None:
         raise ValueError(f"class_names has {len(class_names)} names, but there are {num_classes} classes")
 
 
-def _checked_mean(mean: Tensor, width: int) -> Tensor:
+def _checked_source(
+    source: PairSource | CollapseStatistics, settings: Settings, *, apart: bool
+) -> PairSource | CollapseStatistics:
+    labels = settings.multiplicity
+    if isinstance(source, CollapseStatistics):
+        if labels is not None:
+            raise ValueError(f"multiplicity is {labels}, but statistics know no label sets: leave it out")
+        if apart:
+            raise ValueError("bootstrap and references need the features, statistics of one pass do not hold them")
+        return source
+    if source.predictions is not None and settings.scope == "within":
+        raise ValueError("predictions are among all classes: they cannot be used with scope='within', leave them out")
+    return source if labels is None else with_multiplicity(source, labels)
+
+
+def _checked_mean(mean: Tensor | None, width: int) -> Tensor | None:
+    if mean is None:
+        return None
     if mean.shape != (width,):
         raise ValueError(f"ood_mean has shape {list(mean.shape)}, the features have width {width}: give [{width}]")
     wide = mean.detach().to("cpu", torch.float64)

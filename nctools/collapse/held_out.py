@@ -63,8 +63,8 @@ def check_other_split(
     theirs = (other.kind, other.num_classes, other.num_features)
     if own != theirs:
         raise ValueError(
-            f"means_from has {theirs[0]} features of {theirs[1]} classes and width {theirs[2]}, the pairs have {own[0]} "
-            f"features of {own[1]} classes and width {own[2]}: both must come from the same layer of one model"
+            f"means_from has {theirs[0]} features of {theirs[1]} classes and width {theirs[2]}, the pairs have "
+            f"{own[0]} features of {own[1]} classes and width {own[2]}: both must come from one layer of one model"
         )
     if settings.scope == "within" or apart:
         asked = "scope='within'" if settings.scope == "within" else "bootstrap or references"

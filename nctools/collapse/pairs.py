@@ -68,12 +68,19 @@ class PairSource:
         shape = None if self.targets is None else list(self.targets.shape)
         if shape is not None and (len(shape) != 2 or shape[1] != self.num_classes):
             raise ValueError(f"targets have shape {shape}: give [samples, {self.num_classes}]")
+        if self.predictions is not None:
+            _check_predictions(self.predictions, self.kind, self.num_classes)
         if self.kind == "shared" and shape is None:
             raise ValueError("targets are missing: shared features need the label sets [samples, classes]")
 
     @staticmethod
     def from_arrays(
-        features: Array, labels: Array, *, num_classes: int | None = None, ignore_index: int | None = None
+        features: Array,
+        labels: Array,
+        *,
+        num_classes: int | None = None,
+        ignore_index: int | None = None,
+        predictions: Array | None = None,
     ) -> PairSource:
         """Make a stream from arrays in memory; the shapes tell the kind.
 
@@ -82,6 +89,7 @@ class PairSource:
             labels: ``[N]`` class indices, or ``[N, C]`` in {0, 1}.
             num_classes: C; None takes it from the shapes, or the largest label plus 1.
             ignore_index: A value in ``labels`` that stands for no class: its pairs are left out everywhere.
+            predictions: ``[N]`` class that the classifier chooses for each sample, where the forward pass has told it.
 
         Returns:
             The stream. The arrays are not copied.
@@ -124,7 +132,23 @@ class PairSource:
                 rows = as_tensor(features[start : start + at_once])
                 yield rows, torch.arange(start, start + len(rows))
 
-        return PairSource(kind, num_classes, int(features.shape[-1]), batches, positives, images)
+        chosen = None if predictions is None else as_tensor(predictions).cpu()
+        if chosen is not None and len(chosen) != len(features):
+            raise ValueError(f"predictions have {len(chosen)} entries, but there are {len(features)} samples")
+        return PairSource(kind, num_classes, int(features.shape[-1]), batches, positives, images, chosen)
+
+
+def _check_predictions(predictions: Tensor, kind: Kind, num_classes: int) -> None:
+    if kind == "classwise":
+        raise ValueError("predictions are one class for each sample, but these samples have a feature for each class")
+    if predictions.ndim != 1 or predictions.is_floating_point() or predictions.dtype == torch.bool:
+        raise ValueError(f"predictions are {predictions.dtype} {list(predictions.shape)}: give integers [samples]")
+    wrong = ((predictions < 0) | (predictions >= num_classes)).nonzero().squeeze(1)
+    if len(wrong):
+        raise ValueError(
+            f"prediction {int(predictions[wrong[0]])} of sample {int(wrong[0])} is out of range: "
+            f"give 0 to {num_classes - 1}"
+        )
 
 
 def with_multiplicity(source: PairSource, labels: int) -> PairSource:

@@ -195,7 +195,7 @@ def test_shares_and_infinite_values_take_the_percentiles_themselves() -> None:
     replicates: list[Found] = [
         {"all": {"nc4_ncc_accuracy": (k / 10, 3), "nc1_cdnv": (math.inf if k > 5 else k, 3)}} for k in range(1, 11)
     ]
-    found, _ = intervals_of({"all": {name: (0.9, 3) for name in names}}, replicates, Resampling(10))
+    found, _ = intervals_of({"all": dict.fromkeys(names, (0.9, 3))}, replicates, Resampling(10))
     assert found["all"]["nc4_ncc_accuracy"] == (0.1, 1.0)
     assert found["all"]["nc1_cdnv"] == (1.0, math.inf)
 

@@ -123,7 +123,7 @@ def test_arrays_that_do_not_fit_are_refused(
     features: Array, labels: Array, options: dict[str, int], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        PairSource.from_arrays(features, labels, **options)
+        PairSource.from_arrays(features, labels, num_classes=options.get("num_classes"))
 
 
 @pytest.mark.parametrize(
