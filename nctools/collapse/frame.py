@@ -95,7 +95,8 @@ class Frame:
     @cached_property
     def directions(self) -> Directions:
         """Singular values and right singular vectors of the centred means, and their rank."""
-        values, right = _by_gram(self.centred)
+        # Pair metrics take the same inner products.
+        values, right = _by_gram(self.centred, self.rows.gram if self.num_classes <= self.num_features else None)
         return Directions(values, right, numerical_rank(values, self.num_classes, self.num_features))
 
     def positions(self, num_classes: int) -> Tensor:
@@ -112,12 +113,14 @@ class Frame:
         return positions
 
 
-def _by_gram(matrix: Tensor) -> tuple[Tensor, Tensor]:
+def _by_gram(matrix: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:
     # Several times faster than a singular value decomposition, and as good while the condition is moderate: the
     # smallest eigenvalue has a relative error of EPS over its share of the largest.
     num_rows, width = matrix.shape
     wide = num_rows <= width
-    squares, vectors = torch.linalg.eigh(matrix @ matrix.T if wide else matrix.T @ matrix)
+    if gram is None:
+        gram = matrix @ matrix.T if wide else matrix.T @ matrix
+    squares, vectors = torch.linalg.eigh(gram)
     kept = min(num_rows - 1, width)
     squares, vectors = squares.flip(0)[:kept], vectors.flip(1)[:, :kept]
     if kept > 0 and bool(squares[-1] > _MODERATE * squares[0]):

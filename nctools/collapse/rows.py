@@ -80,6 +80,11 @@ class Rows:
         for start in range(0, self.num_classes, self.rows_at_once):
             yield PairTile(self, start, min(self.num_classes, start + self.rows_at_once))
 
+    @property
+    def gram(self) -> Tensor | None:
+        """Inner products of all rows ``[C, C]``, where one tile holds them."""
+        return self._whole.gram if 0 < self.num_classes <= self.rows_at_once else None
+
     @cached_property
     def _whole(self) -> PairTile:
         # Kept, so that everything that walks over a single tile shares its products.
