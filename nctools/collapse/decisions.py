@@ -7,6 +7,7 @@ decided again in float64; what is equal even then is a tie, and goes to the lowe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -59,7 +60,6 @@ class HighestScore:
     ) -> None:
         self._rounding = _SLACK * torch.finfo(torch.float64).eps * size
         self._frame, self._weight, self._offset, self._dtype = frame, weight, offset, dtype
-        self.columns = weight.T.to(dtype)
         self._reach = float(torch.linalg.vector_norm(weight, dim=1).max()) * _SLACK
         if table is None and frame.num_classes * len(weight) <= frame.table_numbers:
             table = frame.centred @ weight.T + offset
@@ -68,6 +68,16 @@ class HighestScore:
         self._exact = table
         self._table = None if table is None else table.to(dtype)
         self._workspace = workspace
+
+    @property
+    def num_scores(self) -> int:
+        """Number K of scores of a pair."""
+        return len(self._weight)
+
+    @cached_property
+    def columns(self) -> Tensor:
+        """``w^T [D, K]`` in the working type."""
+        return self._weight.T.to(self._dtype)
 
     @property
     def reads_residuals(self) -> bool:
@@ -144,7 +154,12 @@ class NearestMean:
         radius, self._first, table = _neighbourhoods(frame)
         self._radius = radius.to(dtype)
         self._scores = HighestScore(frame, frame.centred, -frame.rows.lengths.square() / 2, dtype, workspace, table)
-        self.columns, self.reads_residuals = self._scores.columns, self._scores.reads_residuals
+        self.reads_residuals = self._scores.reads_residuals
+
+    @property
+    def columns(self) -> Tensor:
+        """``M^T [D, C]`` in the working type."""
+        return self._scores.columns
 
     def open(self, block: Block, own: Tensor) -> Tensor:
         """Find the pairs that need scores.

@@ -87,8 +87,9 @@ def _rows_of(kind: RowKind, measured: Measured) -> tuple[Rows, Grouping]:
     frame = measured.frame
     if kind == "anchors":
         return needed(measured.anchors).rows, needed(measured.anchors).grouping
-    rows = {"centred": frame.rows, "class centred": frame.class_centred_rows, "raw": frame.raw_rows}
-    return rows[kind], measured.grouping
+    if kind == "class centred":
+        return frame.class_centred_rows, measured.grouping
+    return frame.rows if kind == "centred" else frame.raw_rows, measured.grouping
 
 
 def _averaged(function: Callable[[Measured], Tensor]) -> Function:

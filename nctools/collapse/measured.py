@@ -117,7 +117,10 @@ class Measured:
     def own_rows(self) -> Rows:
         """Rows of the classifier that belong to present classes ``[C, D]``."""
         anchors = needed(self.anchors)
-        return Rows(anchors.classifier.weight[torch.isin(anchors.classes, self.frame.present)], self.frame.present)
+        weight = anchors.classifier.weight
+        if len(weight) > self.frame.num_classes:
+            weight = weight[torch.isin(anchors.classes, self.frame.present)]
+        return Rows(weight, self.frame.present)
 
     @cached_property
     def own_bias(self) -> Tensor:

@@ -73,11 +73,13 @@ class ProjectedSums:
         # Coordinates hold all of M e only if no direction was taken for rounding.
         whole = rank == min(frame.num_classes - 1, frame.num_features) and not frame.degenerate
         by_coordinates = self._nearest is not None and self._nearest.reads_residuals and whole
-        self._basis = directions.right[:rank].T * (frame.num_classes**0.5 / directions.values[:rank])
+        basis = directions.right[:rank].T * (frame.num_classes**0.5 / directions.values[:rank])
+        self._basis = basis.to(working.dtype)
         self._rank = rank if self._whiten else 0
         self._back: Tensor | None = None
         if by_coordinates and self._whiten and rank < frame.num_features:
-            self._back = ((frame.centred @ self._basis) * (directions.values[:rank].square() / frame.num_classes)).T
+            means = frame.centred.to(working.dtype) @ self._basis
+            self._back = (means * (directions.values[:rank].square() / frame.num_classes)).T
             self._back = self._back.to(working.dtype).contiguous()
         self._choice: HighestScore | None = None
         if agreement and classifier is not None and predictions is None:
@@ -155,7 +157,7 @@ class ProjectedSums:
             self._count(means, part, own[places], products, coordinates[places])
 
     def _joined_columns(self) -> Tensor:
-        parts = [self._basis.to(self._working.dtype)] if self._whiten else []
+        parts = [self._basis] if self._whiten else []
         if self._choice is not None and self._choice.reads_residuals:
             parts.append(self._choice.columns)
         width = sum(part.shape[1] for part in parts)
@@ -194,7 +196,7 @@ class ProjectedSums:
         if self._choice is None:
             return None
         if self._choice.reads_residuals:
-            logits = products[:, self._rank : self._rank + self._choice.columns.shape[1]]
+            logits = products[:, self._rank : self._rank + self._choice.num_scores]
         else:
             logits = self._product("logits", self._seen_from(self._choice, block, own), self._choice.columns)
         chosen = self._choice.choose(block, own, logits)

@@ -134,7 +134,7 @@ class WorkingMeans:
         Args:
             counts: Pairs of each class ``[C]``.
             classes: Which declared classes ``[C]``.
-            basis: ``A [D, r]``; None for the identity.
+            basis: ``A [D, r]`` in the working type; None for the identity.
 
         Returns:
             ``n ||A d||^2 [C]``.
@@ -145,7 +145,8 @@ class WorkingMeans:
         squares = [torch.zeros(0, dtype=torch.float64)]
         for some in classes.split(at_once):
             moved = self.rounding(some)
-            squares.append((moved if basis is None else moved @ basis).square_().sum(dim=1))
+            moved = moved if basis is None else (moved.to(basis.dtype) @ basis).double()
+            squares.append(moved.square_().sum(dim=1))
         return counts * torch.cat(squares)
 
 
