@@ -99,7 +99,7 @@ def compute_metrics(
         bootstrap: Number of replicates: gives every value of a group an interval, by Poisson weights of the
             samples. None gives none.
         seed: Seed of the replicates and of random references.
-        confidence: Share of the replicates between the ends of an interval.
+        confidence: Level of the intervals, as 0.95.
         references: ``"random"`` (features that know nothing of the classes), ``"etf"`` (perfect collapse): what the
             same metrics give there.
         progress: Called with the pairs that the passes of the bootstrap have read and will read.
