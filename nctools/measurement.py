@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, Unpack
@@ -156,7 +157,10 @@ def measure(
         found = f"an array of shape {tuple(features.shape)}" if hasattr(features, "shape") else type(features).__name__
         raise ValueError(f"features are {found}: pass labels too")
     source = PairSource.from_arrays(features, labels, predictions=predictions)
-    with progress_of_passes(enabled=progress, doing="bootstrap", what="pairs") as tell:
+    with (
+        progress_of_passes(enabled=progress, doing="bootstrap", what="pairs") as tell,
+        _other_split(means_from, None, source.num_classes) as other,
+    ):
         return compute_metrics(
             source,
             classifier=_tensor(classifier),
@@ -165,7 +169,7 @@ def measure(
             metrics=metrics,
             split=split or "",
             ood_mean=_outside(ood_features, None),
-            means_from=_other_split(means_from, None, source.num_classes),
+            means_from=other,
             progress=tell,
             **settings,
         )
@@ -203,18 +207,22 @@ def _outside(features: Array | FeatureStore | str | Path | None, space: str | No
     return rows.mean(dim=0)
 
 
+@contextmanager
 def _other_split(
     other: tuple[Array, Array] | FeatureStore | str | Path | None, space: str | None, num_classes: int
-) -> PairSource | None:
+) -> Iterator[PairSource | None]:
+    # A file stays open for the time of the measurement.
     if other is None:
-        return None
-    if isinstance(other, str | Path):
-        other = FeatureStore(other)  # opened again by each pass
-    if isinstance(other, FeatureStore):
-        return store_pairs(other, other.layers[0] if space is None else space)
-    features, labels = other
-    declared = num_classes if labels.ndim == 1 and features.ndim == 2 else None
-    return PairSource.from_arrays(features, labels, num_classes=declared)
+        yield None
+    elif isinstance(other, FeatureStore):
+        yield store_pairs(other, other.layers[0] if space is None else space)
+    elif isinstance(other, str | Path):
+        with FeatureStore(other) as store, _other_split(store, space, num_classes) as pairs:
+            yield pairs
+    else:
+        features, labels = other
+        declared = num_classes if labels.ndim == 1 and features.ndim == 2 else None
+        yield PairSource.from_arrays(features, labels, num_classes=declared)
 
 
 def memory_plans(
@@ -313,7 +321,10 @@ def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
         # What no space can measure is refused by the last one, with the reason.
         if not metrics and (results or space != chosen[-1]):
             continue
-        with progress_of_passes(enabled=asked.progress, doing=f"bootstrap of {space}", what="pairs") as tell:
+        with (
+            progress_of_passes(enabled=asked.progress, doing=f"bootstrap of {space}", what="pairs") as tell,
+            _other_split(asked.means_from, space, source.num_classes) as other,
+        ):
             result = compute_metrics(
                 source,
                 classifier=rows,
@@ -324,7 +335,7 @@ def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
                 split=asked.split or _stored_split(store),
                 class_names=store.classes,
                 ood_mean=_outside(asked.ood_features, space),
-                means_from=_other_split(asked.means_from, space, source.num_classes),
+                means_from=other,
                 progress=tell,
                 **asked.settings,
             )

@@ -65,7 +65,8 @@ class NeuralCollapse(Metric):
         keep: ``"features"`` or ``"moments"``.
         bias: ``[C]``, beside rows.
         **settings: Those of ``nctools.collapse.compute_metrics`` (``centre``, ``weighting``, ``ddof``, ``scope``,
-            ``pairs``, ``convention``, ``space``, ``split``, ``class_names``) and of ``torchmetrics.Metric``.
+            ``pairs``, ``convention``, ``precision``, ``min_count``, ``multiplicity``, ``sample_pairs``, ``ood_mean``,
+            ``space``, ``split``, ``class_names``) and of ``torchmetrics.Metric``.
 
     Raises:
         ValueError: If a number, group, setting or the classifier does not fit, or a metric needs what is not kept.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,3 +115,19 @@ def test_class_angles_are_those_of_the_means(store: nctools.FeatureStore) -> Non
         angles = class_angles(store, "hidden", centre="class" if centre == "class" else "none")
         off = ~np.eye(CLASSES, dtype=bool)
         np.testing.assert_allclose(angles[off], expected[off], atol=1e-5)
+
+
+def test_the_file_of_another_split_is_closed_again(
+    store: nctools.FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[Path] = []
+    leave = nctools.FeatureStore.__exit__
+
+    def noted(self: nctools.FeatureStore, *error: Any) -> None:
+        left.append(self.path)
+        leave(self, *error)
+
+    monkeypatch.setattr(nctools.FeatureStore, "__exit__", noted)
+    result = nctools.measure(store, spaces="penultimate", means_from=tmp_path / "f.h5")
+    assert left == [tmp_path / "f.h5"]
+    assert any("another split" in warning for warning in result.warnings)

@@ -229,7 +229,7 @@ def run(
         refuse_to_overwrite(target, force=force)
     import nctools
 
-    chosen = _metrics(metrics, every_layer=depth_eps is not None)
+    chosen = _metrics(metrics, every_layer=depth_eps is not None, held_out=means_from is not None)
     settings: Settings = {
         "centre": _choice(centre),
         "weighting": _choice(weighting),
@@ -275,11 +275,12 @@ def run(
     _write_files(inputs, results, json_file=json_file, csv_file=csv_file, per_class=per_class)
 
 
-def _metrics(text: str, *, every_layer: bool) -> str | list[str]:
-    # The main table leaves nc4_ncc_accuracy out where a classifier fits; the depth needs it in every layer.
+def _metrics(text: str, *, every_layer: bool, held_out: bool) -> str | list[str]:
+    # The main table leaves nc4_ncc_accuracy out where a classifier fits; the depth needs it in every layer. With means
+    # of another split every preset holds it.
     from nctools.collapse.depth import ACCURACY
 
-    if text in PRESETS and (text == "all" or not every_layer):
+    if text in PRESETS and (text == "all" or held_out or not every_layer):
         return text
     listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed

@@ -83,7 +83,7 @@ def _interval_caption(settings: Mapping[str, object]) -> str:
     if "bootstrap" not in settings:
         return ""
     share = float(str(settings["confidence"]))
-    return f"[low, high]: the middle {share:.0%} of {settings['bootstrap']} bootstrap replicates over images"
+    return f"[low, high]: basic {share:.0%} interval from {settings['bootstrap']} bootstrap replicates over images"
 
 
 def _count(value: float) -> str:

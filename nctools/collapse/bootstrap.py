@@ -49,7 +49,7 @@ class Resampling:
     Args:
         replicates: Number of bootstrap replicates.
         seed: Seed of their weights.
-        confidence: Share of the replicates between the ends of an interval.
+        confidence: Level of the intervals, as 0.95.
 
     Raises:
         ValueError: If a number is out of range.

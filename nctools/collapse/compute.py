@@ -99,7 +99,7 @@ def compute_metrics(
         bootstrap: Number of replicates: gives every value of a group an interval, by Poisson weights of the
             samples. None gives none.
         seed: Seed of the replicates and of random references.
-        confidence: Share of the replicates between the ends of an interval.
+        confidence: Level of the intervals, as 0.95.
         references: ``"random"`` (features that know nothing of the classes), ``"etf"`` (perfect collapse): what the
             same metrics give there.
         progress: Called with the pairs that the passes of the bootstrap have read and will read.
@@ -137,6 +137,9 @@ def compute_metrics(
     if means_from is not None:
         ids = held_out_ids(ids, by_name=not (isinstance(metrics, str) and metrics in PRESETS))
         check_other_split(source, means_from, settings, apart=resampling is not None or bool(compared))
+        means_from = (
+            means_from if settings.multiplicity is None else with_multiplicity(means_from, settings.multiplicity)
+        )
     plan = plan_memory(num_classes, width, _BLOCK_PAIRS, ids, settings, max_memory)
     if isinstance(source, CollapseStatistics):
         moments = moments_of(source)
@@ -161,7 +164,8 @@ def compute_metrics(
     found = values_by_group(values, named, settings.scope)
     intervals = None if replicas is None else replicas.intervals(found)
     others = {} if stream is None else reference_values(compared, stream, request, moments.counts, seed)
-    kept = [count if count >= min_count else 0 for count in counts]
+    # Of another split the classes with too few pairs are gone already.
+    kept = counts if means_from is not None else [count if count >= min_count else 0 for count in counts]
     part = SpaceResult(
         space=space,
         split=split,
@@ -195,7 +199,7 @@ def compute_metrics(
             *_dropped_sets(whole),
             *_sampled(whole, ids),
             *([] if replicas is None else replicas.warnings),
-            *_too_narrow(compared, others, moments.counts, width),
+            *_too_narrow(compared, others, int((moments.counts >= min_count).sum()), width),
         ],
         references=others,
     )
@@ -333,10 +337,11 @@ def _sampled(measured: Measured, ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _too_narrow(asked: Sequence[str], found: Mapping[str, object], counts: Tensor, width: int) -> list[str]:
+def _too_narrow(asked: Sequence[str], found: Mapping[str, object], num_classes: int, width: int) -> list[str]:
     if "etf" not in asked or "etf" in found:
         return []
+    if num_classes < 2:
+        return ["the reference 'etf' is left out: one class has no angles"]
     return [
-        f"the reference 'etf' is left out: {int((counts > 0).sum())} classes at equal angles do not fit into "
-        f"{width} dimensions"
+        f"the reference 'etf' is left out: {num_classes} classes at equal angles do not fit into {width} dimensions"
     ]

@@ -46,6 +46,7 @@ class HighestScore:
         workspace: Memory for scores.
         table: ``t [C, K]`` float64, up to a constant in each row; None computes it, unless it is too large.
         size: Size of the largest terms that cancel in ``offset``: scores are no more exact than its rounding.
+        moved: How far rounding has moved the mean that residuals of each class are taken against ``[C]``; None: not.
     """
 
     def __init__(
@@ -57,10 +58,14 @@ class HighestScore:
         workspace: Workspace,
         table: Tensor | None = None,
         size: float = 0.0,
+        moved: Tensor | None = None,
     ) -> None:
         self._rounding = _SLACK * torch.finfo(torch.float64).eps * size
         self._frame, self._weight, self._offset, self._dtype = frame, weight, offset, dtype
-        self._reach = float(torch.linalg.vector_norm(weight, dim=1).max()) * _SLACK
+        longest = float(torch.linalg.vector_norm(weight, dim=1).max())
+        self._reach = longest * _SLACK
+        # Two scores of a pair may both be off by the product of their row with what the mean has moved.
+        self._moved = None if moved is None else (2 * longest * moved).to(dtype)
         if table is None and frame.num_classes * len(weight) <= frame.table_numbers:
             table = frame.centred @ weight.T + offset
             # Only differences within a row matter: seen from its highest entry, the close ones keep their digits.
@@ -109,6 +114,8 @@ class HighestScore:
         # torch is faster at the highest of each row, NumPy at its place.
         second = scores.amax(dim=1)
         slack = self._slack(sizes, torch.from_numpy(top).abs() if self._table is None else None, self._dtype)
+        if self._moved is not None:
+            slack += self._moved[own]
         doubtful = torch.from_numpy(top) - second <= slack
         chosen = torch.from_numpy(best)
         if bool(doubtful.any()):
@@ -148,12 +155,14 @@ class NearestMean:
         frame: The present classes.
         dtype: Working type.
         workspace: Memory for scores.
+        moved: How far rounding has moved the mean that residuals of each class are taken against ``[C]``; None: not.
     """
 
-    def __init__(self, frame: Frame, dtype: torch.dtype, workspace: Workspace) -> None:
+    def __init__(self, frame: Frame, dtype: torch.dtype, workspace: Workspace, moved: Tensor | None = None) -> None:
         radius, self._first, table = _neighbourhoods(frame)
-        self._radius = radius.to(dtype)
-        self._scores = HighestScore(frame, frame.centred, -frame.rows.lengths.square() / 2, dtype, workspace, table)
+        self._radius = (radius if moved is None else radius - moved).to(dtype)
+        offset = -frame.rows.lengths.square() / 2
+        self._scores = HighestScore(frame, frame.centred, offset, dtype, workspace, table, moved=moved)
         self.reads_residuals = self._scores.reads_residuals
 
     @property

@@ -66,6 +66,11 @@ def check_other_split(
             f"means_from has {theirs[0]} features of {theirs[1]} classes and width {theirs[2]}, the pairs have "
             f"{own[0]} features of {own[1]} classes and width {own[2]}: both must come from one layer of one model"
         )
+    if settings.ddof:
+        raise ValueError(
+            f"ddof is {settings.ddof}, but means_from takes the means from other pairs, which costs no degree of "
+            "freedom: leave ddof out"
+        )
     if settings.scope == "within" or apart:
         asked = "scope='within'" if settings.scope == "within" else "bootstrap or references"
         raise ValueError(f"means_from cannot be combined with {asked}: leave one out")

@@ -187,7 +187,7 @@ class _Parts:
         if not CROSS_FIT.isdisjoint(self.ids):
             fits = 4 if any(name in self.ids for name in ("nc4_agreement_crossfit", "nc4_ncc_accuracy_crossfit")) else 2
         images = any(name in self.ids for name in ("mlab_topm_agreement", "mlab_binary_agreement"))
-        return 1 + (not SECOND_PASS.isdisjoint(self.ids)) + fits + images
+        return 1 + (not SECOND_PASS.isdisjoint(self.ids)) + fits + 2 * images
 
     @property
     def _short(self) -> int:

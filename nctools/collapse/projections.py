@@ -68,8 +68,11 @@ class ProjectedSums:
         directions, rank = frame.directions, frame.directions.rank
         self._whiten, self._accuracy = whiten and not frame.degenerate, accuracy
         self._nearest: NearestMean | None = None
+        moved: Tensor | None = None
+        if working.rounded and (accuracy or agreement):
+            moved = torch.as_tensor(working.excess(torch.ones_like(frame.counts), frame.present)).sqrt()
         if accuracy or agreement:
-            self._nearest = NearestMean(frame, working.dtype, self._workspace)
+            self._nearest = NearestMean(frame, working.dtype, self._workspace, moved)
         # Coordinates hold all of M e only if no direction was taken for rounding.
         whole = rank == min(frame.num_classes - 1, frame.num_features) and not frame.degenerate
         by_coordinates = self._nearest is not None and self._nearest.reads_residuals and whole
@@ -85,8 +88,9 @@ class ProjectedSums:
         if agreement and classifier is not None and predictions is None:
             shift = frame.centre @ classifier.weight.T
             size = float(frame.centre.norm() * classifier.weight.norm(dim=1).max() + classifier.bias.abs().max())
+            offset = shift + classifier.bias
             self._choice = HighestScore(
-                frame, classifier.weight, shift + classifier.bias, working.dtype, self._workspace, size=size
+                frame, classifier.weight, offset, working.dtype, self._workspace, size=size, moved=moved
             )
         self._columns = self._joined_columns()
         self._drawn: list[tuple[Block, Tensor, Tensor]] = []

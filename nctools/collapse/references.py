@@ -158,7 +158,10 @@ def _random_rows(source: PairSource, seed: int) -> Tensor:
 
 
 def _values(source: PairSource, request: Request, rows: Tensor, without: frozenset[str]) -> dict[str, dict[str, float]]:
-    own = request.classifier and Classifier(rows, torch.zeros(len(rows), dtype=torch.float64))
+    # Predictions of the data's classifier stand for one, too.
+    own: Classifier | None = None
+    if request.classifier is not None or "nc4_agreement" in request.ids:
+        own = Classifier(rows, torch.zeros(len(rows), dtype=torch.float64))
     asked = replace(request, ids=[name for name in request.ids if name not in without], classifier=own)
     measured = collect(source, moments_of_source(source, asked.ids), asked)
     values = {group: evaluate(part, asked.ids) for group, part in measured.items()}

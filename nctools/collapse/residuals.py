@@ -14,6 +14,7 @@ from nctools.collapse.pairs import PairSource
 from nctools.collapse.statistics import describe_fault
 
 _BLOCK_NUMBERS: Final = 1 << 21  # numbers in one block of residuals or scores
+_ANEW: Final = "`batches` must start the same stream anew at each call"
 _LONGEST: Final = {torch.float32: 1e18, torch.float64: 1e153}
 
 
@@ -224,6 +225,8 @@ def second_pass(
     buffer = torch.empty(rows, source.num_features, dtype=working.dtype)
     for features, classes, samples in source.batches():
         features, classes = features.detach().cpu(), classes.detach().to("cpu", torch.int64)
+        if not features.is_floating_point():  # a short float does not hold every integer
+            features = features.double()
         for start in range(0, len(features), rows):
             part = features[start : start + rows]
             own, names = classes[start : start + rows], samples[start : start + rows].cpu()
@@ -233,7 +236,7 @@ def second_pass(
             lengths = torch.linalg.vector_norm(residuals, dim=1)
             # Squares of lengths must stay finite; NaN is no number either.
             if not float(lengths.max()) < _LONGEST[working.dtype]:
-                raise ValueError(describe_fault(part, own, names, lengths.double().square()))
+                raise ValueError(_fault(part, own, names, lengths, moments))
             block = Block(residuals, lengths, part, own, names)
             for accumulator in accumulators:
                 accumulator.update(block)
@@ -241,8 +244,23 @@ def second_pass(
     if not torch.equal(counts, moments.counts.long()):
         raise ValueError(
             f"the second pass over the pairs gave {int(counts.sum())}, the first {int(moments.counts.sum())} "
-            "(or others of other classes): `batches` must start the same stream anew at each call"
+            f"(or others of other classes): {_ANEW}"
         )
+
+
+def _fault(features: Tensor, classes: Tensor, samples: Tensor, lengths: Tensor, moments: Moments) -> str:
+    new = (moments.counts[classes] == 0).nonzero().squeeze(1)
+    if len(new):
+        return f"the second pass over the pairs gave one of class {int(classes[new[0]])}, the first none: {_ANEW}"
+    squares = lengths.double().square()
+    if bool(squares.isfinite().all()):
+        row = int(lengths.argmax())
+        return (
+            f"feature of sample {int(samples[row])}, class {int(classes[row])} lies {float(lengths[row]):.3g} from its "
+            f"class mean, too far for products of {lengths.dtype}: scale the features down"
+            + (", or ask for precision='float64'" if lengths.dtype == torch.float32 else "")
+        )
+    return describe_fault(features, classes, samples, squares)
 
 
 def block_rows(num_features: int, width: int) -> int:

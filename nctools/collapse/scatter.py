@@ -86,7 +86,7 @@ class WithinScatter:
         if block.weights is not None:
             roots = roots * block.weights[inside].sqrt()
         residuals = block.residuals[inside]
-        if self._working.rounding is not None:
+        if self._working.rounded:
             residuals = block.features[inside].double() - self._working.means[block.classes[inside]]
         scaled = (residuals * roots[:, None]).numpy()
         # NumPy sees that both factors are one matrix, and computes half of the product.

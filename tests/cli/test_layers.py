@@ -102,3 +102,10 @@ def test_maps_are_refused_unless_reduced(nctools_command: Command, trained_run: 
     )
     assert outcome.code == 3
     assert "--maps mean" in outcome.err
+
+
+def test_the_depth_can_be_that_of_means_of_another_split(nctools_command: Command, layered_features: Path) -> None:
+    outcome = nctools_command("measure", layered_features, "--means-from", layered_features, "--depth-eps", "1")
+    assert outcome.code == 0, outcome.err
+    assert "effective depth (eps 1)" in outcome.out
+    assert "class means come from another split" in outcome.err

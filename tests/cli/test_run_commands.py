@@ -110,7 +110,7 @@ def test_measure_shows_intervals_and_references(
     (row,) = [line for line in found.out.splitlines() if line.strip().startswith("nc1_quotient")][:1]
     assert re.search(r"nc1_quotient +[0-9.e+]+ \[[0-9.e+]+, [0-9.e+]+\]", row)
     assert "random" in found.out
-    assert "the middle 95% of 10 bootstrap replicates over images" in found.out
+    assert "basic 95% interval from 10 bootstrap replicates over images" in found.out
     assert "bootstrap of" in found.err
     (result,) = json.loads((tmp_path / "nc.json").read_text())["results"]
     assert all(set(space["references"]) <= {"random", "etf"} for space in result["spaces"].values())

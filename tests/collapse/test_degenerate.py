@@ -277,3 +277,16 @@ def test_stream_that_cannot_be_read_twice_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="second pass over the pairs gave 0, the first 12"):
         compute_metrics(PairSource("single", 3, 4, batches))
+
+
+def test_stream_that_gives_another_class_the_second_time_is_an_error() -> None:
+    case = make_case("single", [4, 4, 0], 4, seed=0)
+    passes = iter(range(2))
+
+    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        later = next(passes)
+        for features, classes, samples in case.source.batches():
+            yield features, classes + later, samples
+
+    with pytest.raises(ValueError, match="gave one of class 2, the first none"):
+        compute_metrics(PairSource("single", 3, 4, batches), metrics=["nc1_pinv"])

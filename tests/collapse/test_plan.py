@@ -132,6 +132,7 @@ def test_the_plan_counts_the_passes() -> None:
     assert passes("nc1_quotient", "nc2_etf_error") == 1
     assert passes("nc1_pinv") == 2
     assert passes("nc1_pinv", "nc4_ncc_accuracy_crossfit") == 6
+    assert passes("nc1_pinv", "mlab_topm_agreement") == 4
 
 
 def test_dropped_tables_are_named_and_not_counted() -> None:

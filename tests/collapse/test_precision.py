@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -156,3 +157,43 @@ def test_known_predictions_agree_as_the_classifier_does(kind: Kind, precision: P
     ]
     assert 0 < values[0].to_dict()["all"]["nc4_agreement"] < 1
     assert_alike(values[0], values[1], relative=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_large_integers_keep_their_digits(precision: Precision) -> None:
+    case = make_case("single", COUNTS, 7, seed=15)
+    whole = (10 * case.features).round().long()
+    metrics = ["nc1_pinv", "nc4_ncc_accuracy"]
+    near, far = (
+        compute_metrics(PairSource.from_arrays(features, case.labels), metrics=metrics, precision=precision)
+        for features in (whole, whole + 10**9)
+    )
+    assert far.to_dict()["all"] == pytest.approx(near.to_dict()["all"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "scale"), [("float32", 3e18), ("float64", 3e153)])
+def test_features_whose_squares_would_overflow_are_named(precision: Precision, scale: float) -> None:
+    features = scale * torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 0.0], [0.0, 7.0]], dtype=torch.float64)
+    source = PairSource.from_arrays(features, torch.tensor([0, 0, 1, 1]))
+    with pytest.raises(ValueError, match="scale the features down"):
+        compute_metrics(source, metrics=["nc1_pinv"], precision=precision)
+
+
+def test_a_common_offset_does_not_move_the_nearest_mean() -> None:
+    # Means far from the origin are rounded by more than the type's share of a residual.
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.arange(4000) % 10
+    means = 0.02 * torch.randn(10, 64, generator=generator)
+    features = (means[labels].double() + 0.06 * torch.randn(4000, 64, generator=generator).double() + 1e4).float()
+    rows = torch.randn(10, 64, generator=generator)
+    short, exact = (
+        compute_metrics(
+            PairSource.from_arrays(features, labels),
+            classifier=rows,
+            bias=-1e4 * rows.sum(dim=1),
+            metrics=NC4,
+            precision=precision,
+        ).to_dict()["all"]
+        for precision in get_args(Precision)[1:]
+    )
+    assert short == exact

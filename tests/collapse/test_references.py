@@ -12,7 +12,7 @@ import torch
 
 from nctools.collapse.catalogue import METRICS
 from nctools.collapse.compute import compute_metrics
-from nctools.collapse.pairs import Batch
+from nctools.collapse.pairs import Batch, PairSource
 from nctools.collapse.references import collapsed_rows, random_source
 from nctools.collapse.resampling import normal
 from nctools.collapse.result import CollapseResult, load_result
@@ -141,3 +141,17 @@ def test_unknown_references_are_refused() -> None:
     case = make_case("single", [3, 3], 2, seed=0)
     with pytest.raises(ValueError, match="references hold 'shuffled'; choose among 'random', 'etf'"):
         compute_metrics(case.source, references=["shuffled"])
+
+
+def test_where_predictions_stand_for_the_classifier_references_have_one_of_their_own() -> None:
+    case = make_case("single", [30, 20, 10, 8, 6], 8, seed=2)
+    source = PairSource.from_arrays(case.features, case.labels, predictions=case.labels)
+    result = compute_metrics(source, metrics=["nc4_agreement"], references=("random", "etf"))
+    assert result.references["etf"]["all"]["nc4_agreement"] == 1
+    assert 0 < result.references["random"]["all"]["nc4_agreement"] < 0.6
+
+
+def test_the_reason_why_perfect_collapse_is_left_out_counts_the_classes_that_are_kept() -> None:
+    case = make_case("single", [30, 20, 10, 8, 6], 2, seed=2)
+    result = measure(case, metrics=["nc1_quotient"], references=("etf",), min_count=7)
+    assert any("4 classes at equal angles" in warning for warning in result.warnings)
