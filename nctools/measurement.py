@@ -103,6 +103,7 @@ def measure(
 
     Raises:
         ValueError: If shapes or values do not fit.
+        TypeError: If an argument is of a kind that cannot be measured.
         StoreError: If a feature file is missing or unreadable.
         CheckpointError: If a checkpoint is missing, unreadable, or does not fit the data set.
 
@@ -152,6 +153,8 @@ def measure(
                 progress=progress,
             ) as store:
                 return _measure_store(store, replace(asked, split=chosen))
+    if isinstance(features, CollapseStatistics):
+        raise TypeError("features are CollapseStatistics: measure those with nctools.collapse.compute_metrics")
     if labels is None:
         found = f"an array of shape {tuple(features.shape)}" if hasattr(features, "shape") else type(features).__name__
         raise ValueError(f"features are {found}: pass labels too")
@@ -164,7 +167,7 @@ def measure(
             groups=groups,
             metrics=metrics,
             split=split or "",
-            ood_mean=_outside(ood_features, None),
+            ood_mean=_outside(ood_features, None, source.num_features),
             means_from=_other_split(means_from, None, source.num_classes),
             progress=tell,
             **settings,
@@ -186,20 +189,20 @@ class _Asked:
     means_from: tuple[Array, Array] | FeatureStore | str | Path | None
 
 
-def _outside(features: Array | FeatureStore | str | Path | None, space: str | None) -> Tensor | None:
+def _outside(features: Array | FeatureStore | str | Path | None, space: str | None, width: int) -> Tensor | None:
     # Mean of features from outside the classes, of the same layer.
     if features is None:
         return None
     if isinstance(features, str | Path):
         with FeatureStore(features) as store:
-            return _outside(store, space)
+            return _outside(store, space, width)
     if isinstance(features, FeatureStore):
         layer = features.layers[0] if space is None else space
         rows = features.features(layer).double()
         return rows.reshape(-1, rows.shape[-1]).mean(dim=0)
     rows = as_tensor(features).cpu().double()
-    if rows.ndim != 2 or len(rows) == 0:
-        raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, width]")
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != width:
+        raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, {width}]")
     return rows.mean(dim=0)
 
 
@@ -212,7 +215,9 @@ def _other_split(
         other = FeatureStore(other)  # opened again by each pass
     if isinstance(other, FeatureStore):
         return store_pairs(other, other.layers[0] if space is None else space)
-    features, labels = other
+    if not isinstance(other, tuple) or len(other) != 2:
+        raise TypeError(f"means_from is a {type(other).__name__}: give (features, labels) or a feature file")
+    features, labels = as_tensor(other[0]), as_tensor(other[1])
     declared = num_classes if labels.ndim == 1 and features.ndim == 2 else None
     return PairSource.from_arrays(features, labels, num_classes=declared)
 
@@ -323,7 +328,7 @@ def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
                 space=space,
                 split=asked.split or _stored_split(store),
                 class_names=store.classes,
-                ood_mean=_outside(asked.ood_features, space),
+                ood_mean=_outside(asked.ood_features, space, source.num_features),
                 means_from=_other_split(asked.means_from, space, source.num_classes),
                 progress=tell,
                 **asked.settings,
@@ -354,6 +359,10 @@ def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Te
 
 
 def _tensor(values: Array | None) -> Tensor | None:
+    if isinstance(values, torch.nn.Module):
+        raise TypeError(
+            f"classifier is a module ({type(values).__name__}): give its weight [C, D], and its bias as bias"
+        )
     return None if values is None else torch.as_tensor(values)
 
 

@@ -277,3 +277,10 @@ def test_stream_that_cannot_be_read_twice_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="second pass over the pairs gave 0, the first 12"):
         compute_metrics(PairSource("single", 3, 4, batches))
+
+
+def test_groups_of_two_classes_in_their_own_frame_are_named() -> None:
+    case = make_case("single", [9, 9, 9, 9, 9], 4, seed=0)
+    groups = {"pair": [0, 1], "rest": [2, 3, 4]}
+    assert said(measure(case, groups=groups, scope="within").warnings, "scope='within'", "in pair:")
+    assert not said(measure(case, groups=groups).warnings, "scope='within'")
