@@ -104,6 +104,7 @@ def measure(
 
     Raises:
         ValueError: If shapes or values do not fit.
+        TypeError: If an argument is of a kind that cannot be measured.
         StoreError: If a feature file is missing or unreadable.
         CheckpointError: If a checkpoint is missing, unreadable, or does not fit the data set.
 
@@ -153,6 +154,8 @@ def measure(
                 progress=progress,
             ) as store:
                 return _measure_store(store, replace(asked, split=chosen))
+    if isinstance(features, CollapseStatistics):
+        raise TypeError("features are CollapseStatistics: measure those with nctools.collapse.compute_metrics")
     if labels is None:
         found = f"an array of shape {tuple(features.shape)}" if hasattr(features, "shape") else type(features).__name__
         raise ValueError(f"features are {found}: pass labels too")
@@ -168,7 +171,7 @@ def measure(
             groups=groups,
             metrics=metrics,
             split=split or "",
-            ood_mean=_outside(ood_features, None),
+            ood_mean=_outside(ood_features, None, source.num_features),
             means_from=other,
             progress=tell,
             **settings,
@@ -190,20 +193,20 @@ class _Asked:
     means_from: tuple[Array, Array] | FeatureStore | str | Path | None
 
 
-def _outside(features: Array | FeatureStore | str | Path | None, space: str | None) -> Tensor | None:
+def _outside(features: Array | FeatureStore | str | Path | None, space: str | None, width: int) -> Tensor | None:
     # Mean of features from outside the classes, of the same layer.
     if features is None:
         return None
     if isinstance(features, str | Path):
         with FeatureStore(features) as store:
-            return _outside(store, space)
+            return _outside(store, space, width)
     if isinstance(features, FeatureStore):
         layer = features.layers[0] if space is None else space
         rows = features.features(layer).double()
         return rows.reshape(-1, rows.shape[-1]).mean(dim=0)
     rows = as_tensor(features).cpu().double()
-    if rows.ndim != 2 or len(rows) == 0:
-        raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, width]")
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != width:
+        raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, {width}]")
     return rows.mean(dim=0)
 
 
@@ -219,8 +222,10 @@ def _other_split(
     elif isinstance(other, str | Path):
         with FeatureStore(other) as store, _other_split(store, space, num_classes) as pairs:
             yield pairs
+    elif not isinstance(other, tuple) or len(other) != 2:
+        raise TypeError(f"means_from is a {type(other).__name__}: give (features, labels) or a feature file")
     else:
-        features, labels = other
+        features, labels = as_tensor(other[0]), as_tensor(other[1])
         declared = num_classes if labels.ndim == 1 and features.ndim == 2 else None
         yield PairSource.from_arrays(features, labels, num_classes=declared)
 
@@ -334,7 +339,7 @@ def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
                 space=space,
                 split=asked.split or _stored_split(store),
                 class_names=store.classes,
-                ood_mean=_outside(asked.ood_features, space),
+                ood_mean=_outside(asked.ood_features, space, source.num_features),
                 means_from=other,
                 progress=tell,
                 **asked.settings,
@@ -365,6 +370,10 @@ def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Te
 
 
 def _tensor(values: Array | None) -> Tensor | None:
+    if isinstance(values, torch.nn.Module):
+        raise TypeError(
+            f"classifier is a module ({type(values).__name__}): give its weight [C, D], and its bias as bias"
+        )
     return None if values is None else torch.as_tensor(values)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import nctools
+from nctools.collapse import CollapseStatistics
 from nctools.errors import CheckpointError, StoreError, UnknownNameError
 from nctools.measurement import class_angles
 
@@ -131,3 +132,23 @@ def test_the_file_of_another_split_is_closed_again(
     result = nctools.measure(store, spaces="penultimate", means_from=tmp_path / "f.h5")
     assert left == [tmp_path / "f.h5"]
     assert any("another split" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"classifier": nn.Linear(4, 3)}, TypeError, r"classifier is a module \(Linear\): give its weight"),
+        ({"means_from": torch.zeros(6, 4)}, TypeError, r"means_from is a Tensor: give \(features, labels\)"),
+        ({"ood_features": torch.zeros(6, 2)}, ValueError, r"ood_features have shape \[6, 2\]: give \[samples, 4\]"),
+        ({"groups": [[0, 1]]}, TypeError, "groups are a list: give a mapping"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(options: dict[str, object], error: type[Exception], message: str) -> None:
+    features, labels = torch.randn(30, 4), torch.arange(30) % 3
+    with pytest.raises(error, match=message):
+        nctools.measure(features, labels, **options)  # type: ignore[arg-type]
+
+
+def test_statistics_are_sent_to_compute_metrics() -> None:
+    with pytest.raises(TypeError, match="compute_metrics"):
+        nctools.measure(CollapseStatistics(3, 4))  # type: ignore[arg-type]

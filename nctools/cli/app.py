@@ -32,7 +32,7 @@ app.command("train", short_help="Train a method; writes a run directory.")(train
 app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
 app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
 app.command("evaluate", short_help="mAP by group, G-mAP and F1 of a checkpoint.")(evaluate.run)
-app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, distribution.")
+app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, layers, distribution.")
 app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
 app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)

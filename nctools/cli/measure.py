@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from nctools import __version__
-from nctools.cli.memory import print_plans
+from nctools.cli.memory import STORE_SUFFIXES, print_plans
 from nctools.cli.nc_table import print_depth, print_result
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
 from nctools.cli.output import (
@@ -251,6 +251,8 @@ def run(
         return
     results: list[CollapseResult] = []
     for path in inputs:
+        if path.suffix in STORE_SUFFIXES and split is not None:
+            say(f"note: {path} is a feature file, measured as it is: --split {split} is only its label in the table")
         with input_errors():
             result = nctools.measure(
                 path,
@@ -282,7 +284,7 @@ def _metrics(text: str, *, every_layer: bool, held_out: bool) -> str | list[str]
 
     if text in PRESETS and (text == "all" or held_out or not every_layer):
         return text
-    listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",")]
+    listed = list(PRESETS[text]) if text in PRESETS else [name.strip() for name in text.split(",") if name.strip()]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed
 
 

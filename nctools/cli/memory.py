@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nctools.cli.output import input_errors, print_table, say
+from nctools.cli.output import input_errors, print_wide, say
 from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
     from nctools.measurement import Settings
 
-_STORE_SUFFIXES = {".h5", ".hdf5"}
+STORE_SUFFIXES = {".h5", ".hdf5"}
 
 
 def print_plans(path: Path, metrics: str | Sequence[str], spaces: Sequence[str] | None, settings: Settings) -> None:
@@ -30,7 +30,7 @@ def print_plans(path: Path, metrics: str | Sequence[str], spaces: Sequence[str] 
     from nctools.collapse.plan import memory_text
     from nctools.measurement import memory_plans
 
-    if path.suffix not in _STORE_SUFFIXES:
+    if path.suffix not in STORE_SUFFIXES:
         if not path.exists():
             raise NctoolsError(f"{path} does not exist: give a checkpoint (.pt) or a feature file (.h5)")
         say(
@@ -47,6 +47,6 @@ def print_plans(path: Path, metrics: str | Sequence[str], spaces: Sequence[str] 
         ]
         rows.append(["most at once", memory_text(plan.total), "", ""])
         caption = f"  passes over the data: {plan.passes}; nothing was measured"
-        print_table(f"{path}  space: {space}", ["what", "size", "", "for"], rows, caption=caption)
+        print_wide(f"{path}  space: {space}", ["what", "size", "how", "for"], rows, caption=caption)
         for note in plan.notes:
             say(f"note ({space}): {note}")

@@ -40,7 +40,6 @@ def print_result(result: CollapseResult, *, title: str) -> None:
             ["metric", *headings, *(f"all, if\n{_REFERENCES[name]}" for name in part.references), "collapse"],
             rows,
             caption=_interval_caption(part.settings),
-            fold="bootstrap" in part.settings,
         )
         for warning in part.warnings:
             say(f"note ({space}): {warning}")

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nctools.errors import NctoolsError
 from nctools.run_directory import replace_atomically
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 # Width of tables that do not go to a terminal.
 _PIPE_WIDTH = 140
+# More than any table takes.
+_UNBOUND = 10_000
+# Spaces where the cells of a table of numbers may break, for narrower and narrower terminals: before an interval or
+# the counts of a heading, then all but that after an arrow.
+_BREAKS = ("", r" (?=\[|n )", "(?<![↓↑→]) ")
 
 
 def say(message: str) -> None:
@@ -26,50 +37,71 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
-def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "", fold: bool = False
-) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
     """Print a table of numbers to stdout; the first column is left-aligned, the others right-aligned.
+
+    On a terminal that is too narrow cells are broken before intervals, then at every space; a number is never cut.
 
     Args:
         title: Line above the table.
         columns: Headings.
         rows: Cells as text.
         caption: Line below the table.
-        fold: Break cells at their spaces on a terminal that is too narrow, instead of cutting them off.
     """
-    _print(title, columns, rows, right=True, caption=caption, fold=fold)
+    console = _console()
+    for places in _BREAKS:
+        table = _table([columns, *rows], places)
+        needed = console.measure(table, options=console.options.update(max_width=_UNBOUND)).maximum
+        if not sys.stdout.isatty() or needed <= console.width:
+            break
+    console.width = max(console.width, needed)
+    _print(console, title, table, caption)
 
 
-def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_wide(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:
     """Print a table whose cells are sentences: all columns left-aligned, all but the first folded.
 
     Args:
         title: Line above the table.
         columns: Headings.
         rows: Cells as text.
+        caption: Line below the table.
     """
-    _print(title, columns, rows, right=False, caption="", fold=True)
-
-
-def _print(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: bool, caption: str, fold: bool
-) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if right and index else "left", no_wrap=not fold or index == 0)
+        table.add_column(column, no_wrap=index == 0)
     for row in rows:
         table.add_row(*row)
+    _print(_console(), title, table, caption)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
     # A pipe has no width; without one, rich would fold the columns at 80 characters.
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
-    if right and fold and not sys.stdout.isatty():
-        needed = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-        console.width = max(_PIPE_WIDTH, needed)
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
+
+
+def _table(lines: Sequence[Sequence[str]], places: str) -> Table:
+    # Numbers below headings; cells beside the first are broken at the spaces that the pattern finds.
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    headings, *rows = [
+        [re.sub(places, "\n", cell) if places and index else cell for index, cell in enumerate(line)] for line in lines
+    ]
+    table = Table(box=SIMPLE_HEAD)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print(console: Console, title: str, table: Table, caption: str) -> None:
     for part in (title, table, caption):
         if part:
             console.print(part)

@@ -13,7 +13,7 @@ from nctools.collapse.aggregation import PairChoice
 from nctools.collapse.bootstrap import Bootstrap, Progress, Resampling
 from nctools.collapse.catalogue import METRICS, PRESETS, Need, metric_ids
 from nctools.collapse.collect import NEAREST, Request, collect, moments_of_source
-from nctools.collapse.findings import findings
+from nctools.collapse.findings import findings, small_frames
 from nctools.collapse.frame import Average, Frame
 from nctools.collapse.functions import evaluate
 from nctools.collapse.geometry import etf_error_floor
@@ -196,6 +196,7 @@ def compute_metrics(
         warnings=[
             *_left_out(reason, metrics, ids),
             *(findings(whole, counts, class_names) if means_from is None else held_out_findings(counts, moments)),
+            *small_frames(measured),
             *_dropped_sets(whole),
             *_sampled(whole, ids),
             *([] if replicas is None else replicas.warnings),

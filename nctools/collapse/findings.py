@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nctools.collapse.aggregation import quotient_values
 from nctools.collapse.geometry import etf_error_floor
@@ -73,6 +73,24 @@ def _noise(measured: Measured) -> list[str]:
     return [
         f"nc2_noise_ratio is above {_NOISY} ({', '.join(noisy)}): so much of the squared length of the class means "
         "would come from sampling noise alone, and NC2 would look collapsed for random features too"
+    ]
+
+
+def small_frames(measured: Mapping[str, Measured]) -> list[str]:
+    """Name the groups whose own frame is trivial, with ``scope="within"``.
+
+    Args:
+        measured: Sums by frame; ``"all"`` and, with that scope, each group.
+
+    Returns:
+        One sentence, or none.
+    """
+    two = [name for name, part in measured.items() if name != "all" and part.frame.num_classes == 2]
+    if not two:
+        return []
+    return [
+        f"scope='within' leaves two classes in {', '.join(two)}: their centred means are opposite by construction, "
+        "so NC2 is trivially at its limit there"
     ]
 
 

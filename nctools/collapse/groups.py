@@ -52,12 +52,14 @@ def check_groups(groups: Mapping[str, Sequence[int]], num_classes: int) -> dict[
 
     Raises:
         ValueError: If a name is empty or ``"all"``, or a class is unknown or listed twice in one group.
-        TypeError: If names are not strings or classes not integers.
+        TypeError: If it is no mapping, names are not strings, or classes not integers.
 
     Example:
         >>> check_groups({"animals": (0, 2), "vehicles": []}, num_classes=3)
         {'animals': [0, 2], 'vehicles': []}
     """
+    if not isinstance(groups, Mapping):
+        raise TypeError(f'groups are a {type(groups).__name__}: give a mapping such as {{"head": [0, 1], "tail": [2]}}')
     return {_checked_name(name): _checked_members(name, members, num_classes) for name, members in groups.items()}
 
 

@@ -249,14 +249,14 @@ def _single_pairs(
     size = declared if declared is not None else num_classes
     if size is None:
         if len(classes) == 0:
-            raise ValueError("labels hold no class: pass num_classes")
+            raise ValueError("labels hold no class: there is no sample to measure")
         size = max(1, int(classes.max()) + 1)
     wrong = ((classes < 0) | (classes >= size)).nonzero().squeeze(1)
     if len(wrong):
         first = int(wrong[0])
         raise ValueError(
             f"label {int(classes[first])} of sample {int(samples[first])} is out of range: there are {size} classes, "
-            f"give 0 to {size - 1}, or name it as ignore_index"
+            f"give 0 to {size - 1}, or leave such samples out"
         )
     return samples, classes, size
 

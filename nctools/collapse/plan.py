@@ -148,12 +148,14 @@ def memory_text(amount: int) -> str:
         amount: Bytes.
 
     Returns:
-        MiB, or GiB from 10 of them.
+        KiB below 1 MiB, MiB, or GiB from 10 of them.
 
     Example:
-        >>> memory_text(5 << 20), memory_text(20 << 30)
-        ('5.0 MiB', '20.0 GiB')
+        >>> memory_text(3 << 10), memory_text(5 << 20), memory_text(20 << 30)
+        ('3.0 KiB', '5.0 MiB', '20.0 GiB')
     """
+    if amount < 1 << 20:
+        return f"{amount / 2**10:.1f} KiB"
     return f"{amount / 2**30:.1f} GiB" if amount >= 10 << 30 else f"{amount / 2**20:.1f} MiB"
 
 

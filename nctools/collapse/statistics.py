@@ -54,6 +54,16 @@ class CollapseStatistics:
         self._shifted_squares = torch.zeros(num_classes, dtype=torch.float64)
         self._scatters = torch.zeros(num_classes if scatter else 0, num_features, num_features, dtype=torch.float64)
 
+    def __repr__(self) -> str:
+        """Tell shape and content.
+
+        Returns:
+            ``CollapseStatistics(3 classes, width 2, 3 pairs)``.
+        """
+        scatter = ", with scatters" if self.has_scatter else ""
+        pairs = f"{int(self.counts.sum()):,} pairs"
+        return f"CollapseStatistics({self.num_classes} classes, width {self.num_features}, {pairs}{scatter})"
+
     def update(self, features: Array, classes: Array, samples: Array | None = None) -> None:
         """Add a batch of pairs.
 
@@ -168,8 +178,7 @@ class CollapseStatistics:
             StoreError: If the file is missing, damaged, or holds something else.
         """
         try:
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                state = {name: torch.from_numpy(archive[name]) for name in archive.files}
+            state = _read_archive(Path(path))
             num_classes, num_features = state["sums"].shape
             statistics = CollapseStatistics(num_classes, num_features, scatter="scatters" in state)
             statistics.load_state_dict(state)
@@ -264,6 +273,18 @@ _UNREADABLE: Final = (
     RuntimeError,  # "encrypted", and NotImplementedError for unknown compression
     zipfile.BadZipFile,
 )
+
+
+def _read_archive(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as stream:
+        if stream.read(2) != b"PK":  # np.load would advise to trust the file
+            raise ValueError("it is not a NumPy archive")
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as archive:
+            state = {name: torch.from_numpy(archive[name]) for name in archive.files}
+    if "sums" not in state:
+        raise ValueError(f"it holds {', '.join(sorted(state)) or 'nothing'}, and no sums")
+    return state
 
 
 def check_pairs(features: Tensor, classes: Tensor, num_classes: int, num_features: int) -> None:

@@ -145,7 +145,9 @@ def _read(path: Path) -> object:
             f"{path} was not loaded: it is corrupt, or it holds more than tensors and plain values ({reason[:240]})"
         ) from error
     except Exception as error:  # the reader stumbles over damaged bytes in many ways
-        raise CheckpointError(f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]})") from error
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200] or type(error).__name__})"
+        ) from error
     return document
 
 

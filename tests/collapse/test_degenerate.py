@@ -290,3 +290,10 @@ def test_stream_that_gives_another_class_the_second_time_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="gave one of class 2, the first none"):
         compute_metrics(PairSource("single", 3, 4, batches), metrics=["nc1_pinv"])
+
+
+def test_groups_of_two_classes_in_their_own_frame_are_named() -> None:
+    case = make_case("single", [9, 9, 9, 9, 9], 4, seed=0)
+    groups = {"pair": [0, 1], "rest": [2, 3, 4]}
+    assert said(measure(case, groups=groups, scope="within").warnings, "scope='within'", "in pair:")
+    assert not said(measure(case, groups=groups).warnings, "scope='within'")

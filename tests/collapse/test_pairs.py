@@ -114,7 +114,7 @@ def test_classes_may_be_declared_beyond_the_labels() -> None:
         (DENSE, torch.tensor([0, 1, 1]), {"num_classes": 3}, ValueError, "num_classes is 3 but the features have 2"),
         (torch.zeros(3), torch.tensor([0, 1, 1]), {}, ValueError, r"features have shape \[3\]"),
         (torch.zeros(3, 0), torch.tensor([0, 1, 1]), {}, ValueError, "width must be at least 1"),
-        (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), {}, ValueError, "pass num_classes"),
+        (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), {}, ValueError, "no sample to measure"),
         (np.array([["a"]]), np.array([0]), {}, TypeError, "features are <U1"),
         (np.zeros((1, 2)), np.array(["a"]), {}, TypeError, "labels are <U1"),
     ],

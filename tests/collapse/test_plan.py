@@ -119,7 +119,7 @@ def test_what_is_no_amount_of_memory_is_refused(text: str | int) -> None:
 
 def test_too_little_memory_is_refused_with_the_largest_parts_and_their_metrics() -> None:
     case = make_case("single", [3, 3, 3], 4, seed=0)
-    with pytest.raises(ValueError, match=r"max_memory is 0\.0 MiB, but .* are needed even in the smallest tiles"):
+    with pytest.raises(ValueError, match=r"max_memory is 1\.0 KiB, but .* are needed even in the smallest tiles"):
         measure(case, metrics="nc1_pinv", max_memory=1000)
     with pytest.raises(ValueError, match=r"5\.0 GiB|40\.\d GiB|4096.0 MiB.*SELI(?s:.*)goes without seli_distance"):
         plan_memory(8192, 64, 10**6, ["nc1_quotient", "seli_distance"], Settings(), "1G")

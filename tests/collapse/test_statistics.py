@@ -306,3 +306,13 @@ def test_a_warning_of_vci_needs_vci() -> None:
     statistics = collected(*pairs(5), scatter=True)
     assert not any("nc1_vci" in text for text in compute_metrics(statistics, metrics=["nc1_pinv"]).warnings)
     assert any("nc1_vci" in text for text in compute_metrics(statistics, metrics=["nc1_vci"]).warnings)
+
+
+def test_a_file_of_another_kind_is_told_by_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_bytes(b"hello")
+    with pytest.raises(StoreError, match="it is not a NumPy archive"):
+        CollapseStatistics.load(tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", weights=np.zeros(3))
+    with pytest.raises(StoreError, match="it holds weights, and no sums"):
+        CollapseStatistics.load(tmp_path / "other.npz")
+    assert repr(CollapseStatistics(3, 2)) == "CollapseStatistics(3 classes, width 2, 0 pairs)"
