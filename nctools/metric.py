@@ -134,7 +134,7 @@ class NeuralCollapse(Metric):
             bias: ``[C]``, beside rows.
 
         Raises:
-            ValueError: If it has another number of classes, or a bias comes beside a linear layer or alone.
+            ValueError: If it has another number of classes or width, or a bias comes beside a linear layer or alone.
             TypeError: If it is neither a linear layer nor a tensor.
         """
         if classifier is not None and not isinstance(classifier, nn.Linear | Tensor):
@@ -142,10 +142,10 @@ class NeuralCollapse(Metric):
         if bias is not None and not isinstance(classifier, Tensor):
             raise ValueError("bias goes with a classifier of rows [C, D]: a linear layer has its own")
         rows = classifier.weight if isinstance(classifier, nn.Linear) else classifier
-        if rows is not None and (rows.ndim != 2 or len(rows) != self.num_classes):
+        if rows is not None and tuple(rows.shape) != (self.num_classes, self.num_features):
             raise ValueError(
-                f"classifier has shape {list(rows.shape)}, but there are {self.num_classes} classes: "
-                f"it must be [{self.num_classes}, {self.num_features}]"
+                f"classifier has shape {list(rows.shape)}, but there are {self.num_classes} classes of width "
+                f"{self.num_features}: it must be [{self.num_classes}, {self.num_features}]"
             )
         # In a tuple, so that torch does not register the layer.
         if isinstance(classifier, Tensor):

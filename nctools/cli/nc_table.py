@@ -32,7 +32,7 @@ def print_result(result: CollapseResult, *, title: str) -> None:
         rows = []
         for metric in dict.fromkeys(table["metric"]):
             cells = [number_in_interval(*values.loc[(metric, group), ["value", "low", "high"]]) for group in groups]
-            cells += [number(found["all"].get(metric)) for found in part.references.values()]
+            cells += [number(_without_dust(found["all"].get(metric))) for found in part.references.values()]
             rows.append([str(metric), *cells, str(part.definitions[metric]["direction"])])
         split = str(table["split"].iloc[0])
         print_table(
@@ -43,6 +43,11 @@ def print_result(result: CollapseResult, *, title: str) -> None:
         )
         for warning in part.warnings:
             say(f"note ({space}): {warning}")
+
+
+def _without_dust(value: float | None) -> float | None:
+    # What rounding leaves of 0 at perfect collapse.
+    return 0.0 if value is not None and abs(value) < 1e-12 else value
 
 
 def print_depth(result: CollapseResult, *, title: str, eps: float | None) -> None:

@@ -194,7 +194,7 @@ def compute_metrics(
             **({} if means_from is None else {"means_from": "another split"}),
         },
         warnings=[
-            *_left_out(reason, metrics, ids),
+            *_left_out(reason, metrics, source),
             *(findings(whole, counts, class_names) if means_from is None else held_out_findings(counts, moments)),
             *small_frames(measured),
             *_dropped_sets(whole),
@@ -265,7 +265,7 @@ def _checked_mean(mean: Tensor | None, width: int) -> Tensor | None:
         raise ValueError(f"ood_mean has shape {list(mean.shape)}, the features have width {width}: give [{width}]")
     wide = mean.detach().to("cpu", torch.float64)
     if not bool(wide.isfinite().all()):
-        raise ValueError("ood_mean holds NaN or infinite entries: leave out such features before taking the mean")
+        raise ValueError("the mean of ood_features is NaN or infinite: leave out samples with such entries")
     return wide
 
 
@@ -298,10 +298,14 @@ def _definitions(ids: Sequence[str], frame: Frame, settings: Settings) -> dict[s
     return definitions
 
 
-def _left_out(reason: str, metrics: str | Sequence[str], ids: Sequence[str]) -> list[str]:
-    if not reason or not (isinstance(metrics, str) and metrics in PRESETS):
+def _left_out(reason: str, metrics: str | Sequence[str], source: PairSource | CollapseStatistics) -> list[str]:
+    if not (isinstance(metrics, str) and metrics in PRESETS):
         return []
-    return [f"{reason}: NC3 and nc4_agreement are left out"]
+    found = [f"{reason}: NC3 and nc4_agreement are left out"] if reason else []
+    if isinstance(source, CollapseStatistics):
+        gone = "NC4" if source.has_scatter else "nc1_pinv and NC4"
+        found.append(f"these are sums of one pass, without the features: {gone} and what else needs them are left out")
+    return found
 
 
 def _dropped_sets(measured: Measured) -> list[str]:
