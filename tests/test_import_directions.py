@@ -38,6 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "checkpoints": ("methods.checkpoint", "methods.method", "data", "evaluation", "features"),
     "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse"),
     "report": ("plots", "collapse"),
+    "__main__": ("cli",),
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "report"),
