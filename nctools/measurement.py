@@ -201,13 +201,22 @@ def _outside(features: Array | FeatureStore | str | Path | None, space: str | No
         with FeatureStore(features) as store:
             return _outside(store, space, width)
     if isinstance(features, FeatureStore):
-        layer = features.layers[0] if space is None else space
-        rows = features.features(layer).double()
-        return rows.reshape(-1, rows.shape[-1]).mean(dim=0)
+        return _mean_of_layer(features, features.layers[0] if space is None else space)
     rows = as_tensor(features).cpu().double()
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != width:
         raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, {width}]")
     return rows.mean(dim=0)
+
+
+def _mean_of_layer(store: FeatureStore, layer: str) -> Tensor:
+    # Of every image; where only positive pairs were kept, of those.
+    total, count = torch.zeros(store.num_features(layer), dtype=torch.float64), 0
+    chunks = store.iterate_images(layer) if store.holds_images(layer) else store.iterate(layer)
+    for rows, *_ in chunks:
+        wide = rows.double().reshape(-1, rows.shape[-1])
+        total += wide.sum(dim=0)
+        count += len(wide)
+    return total / count
 
 
 @contextmanager

@@ -200,9 +200,13 @@ def run(
         typer.Option(
             "--bootstrap",
             min=2,
-            help="Give each value a 95 % interval, from so many resamplings of the images.",
+            help="Give each value an interval, from so many resamplings of the images.",
         ),
     ] = None,
+    confidence: Annotated[
+        float, typer.Option("--confidence", help="Share of the resamplings between the ends of an interval.")
+    ] = 0.95,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --bootstrap and --references.")] = 0,
     means_from: Annotated[
         Path | None,
         typer.Option(
@@ -243,6 +247,8 @@ def run(
         "sample_pairs": sample_pairs,
         "max_memory": max_memory,
         "bootstrap": bootstrap,
+        "confidence": confidence,
+        "seed": seed,
         "references": ("random", "etf") if references else (),
     }
     if dry_run:
