@@ -152,3 +152,13 @@ def test_arguments_of_another_kind_are_named(options: dict[str, object], error: 
 def test_statistics_are_sent_to_compute_metrics() -> None:
     with pytest.raises(TypeError, match="compute_metrics"):
         nctools.measure(CollapseStatistics(3, 4))  # type: ignore[arg-type]
+
+
+def test_features_from_outside_are_the_mean_of_all_images_of_a_file(
+    store: nctools.FeatureStore, tmp_path: Path
+) -> None:
+    ids = ["nc5_ood_orthogonality"]
+    features = store.features("penultimate")
+    found = nctools.measure(store, spaces="penultimate", metrics=ids, ood_features=tmp_path / "f.h5").to_dict()
+    expected = nctools.measure(features, store.targets, metrics=ids, ood_features=features).to_dict()
+    assert found["all"][ids[0]] == pytest.approx(expected["all"][ids[0]], rel=1e-12)

@@ -102,6 +102,10 @@ def test_measure_shows_intervals_and_references(
         trained_run.checkpoints / "last.pt",
         "--bootstrap",
         10,
+        "--confidence",
+        0.9,
+        "--seed",
+        3,
         "--references",
         "--json",
         tmp_path / "nc.json",
@@ -110,10 +114,11 @@ def test_measure_shows_intervals_and_references(
     (row,) = [line for line in found.out.splitlines() if line.strip().startswith("nc1_quotient")][:1]
     assert re.search(r"nc1_quotient +[0-9.e+]+ \[[0-9.e+]+, [0-9.e+]+\]", row)
     assert "random" in found.out
-    assert "basic 95% interval from 10 bootstrap replicates over images" in found.out
+    assert "basic 90% interval from 10 bootstrap replicates over images" in found.out
     assert "bootstrap of" in found.err
     (result,) = json.loads((tmp_path / "nc.json").read_text())["results"]
     assert all(set(space["references"]) <= {"random", "etf"} for space in result["spaces"].values())
+    assert all(space["settings"]["seed"] == 3 for space in result["spaces"].values())
 
 
 def test_measure_takes_own_groups(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:
