@@ -17,6 +17,8 @@ from nctools.collapse.residuals import Block, WorkingMeans, Workspace, block_row
 _SAMPLE_SEED: Final = 1
 # Products of more columns are padded to a multiple of 16.
 _PADDED: Final = 64
+# Shares of a sum that are not worth a product.
+_NEGLIGIBLE: Final = 1e-10
 # A sample of the pairs is gathered over many blocks: scores of a few pairs cost as much as those of so many.
 _GATHERED: Final = 64
 
@@ -144,9 +146,14 @@ class ProjectedSums:
         Returns:
             ``[C]`` float64.
         """
-        return (self._whitened - self._working.excess(self._frame.counts, self._frame.present, self._basis)).clamp_(
-            min=0
-        )
+        frame, working = self._frame, self._working
+        if not working.rounded or not self._whiten:
+            return self._whitened
+        # ||A^T d|| is at most ||d|| times the largest stretch of A: mostly far below what is left of the digits.
+        stretch = frame.num_classes / frame.directions.values[frame.directions.rank - 1].square()
+        if bool((working.excess(frame.counts, frame.present) * stretch <= _NEGLIGIBLE * self._whitened).all()):
+            return self._whitened
+        return (self._whitened - working.excess(frame.counts, frame.present, self._basis)).clamp_(min=0)
 
     def _count_drawn(self, means: NearestMean) -> None:
         block = joined_blocks([block for block, _, _ in self._drawn])
