@@ -16,12 +16,12 @@ from nctools.collapse.compute import compute_metrics, plan_of
 from nctools.collapse.pairs import PairSource, as_tensor
 from nctools.collapse.plan import MemoryPlan
 from nctools.collapse.result import CollapseResult
-from nctools.collapse.rows import angle_matrix
 from nctools.collapse.settings import Settings as NumberSettings
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
 from nctools.features.progress import progress_of_passes
 from nctools.features.store import FeatureStore
+from nctools.stored_pairs import mean_of_layer, store_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,22 +201,11 @@ def _outside(features: Array | FeatureStore | str | Path | None, space: str | No
         with FeatureStore(features) as store:
             return _outside(store, space, width)
     if isinstance(features, FeatureStore):
-        return _mean_of_layer(features, features.layers[0] if space is None else space)
+        return mean_of_layer(features, features.layers[0] if space is None else space)
     rows = as_tensor(features).cpu().double()
     if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != width:
         raise ValueError(f"ood_features have shape {list(rows.shape)}: give [samples, {width}]")
     return rows.mean(dim=0)
-
-
-def _mean_of_layer(store: FeatureStore, layer: str) -> Tensor:
-    # Of every image; where only positive pairs were kept, of those.
-    total, count = torch.zeros(store.num_features(layer), dtype=torch.float64), 0
-    chunks = store.iterate_images(layer) if store.holds_images(layer) else store.iterate(layer)
-    for rows, *_ in chunks:
-        wide = rows.double().reshape(-1, rows.shape[-1])
-        total += wide.sum(dim=0)
-        count += len(wide)
-    return total / count
 
 
 @contextmanager
@@ -289,40 +278,6 @@ def memory_plans(
     return plans
 
 
-def store_pairs(store: FeatureStore, layer: str) -> PairSource:
-    """View one layer of a store as a stream of (feature, class) pairs, read in chunks at each pass.
-
-    Args:
-        store: An open feature store.
-        layer: Name of the layer.
-
-    Returns:
-        The stream.
-
-    Raises:
-        UnknownNameError: If the store has no such layer.
-    """
-    targets = store.targets.bool()
-    kind: Literal["single", "classwise", "shared"] = "classwise"
-    if store.kind(layer) == "shared":
-        kind = "single" if store.single_label else "shared"
-
-    def batches() -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return store.iterate(layer)
-
-    def images() -> Iterator[tuple[Tensor, Tensor]]:
-        return store.iterate_images(layer)
-
-    return PairSource(
-        kind=kind,
-        num_classes=targets.shape[1],
-        num_features=store.num_features(layer),
-        batches=batches,
-        targets=None if kind == "single" else targets,
-        images=images if store.holds_images(layer) else None,
-    )
-
-
 def _measure_store(store: FeatureStore, asked: _Asked) -> CollapseResult:
     chosen = _chosen_spaces(store, asked.spaces)
     results: list[CollapseResult] = []
@@ -384,31 +339,6 @@ def _tensor(values: Array | None) -> Tensor | None:
             f"classifier is a module ({type(values).__name__}): give its weight [C, D], and its bias as bias"
         )
     return None if values is None else torch.as_tensor(values)
-
-
-def class_angles(
-    store: FeatureStore, space: str | None = None, *, centre: Literal["class", "none"] = "class"
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Give the angle between the means of every two classes.
-
-    Args:
-        store: An open feature store.
-        space: Feature space; None takes the store's first.
-        centre: ``"class"`` takes the mean of the class means away first; ``"none"`` leaves them as they are.
-
-    Returns:
-        ``[C, C]`` in degrees; NaN for classes without a pair.
-
-    Raises:
-        UnknownNameError: If the store has no such space.
-    """
-    chosen = store.layers[0] if space is None else space
-    source = store_pairs(store, chosen)
-    statistics = CollapseStatistics(source.num_classes, source.num_features)
-    for features, classes, _ in source.batches():
-        statistics.update(features, classes)
-    angles: np.ndarray[tuple[int, int], np.dtype[np.float64]] = angle_matrix(statistics.means, centre=centre).numpy()
-    return angles
 
 
 def _stored_split(store: FeatureStore) -> str:

@@ -36,12 +36,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
     "training": ("methods", "data", "evaluation", "features", "collapse", "metric", "measurement", "models.output"),
     "checkpoints": ("methods.checkpoint", "methods.method", "data", "evaluation", "features"),
-    "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse"),
+    "stored_pairs": ("features", "collapse"),
+    "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse", "stored_pairs"),
     "report": ("plots", "collapse"),
     "__main__": ("cli",),
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
-        *("training", "checkpoints", "measurement", "report"),
+        *("training", "checkpoints", "measurement", "stored_pairs", "report"),
     ),
 }
 # The only modules (or folders) that may import a library.

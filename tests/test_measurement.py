@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import nctools
 from nctools.collapse import CollapseStatistics
 from nctools.errors import CheckpointError, StoreError, UnknownNameError
-from nctools.measurement import class_angles
+from nctools.stored_pairs import class_angles
 
 CLASSES = 4
 

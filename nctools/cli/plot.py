@@ -174,8 +174,8 @@ def angles_of(paths: Sequence[Path], *, space: str | None, centre: Literal["clas
         ConfigError: If the inputs have different classes.
     """
     from nctools.collapse.geometry import etf_angle_deg
-    from nctools.measurement import class_angles
     from nctools.plots import angle_map, angle_map_data
+    from nctools.stored_pairs import class_angles
 
     matrices = {}
     names: list[str] = []
