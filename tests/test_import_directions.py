@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[1]
 Place = Literal["module", "function", "typing"]
 
 # Everyone may import these.
-FOUNDATION = ("errors", "run_directory", "_torchvision_guard")
+FOUNDATION = ("errors", "run_directory", "_torchvision_guard", "_factories")
 # What else each part of the package may import, itself always included. "collapse" means the whole folder.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "errors": (),
     "run_directory": ("errors",),
     "_torchvision_guard": (),
+    "_factories": ("errors", "_torchvision_guard"),
     "collapse": (),
     "losses": (),
     "models": (),
@@ -33,16 +34,22 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metric_settings": ("collapse",),
     "metric_state": ("collapse",),
     "methods": ("models", "losses", "data.samplers", "collapse.groups"),
+    # Any file of weights, any architecture -> a model that is ready to be run.
+    "networks": ("methods", "models", "data.preprocessing", "features"),
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
-    "training": ("methods", "data", "evaluation", "features", "collapse", "metric", "measurement", "models.output"),
-    "checkpoints": ("methods.checkpoint", "methods.method", "data", "evaluation", "features"),
+    "training": (
+        *("methods", "data", "evaluation", "features", "collapse"),
+        *("metric", "measurement", "watching", "models.output"),
+    ),
+    "checkpoints": ("networks", "methods.checkpoint", "methods.method", "data", "evaluation", "features"),
     "stored_pairs": ("features", "collapse"),
+    "watching": ("features", "collapse", "measurement", "models.output"),
     "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse", "stored_pairs"),
     "report": ("plots", "collapse"),
     "__main__": ("cli",),
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
-        *("training", "checkpoints", "measurement", "stored_pairs", "report"),
+        *("training", "checkpoints", "measurement", "stored_pairs", "report", "networks"),
     ),
 }
 # The only modules (or folders) that may import a library.

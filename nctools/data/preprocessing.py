@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 from nctools.errors import ConfigError, UnknownNameError
 
@@ -12,28 +13,37 @@ AUGMENTATIONS: dict[str, str] = {
     "cell_shift": "whole cells of 16 px, wrapped around, then up to 3 px with repeated borders (digits_lt)",
 }
 
+Interpolation = Literal["bilinear", "bicubic", "nearest"]
+
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Normalisation and training augmentation of a data set.
+    """Size and normalisation of a model's images, and the augmentation of its training.
 
     Args:
         mean: Mean of each channel, of pixel values in [0, 1].
         std: Standard deviation of each channel, in the same unit; positive.
         augmentation: A name out of ``AUGMENTATIONS``; used in training only.
+        resize: Pixels of the shorter side after resizing, or None: as it is.
+        crop: Side of the square cut from the centre after that, or None.
+        interpolation: Of the resizing (antialiased).
 
     Raises:
-        ValueError: If ``mean`` and ``std`` differ in length or a deviation is not positive.
+        ValueError: If ``mean`` and ``std`` differ in length, a deviation or size is not positive, or the crop is larger
+            than what it is cut from.
         UnknownNameError: If there is no such augmentation.
 
     Example:
-        >>> Preprocessing(mean=(0.5,), std=(0.25,)).to_dict()
-        {'mean': [0.5], 'std': [0.25], 'augmentation': 'none'}
+        >>> Preprocessing(mean=(0.5,), std=(0.25,), resize=256, crop=224).to_dict()["crop"]
+        224
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augmentation: str = "none"
+    resize: int | None = None
+    crop: int | None = None
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std):
@@ -44,17 +54,34 @@ class Preprocessing:
             raise ValueError(f"`std` is {self.std}: every standard deviation must be positive.")
         if self.augmentation not in AUGMENTATIONS:
             raise UnknownNameError("augmentation", self.augmentation, AUGMENTATIONS)
+        if self.interpolation not in get_args(Interpolation):
+            raise UnknownNameError("interpolation", self.interpolation, get_args(Interpolation))
+        for name, pixels in (("resize", self.resize), ("crop", self.crop)):
+            if pixels is not None and pixels < 1:
+                raise ValueError(f"`{name}` is {pixels}: give a number of pixels, at least 1, or None.")
+        if self.resize is not None and self.crop is not None and self.crop > self.resize:
+            raise ValueError(
+                f"`crop` is {self.crop} px but `resize` makes the shorter side {self.resize} px: crop less."
+            )
 
-    def to_dict(self) -> dict[str, list[float] | str]:
-        """Return the fields as lists and strings, ready for JSON, YAML and ``torch.save``."""
-        return {"mean": list(self.mean), "std": list(self.std), "augmentation": self.augmentation}
+    def to_dict(self) -> dict[str, list[float] | str | int | None]:
+        """Return the fields as lists, numbers and strings, ready for JSON, YAML and ``torch.save``."""
+        return {
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "augmentation": self.augmentation,
+            "resize": self.resize,
+            "crop": self.crop,
+            "interpolation": self.interpolation,
+        }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object]) -> Preprocessing:
         """Build from what ``to_dict`` returned.
 
         Args:
-            document: Mapping with the keys ``mean``, ``std`` and ``augmentation``.
+            document: Mapping with the keys ``mean``, ``std``, ``augmentation``, and those of the size where images
+                are resized.
 
         Returns:
             The same preprocessing.
@@ -67,16 +94,29 @@ class Preprocessing:
             >>> Preprocessing.from_dict(settings.to_dict()) == settings
             True
         """
-        expected = {"mean", "std", "augmentation"}
-        if set(document) != expected:
+        needed, size = {"mean", "std", "augmentation"}, {"resize", "crop", "interpolation"}
+        if not needed <= set(document) <= needed | size:
             raise ConfigError(
-                f"preprocessing has the keys {sorted(document)}; it needs exactly {sorted(expected)}: "
-                "pass what Preprocessing.to_dict() returned."
+                f"preprocessing has the keys {sorted(document)}; it needs {sorted(needed)} and may have "
+                f"{sorted(size)}: pass what Preprocessing.to_dict() returned."
             )
         augmentation = document["augmentation"]
         if not isinstance(augmentation, str):
             raise ConfigError(f"preprocessing: augmentation is {augmentation!r}; it must be a name.")
-        return cls(_numbers("mean", document["mean"]), _numbers("std", document["std"]), augmentation)
+        return cls(
+            _numbers("mean", document["mean"]),
+            _numbers("std", document["std"]),
+            augmentation,
+            resize=_pixels("resize", document.get("resize")),
+            crop=_pixels("crop", document.get("crop")),
+            interpolation=cast("Interpolation", document.get("interpolation", "bilinear")),
+        )
+
+
+def _pixels(key: str, value: object) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ConfigError(f"preprocessing: {key} is {value!r}; it must be a whole number of pixels, or null.")
 
 
 def _numbers(key: str, values: object) -> tuple[float, ...]:
