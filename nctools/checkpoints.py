@@ -1,166 +1,168 @@
-"""What a trained checkpoint does with a data set: extract its features, score its images."""
+"""What a trained model does with a data set: extract its features, list its layers, score its images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-from nctools.data.dataset import MultiLabelDataset
-from nctools.data.loading import load_dataset
-from nctools.data.preprocessing import Preprocessing
-from nctools.data.transforms import test_transform
-from nctools.errors import CheckpointError, UnknownNameError
+from nctools.errors import CheckpointError
 from nctools.evaluation.summary import Evaluation, evaluate_scores
-from nctools.features.extraction import extract
+from nctools.features.batches import logits_of
+from nctools.features.extraction import extract, first_inputs
+from nctools.features.listing import LayerRow, list_layers
 from nctools.features.store import FeatureStore
-from nctools.methods.checkpoint import Checkpoint, Weights, describe_checkpoint, load_checkpoint, rebuild
-from nctools.methods.method import Method
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    checkpoint: Checkpoint
-    method: Method
-    images: MultiLabelDataset
-    loader: DataLoader[tuple[Tensor, Tensor]]
-    device: torch.device
+from nctools.forward_options import ForwardOptions
+from nctools.prepared import Prepared, prepare
 
 
 def extract_checkpoint(
-    path: str | Path,
+    path: str | Path | None,
     target: str | Path,
     *,
-    dataset: str | None = None,
-    data_root: str | None = None,
-    split: str = "train",
+    split: str | None = None,
     layers: Mapping[str, str] | None = None,
     pairs: Literal["positive", "all"] = "positive",
     maps: Literal["refuse", "mean", "flatten"] = "refuse",
+    tokens: Literal["refuse", "class", "patches", "mean"] = "refuse",
     dtype: Literal["float32", "float16"] = "float32",
-    weights: Weights = "raw",
-    device: str = "auto",
-    batch_size: int = 256,
+    compression: Literal["zstd", "blosc", "gzip", "lzf"] | None = None,
+    shard_size: int | None = 1024,
+    resume: bool = False,
     progress: bool = True,
     overwrite: bool = False,
+    **options: Unpack[ForwardOptions],
 ) -> FeatureStore:
-    """Run a checkpoint over one split of a data set, each image once, and store its features.
+    """Run a trained model over one split of a data set, each image once, and store its features.
 
     Args:
-        path: The checkpoint.
+        path: A file of weights: a checkpoint of nctools or of Lightning, a state dict, safetensors. None runs the
+            model of the options as it is built.
         target: The HDF5 file to write.
-        dataset: Name of the data set; None takes the one the checkpoint was trained on.
-        data_root: Folder of the data set, where it needs one.
-        split: ``"train"``, ``"validation"`` or ``"test"``.
-        layers: Space name -> ``"module:input"`` or ``"module:output"``; None takes the method's own spaces.
+        split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"train"`` for data sets with a name.
+        layers: Space name -> ``"module:input"`` or ``"module:output"``; None takes the method's own spaces, or the
+            input of the classifier, which is looked for.
         pairs: Of class-wise layers keep the positive pairs, or all.
         maps: Convolutional maps: keep the mean over their places, flatten them, or refuse them.
+        tokens: Of token layers keep the class token, the mean of the patches, or of all tokens, or refuse them.
         dtype: Number format of the stored features.
-        weights: ``"raw"`` or ``"ema"``.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        batch_size: Images per forward pass.
-        progress: Show progress on stderr.
+        compression: Of the stored features; None is fastest. zstd and blosc need hdf5plugin.
+        shard_size: Images after which what is done is safe on disk; None writes one file and cannot be resumed.
+        resume: Go on with an interrupted extraction.
+        progress: Show on stderr what is run over what, and how far it is.
         overwrite: Replace a file that is already there.
+        **options: How the model is opened and what it is run over, see ``nctools.prepared.ForwardOptions``:
+            ``model, model_args, weights, dataset, data_root, data, data_args, image_size, mean, std, batch_size,
+            workers, device, autocast, channels_last``.
 
     Returns:
         The store, open for reading.
 
     Raises:
         CheckpointError: If the checkpoint is missing, unreadable or made for other classes.
-        StoreError: If the target exists and ``overwrite`` is off.
+        DatasetError: If the data are missing or unreadable.
+        StoreError: If the target exists and ``overwrite`` is off, or the unfinished extraction does not fit.
     """
-    ready = _prepare(path, dataset, data_root, split, weights, device, batch_size)
-    spaces = dict(ready.method.feature_layers)
+    ready = prepare(path, options, split=split)
+    if progress:
+        _tell(ready)
+    network, data = ready.network, ready.data
     return extract(
-        ready.method,
-        ready.loader,
+        network.module,
+        data.loader,
         target,
-        layers=layers or spaces,
+        layers=layers or network.layers,
         pairs=pairs,
         maps=maps,
-        class_names=ready.images.class_names,
-        ids=ready.images.ids,
-        groups=ready.checkpoint.groups,
-        anchors=ready.method.anchors() if layers is None else None,
+        tokens=tokens,
+        class_names=ready.class_names,
+        ids=data.ids,
+        groups=ready.groups,
+        anchors=network.anchors if layers is None else None,
         dtype=dtype,
+        compression=compression,
         device=ready.device,
+        autocast=options.get("autocast"),
+        channels_last=options.get("channels_last", False),
+        single_label=data.single_label or None,
         provenance={
-            "split": split,
-            "dataset": ready.images.name,
-            "checkpoint": str(path),
-            "weights": weights,
-            **{f"checkpoint_{key}": value for key, value in describe_checkpoint(ready.checkpoint).items()},
+            "split": ready.split,
+            "dataset": data.name,
+            "checkpoint": None if path is None else str(path),
+            "weights": options.get("weights", "raw"),
+            **network.provenance,
         },
+        shard_size=shard_size,
+        resume=resume,
         progress=progress,
         overwrite=overwrite,
     )
 
 
+def layers_of(
+    path: str | Path | None, *, split: str | None = None, **options: Unpack[ForwardOptions]
+) -> list[LayerRow]:
+    """List the layers of a model in the order in which two images of the data run through them.
+
+    Args:
+        path: A file of weights, or None.
+        split: Split of the data.
+        **options: As for ``extract_checkpoint``.
+
+    Returns:
+        A row for each module: name, type, shapes of input and output.
+
+    Raises:
+        CheckpointError: If the checkpoint is missing or unreadable.
+        DatasetError: If the data are missing or unreadable.
+    """
+    ready = prepare(path, options, split=split)
+    return list_layers(ready.network.module, [first_inputs(ready.data.loader, ready.device)])
+
+
 def evaluate_checkpoint(
-    path: str | Path,
-    *,
-    dataset: str | None = None,
-    data_root: str | None = None,
-    split: str = "test",
-    weights: Weights = "raw",
-    device: str = "auto",
-    batch_size: int = 256,
+    path: str | Path | None, *, split: str | None = None, **options: Unpack[ForwardOptions]
 ) -> Evaluation:
     """Score one split of a data set and summarise: mAP by group, G-mAP, F1.
 
     Args:
-        path: The checkpoint.
-        dataset: Name of the data set; None takes the one the checkpoint was trained on.
-        data_root: Folder of the data set, where it needs one.
-        split: ``"train"``, ``"validation"`` or ``"test"``.
-        weights: ``"raw"`` or ``"ema"``.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        batch_size: Images per forward pass.
+        path: A file of weights, or None.
+        split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
+        **options: As for ``extract_checkpoint``.
 
     Returns:
         The evaluation.
 
     Raises:
-        CheckpointError: If the checkpoint is missing, unreadable or made for other classes.
+        CheckpointError: If the checkpoint is missing, unreadable or made for other classes, or its model returns no
+            logits of these classes.
     """
-    ready = _prepare(path, dataset, data_root, split, weights, device, batch_size)
+    ready = prepare(path, options, split=split, default_split="test")
+    network, data = ready.network, ready.data
+    scores, targets = [], []
     with torch.inference_mode():
-        scores = [ready.method(images.to(ready.device)).logits.float().sigmoid().cpu() for images, _ in ready.loader]
-    return evaluate_scores(torch.cat(scores), ready.images.targets, ready.images.class_names, ready.checkpoint.groups)
+        for images, labels in data.loader:
+            logits = logits_of(network.module(images.to(ready.device)))
+            scores.append(_scores(logits, data.single_label or labels.ndim == 1).cpu())
+            targets.append(labels)
+    names = ready.class_names or [str(index) for index in range(scores[0].shape[1])]
+    return evaluate_scores(torch.cat(scores), _label_sets(targets, len(names)), names, ready.groups or {})
 
 
-def _prepare(
-    path: str | Path,
-    dataset: str | None,
-    data_root: str | None,
-    split: str,
-    weights: Weights,
-    device: str,
-    batch_size: int,
-) -> _Prepared:
-    checkpoint = load_checkpoint(path)
-    method = rebuild(checkpoint, weights=weights)
-    chosen = _device(device)
-    name = dataset or checkpoint.dataset
-    transform = test_transform(Preprocessing.from_dict(checkpoint.preprocessing))
-    images = load_dataset(name, split, root=data_root, transform=transform)
-    if list(images.class_names) != list(checkpoint.class_names):
-        raise CheckpointError(
-            f"{path} was trained on {checkpoint.dataset!r} with {len(checkpoint.class_names)} classes "
-            f"({', '.join(checkpoint.class_names[:3])}, ...), but data set {name!r} has {images.num_classes} "
-            f"({', '.join(images.class_names[:3])}, ...): give the data set it was trained on"
-        )
-    return _Prepared(checkpoint, method.to(chosen), images, DataLoader(images, batch_size=batch_size), chosen)
+def _scores(logits: torch.Tensor | None, single_label: bool) -> torch.Tensor:
+    if logits is None or logits.ndim != 2:
+        raise CheckpointError("the model returns no logits [B, C]: there is nothing to evaluate")
+    return logits.float().softmax(1) if single_label else logits.float().sigmoid()
 
 
-def _device(name: str) -> torch.device:
-    if name not in {"auto", "cpu", "cuda"}:
-        raise UnknownNameError("device", name, ["auto", "cpu", "cuda"])
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device: use 'auto' or 'cpu'")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
+def _label_sets(batches: Sequence[torch.Tensor], num_classes: int) -> torch.Tensor:
+    targets = torch.cat(list(batches))
+    return torch.nn.functional.one_hot(targets, num_classes).float() if targets.ndim == 1 else targets
+
+
+def _tell(ready: Prepared) -> None:
+    for line in (ready.network.about, ready.data.about, *(f"note: {note}" for note in ready.network.notes)):
+        sys.stderr.write(line + "\n")

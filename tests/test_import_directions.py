@@ -41,15 +41,19 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("methods", "data", "evaluation", "features", "collapse"),
         *("metric", "measurement", "watching", "models.output"),
     ),
-    "checkpoints": ("networks", "methods.checkpoint", "methods.method", "data", "evaluation", "features"),
+    "forward_options": (),
+    "prepared": ("forward_options", "networks", "data"),
+    "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features"),
     "stored_pairs": ("features", "collapse"),
     "watching": ("features", "collapse", "measurement", "models.output"),
-    "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse", "stored_pairs"),
+    "store_measurement": ("features", "collapse", "stored_pairs"),
+    "measurement": ("forward_options", "checkpoints", "features", "collapse", "store_measurement"),
     "report": ("plots", "collapse"),
     "__main__": ("cli",),
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
-        *("training", "checkpoints", "measurement", "stored_pairs", "report", "networks"),
+        *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
+        "forward_options",
     ),
 }
 # The only modules (or folders) that may import a library.

@@ -8,7 +8,26 @@ from typing import Annotated, Literal
 
 import typer
 
-from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile
+from nctools.cli.forward import forward_options
+from nctools.cli.options import (
+    AutocastOption,
+    BatchSize,
+    ChannelsLast,
+    CheckpointDataset,
+    Data,
+    DataArgs,
+    DataRoot,
+    Device,
+    Force,
+    ImageSize,
+    JsonFile,
+    Mean,
+    Model,
+    ModelArgs,
+    Std,
+    Weights,
+    Workers,
+)
 from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
 
 
@@ -21,12 +40,26 @@ class WeightsShown(StrEnum):
 
 
 def run(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, for example RUN/checkpoints/best.pt.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(help="File of weights (.pt, .ckpt, .safetensors), for example RUN/checkpoints/best.pt."),
+    ] = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[str | None, typer.Option("--split", help="train, validation or test. [default: test]")] = None,
+    model: Model = None,
+    model_args: ModelArgs = None,
     weights: Annotated[WeightsShown, typer.Option("--weights", help="raw, ema, or both.")] = WeightsShown.raw,
+    data: Data = None,
+    data_args: DataArgs = None,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    batch_size: BatchSize = 256,
+    workers: Workers = 0,
     device: Device = "auto",
+    autocast: AutocastOption = None,
+    channels_last: ChannelsLast = False,
     json_file: JsonFile = None,
     force: Force = False,
 ) -> None:
@@ -43,13 +76,31 @@ def run(
     evaluations = {}
     with input_errors():
         for kind in kinds:
-            evaluations[kind] = evaluate_checkpoint(
-                checkpoint, dataset=dataset, data_root=data_root, split=split, weights=kind, device=device
+            options = forward_options(
+                model=model,
+                model_args=model_args,
+                weights=Weights(kind),
+                dataset=dataset,
+                data_root=data_root,
+                data=data,
+                data_args=data_args,
+                image_size=image_size,
+                mean=mean,
+                std=std,
+                batch_size=batch_size,
+                workers=workers,
+                device=device,
+                autocast=autocast,
+                channels_last=channels_last,
             )
-    first = evaluations[kinds[0]]
+            evaluations[kind] = evaluate_checkpoint(checkpoint, split=split, **options)
+    first, title, used = evaluations[kinds[0]], str(checkpoint or model), split or "test"
     if json_file is not None:
         documents = {kind: value.to_document() for kind, value in evaluations.items()}
-        write_json({"schema": 1, "checkpoint": str(checkpoint), "split": split, "weights": documents}, json_file)
+        write_json(
+            {"schema": 1, "checkpoint": title, "split": used, "weights": documents},
+            json_file,
+        )
     if json_file != "-":
         rows = [
             [
@@ -62,6 +113,10 @@ def run(
             for kind, evaluation in evaluations.items()
         ]
         headings = [f"mAP {group}" for group in first.mean_average_precision]
-        print_table(f"{checkpoint}  split: {split}  (%)", ["weights", *headings, "G-mAP", "micro F1", "macro F1"], rows)
+        print_table(
+            f"{title}  split: {used}  (%)",
+            ["weights", *headings, "G-mAP", "micro F1", "macro F1"],
+            rows,
+        )
     if first.left_out:
         say(f"note: no positive in this split, left out of every mean: {', '.join(first.left_out)}")

@@ -1,16 +1,46 @@
-"""``nctools extract``: features of a checkpoint to HDF5."""
+"""``nctools extract``: features of a model to HDF5."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, Quiet, Weights, WeightsOption
-from nctools.cli.output import input_errors, refuse_to_overwrite
+from nctools.cli.forward import forward_options, parse_layers
+from nctools.cli.options import (
+    AutocastOption,
+    BatchSize,
+    ChannelsLast,
+    CheckpointDataset,
+    Data,
+    DataArgs,
+    DataRoot,
+    Device,
+    Force,
+    ImageSize,
+    Layers,
+    ListLayers,
+    Maps,
+    MapsOption,
+    Mean,
+    Model,
+    ModelArgs,
+    Quiet,
+    Std,
+    Tokens,
+    TokensOption,
+    Weights,
+    WeightsOption,
+    Workers,
+)
+from nctools.cli.output import input_errors, print_wide, refuse_to_overwrite
+from nctools.cli.ranks import joined_ranks
+
+if TYPE_CHECKING:
+    from nctools.forward_options import ForwardOptions
 
 
 class Pairs(StrEnum):
@@ -20,14 +50,6 @@ class Pairs(StrEnum):
     all = "all"
 
 
-class Maps(StrEnum):
-    """What becomes of convolutional maps."""
-
-    refuse = "refuse"
-    mean = "mean"
-    flatten = "flatten"
-
-
 class Dtype(StrEnum):
     """Number format of the stored features."""
 
@@ -35,95 +57,146 @@ class Dtype(StrEnum):
     float16 = "float16"
 
 
+class Compression(StrEnum):
+    """Compression of the stored features."""
+
+    zstd = "zstd"
+    blosc = "blosc"
+    gzip = "gzip"
+    lzf = "lzf"
+
+
 def run(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, for example RUN/checkpoints/last.pt.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(help="File of weights (.pt, .ckpt, .safetensors), for example RUN/checkpoints/last.pt."),
+    ] = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "train",
+    split: Annotated[str | None, typer.Option("--split", help="train, validation or test. [default: train]")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="HDF5 file. Default: RUN/features/SPLIT.h5, or beside the checkpoint.")
     ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            "--layers",
-            help="name=module:input,... in the order of the forward pass. Default: the method's spaces. Example: "
-            "stem=backbone.body.stem:output,last=classifier:input (with --maps mean)",
-        ),
-    ] = None,
+    model: Model = None,
+    model_args: ModelArgs = None,
+    layers: Layers = None,
+    maps: MapsOption = Maps.refuse,
+    tokens: TokensOption = Tokens.refuse,
+    list_layers: ListLayers = False,
+    weights: WeightsOption = Weights.raw,
     pairs: Annotated[
         Pairs, typer.Option("--pairs", help="Class-wise layers: positive pairs, or all.")
     ] = Pairs.positive,
-    maps: Annotated[
-        Maps, typer.Option("--maps", help="Convolutional maps: mean over their places, flatten, or refuse.")
-    ] = Maps.refuse,
     dtype: Annotated[Dtype, typer.Option("--dtype", help="Number format of the features.")] = Dtype.float32,
-    weights: WeightsOption = Weights.raw,
+    compression: Annotated[
+        Compression | None,
+        typer.Option("--compression", help="Of the features: rarely worth its time. zstd, blosc need hdf5plugin."),
+    ] = None,
+    shard_size: Annotated[
+        int, typer.Option("--shard-size", min=1, help="Images after which what is done is safe on disk.")
+    ] = 1024,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted extraction of the same model and data.")
+    ] = False,
+    data: Data = None,
+    data_args: DataArgs = None,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    batch_size: BatchSize = 256,
+    workers: Workers = 0,
     device: Device = "auto",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images per forward pass.")] = 256,
+    autocast: AutocastOption = None,
+    channels_last: ChannelsLast = False,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a checkpoint over a data set, each image once, and stream its features to one HDF5 file.
+    """Run a model over a data set, each image once, and stream its features to one HDF5 file.
+
+    Any PyTorch model works: a checkpoint of nctools as it is, other weights with --model. The classifier and the
+    features that it reads are found by a trial pass; --list-layers shows what else there is.
+
+    An interrupted extraction keeps what is done in OUT.parts/; the same command with --resume goes on. Under torchrun
+    each process takes its part of the images.
 
     Example: nctools extract runs/mlc_nc/checkpoints/last.pt --split test --out test.h5
+
+    Example: nctools extract weights.pth --model timm:resnet50 --data photos/ --split val --out val.h5
     """
+    options = forward_options(
+        model=model,
+        model_args=model_args,
+        weights=weights,
+        dataset=dataset,
+        data_root=data_root,
+        data=data,
+        data_args=data_args,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        autocast=autocast,
+        channels_last=channels_last,
+    )
+    if list_layers:
+        _print_layers(checkpoint, split, options)
+        return
     from nctools.checkpoints import extract_checkpoint
 
-    target = out or default_target(checkpoint, split)
-    refuse_to_overwrite(target, force=force)
+    target = out or default_target(checkpoint, split or "train")
+    if not resume:
+        refuse_to_overwrite(target, force=force)
     kept: Literal["positive", "all"] = "positive" if pairs is Pairs.positive else "all"
     with (
+        joined_ranks() as rank,
         input_errors(),
         extract_checkpoint(
             checkpoint,
             target,
-            dataset=dataset,
-            data_root=data_root,
             split=split,
             layers=parse_layers(layers) if layers else None,
             pairs=kept,
             maps=maps.value,
+            tokens=tokens.value,
             dtype="float32" if dtype is Dtype.float32 else "float16",
-            weights="raw" if weights is Weights.raw else "ema",
-            device=device,
-            batch_size=batch_size,
-            progress=not quiet,
+            compression=None if compression is None else compression.value,
+            shard_size=shard_size,
+            resume=resume,
+            progress=not quiet and rank == 0,
             overwrite=force,
+            **options,
         ) as store,
     ):
-        sys.stdout.write(f"{target}\n{store!r}\n")
+        if rank == 0:
+            sys.stdout.write(f"{target}\n{store!r}\n")
 
 
-def default_target(checkpoint: Path, split: str) -> Path:
+def default_target(checkpoint: Path | None, split: str) -> Path:
     """Name the feature file of a checkpoint.
 
     Args:
-        checkpoint: Path of the checkpoint.
+        checkpoint: Path of the checkpoint; None for a model without a file.
         split: Name of the split.
 
     Returns:
-        ``RUN/features/SPLIT.h5`` for a checkpoint in ``RUN/checkpoints``, else ``SPLIT.h5`` beside it.
+        ``RUN/features/SPLIT.h5`` for a checkpoint in ``RUN/checkpoints``, else ``SPLIT.h5`` beside it, or here.
     """
+    if checkpoint is None:
+        return Path(f"{split}.h5")
     folder = checkpoint.parent
     return folder.parent / "features" / f"{split}.h5" if folder.name == "checkpoints" else folder / f"{split}.h5"
 
 
-def parse_layers(text: str) -> dict[str, str]:
-    """Read ``name=module:input,...``; without a name the module's path is the name.
+def _print_layers(checkpoint: Path | None, split: str | None, options: ForwardOptions) -> None:
+    from nctools.checkpoints import layers_of
 
-    Args:
-        text: What the user gave.
-
-    Returns:
-        Space name -> layer.
-
-    Example:
-        >>> parse_layers("pooled=classifier:input,backbone.stem")
-        {'pooled': 'classifier:input', 'backbone.stem': 'backbone.stem'}
-    """
-    layers = {}
-    for part in text.split(","):
-        name, equals, layer = part.strip().partition("=")
-        layers[name if equals else name.partition(":")[0]] = layer if equals else name
-    return layers
+    with input_errors():
+        rows = layers_of(checkpoint, split=split, **options)
+    print_wide(
+        f"{checkpoint or options.get('model')}: layers in running order, two images",
+        ["layer", "type", "input", "output", "calls", "parameters"],
+        [[row.name, row.type, row.input, row.output, str(row.calls), str(row.parameters)] for row in rows],
+        caption="  read one with --layers NAME=LAYER:input or :output; maps need --maps, tokens --tokens",
+    )

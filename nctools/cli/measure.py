@@ -2,180 +2,102 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nctools import __version__
+from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES, print_plans
+from nctools.cli.nc_files import read_groups, write_results
 from nctools.cli.nc_table import print_depth, print_result
-from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, JsonFile, Quiet, Weights, WeightsOption
-from nctools.cli.output import (
-    input_errors,
-    refuse_to_overwrite,
-    say,
-    write_json,
+from nctools.cli.number_options import (
+    Averaged,
+    Bootstrap,
+    Centre,
+    Confidence,
+    ConventionOption,
+    Ddof,
+    DryRun,
+    Ends,
+    Groups,
+    MaxMemory,
+    MeansFrom,
+    Metrics,
+    MinCount,
+    Multiplicity,
+    Ood,
+    Pairs,
+    Precision,
+    PrecisionOption,
+    References,
+    SamplePairs,
+    Scope,
+    ScopeOption,
+    Seed,
+    Space,
+    Weighting,
 )
+from nctools.cli.options import (
+    AutocastOption,
+    BatchSize,
+    ChannelsLast,
+    CheckpointDataset,
+    Data,
+    DataArgs,
+    DataRoot,
+    Device,
+    Force,
+    ImageSize,
+    Inputs,
+    JsonFile,
+    Layers,
+    Maps,
+    MapsOption,
+    Mean,
+    Model,
+    ModelArgs,
+    Quiet,
+    Std,
+    Tokens,
+    TokensOption,
+    Weights,
+    WeightsOption,
+    Workers,
+)
+from nctools.cli.output import input_errors, refuse_to_overwrite, say
+from nctools.cli.ranks import joined_ranks
 from nctools.collapse.catalogue import PRESETS
-from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
-    from nctools.measurement import Settings
-
-
-class Averaged(StrEnum):
-    """Mean over classes or over samples."""
-
-    by_class = "class"
-    by_sample = "sample"
-
-
-class Scope(StrEnum):
-    """Frame of a group's values."""
-
-    across = "global"
-    within = "within"
-
-
-class Convention(StrEnum):
-    """Settings of a published code."""
-
-    papyan = "papyan"
-    zhu = "zhu"
-    rhubarbwu = "rhubarbwu"
-
-
-class Precision(StrEnum):
-    """Type of the products of the second pass."""
-
-    auto = "auto"
-    float32 = "float32"
-    float64 = "float64"
-
-
-class Ends(StrEnum):
-    """Where the other end of a pair of classes may be."""
-
-    anywhere = "any"
-    within = "within"
-
-
-_NUMBERS: Final = "Settings that change the numbers"
-_SIZE: Final = "Large data"
+    from nctools.measurement import RunOptions
+    from nctools.store_measurement import Settings
 
 
 def run(
-    inputs: Annotated[list[Path], typer.Argument(help="Checkpoints (.pt) or feature files (.h5), one or more.")],
+    inputs: Inputs = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
     split: Annotated[
         str | None, typer.Option("--split", help="Split to measure a checkpoint on. [default: train]")
     ] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option("--groups", help='JSON file {"name": [class index, ...], ...}. Default: head / medium / tail.'),
-    ] = None,
-    metrics: Annotated[
-        str,
-        typer.Option(
-            "--metrics", help="default, long-tail, all, or ids: nc1_pinv,nc2_etf_error (see: nctools metrics)."
-        ),
-    ] = "default",
-    space: Annotated[
-        list[str] | None, typer.Option("--space", help="Feature space, repeatable. Default: all of the file or method.")
-    ] = None,
-    centre: Annotated[
-        Averaged, typer.Option("--centre", help="Global mean over class means or samples.", rich_help_panel=_NUMBERS)
-    ] = Averaged.by_class,
-    weighting: Annotated[
-        Averaged, typer.Option("--weighting", help="NC1, NC4: mean over classes or samples.", rich_help_panel=_NUMBERS)
-    ] = Averaged.by_class,
-    scope: Annotated[
-        Scope,
-        typer.Option("--scope", help="Frame of a group: all classes, or the group alone.", rich_help_panel=_NUMBERS),
-    ] = Scope.across,
-    convention: Annotated[
-        Convention | None,
-        typer.Option("--convention", help="Settings of a published code, for comparison.", rich_help_panel=_NUMBERS),
-    ] = None,
-    ddof: Annotated[
-        int,
-        typer.Option(
-            "--ddof",
-            min=0,
-            max=1,
-            help="Spread of a class of n pairs over n (0, as in the literature) or n - 1 (1, unbiased for small n).",
-            rich_help_panel=_NUMBERS,
-        ),
-    ] = 0,
-    pairs: Annotated[
-        Ends,
-        typer.Option(
-            "--pairs",
-            help="Angles and other pair metrics of a group: the other class anywhere, or within the group too.",
-            rich_help_panel=_NUMBERS,
-        ),
-    ] = Ends.anywhere,
-    min_count: Annotated[
-        int,
-        typer.Option(
-            "--min-count",
-            min=1,
-            help="Leave out classes with fewer pairs, as if absent: their means are mostly noise.",
-            rich_help_panel=_NUMBERS,
-        ),
-    ] = 1,
-    multiplicity: Annotated[
-        int | None,
-        typer.Option(
-            "--multiplicity",
-            min=1,
-            help="Only images with exactly so many labels; 1 makes multi-label data comparable with single-label data.",
-            rich_help_panel=_NUMBERS,
-        ),
-    ] = None,
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            "--precision",
-            help="Products of the second pass. auto: float32 for many pairs of short floats, with values as of float64 "
-            "to about 1e-6; sums are float64 in any case.",
-            rich_help_panel=_NUMBERS,
-        ),
-    ] = Precision.auto,
-    sample_pairs: Annotated[
-        int | None,
-        typer.Option(
-            "--sample-pairs",
-            min=1,
-            help="NC4 looks at about so many pairs, the same ones each time. The standard error of a share is at most "
-            "0.5 / sqrt(pairs): 20000 pairs give 0.0035.",
-            rich_help_panel=_SIZE,
-        ),
-    ] = None,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            "--max-memory",
-            help="Most memory for arrays: 512M, 4G, 2GiB. Values stay the same; what does not fit is done in parts, or "
-            "refused with the metrics that need it. Default: what is fastest.",
-            rich_help_panel=_SIZE,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Only tell what would be kept in memory, what done in tiles, and how often the data are read.",
-            rich_help_panel=_SIZE,
-        ),
-    ] = False,
+    groups: Groups = None,
+    metrics: Metrics = "default",
+    space: Space = None,
+    centre: Centre = Averaged.by_class,
+    weighting: Weighting = Averaged.by_class,
+    scope: ScopeOption = Scope.across,
+    convention: ConventionOption = None,
+    ddof: Ddof = 0,
+    pairs: Pairs = Ends.anywhere,
+    min_count: MinCount = 1,
+    multiplicity: Multiplicity = None,
+    precision: PrecisionOption = Precision.auto,
+    sample_pairs: SamplePairs = None,
+    max_memory: MaxMemory = None,
+    dry_run: DryRun = False,
     depth_eps: Annotated[
         float | None,
         typer.Option(
@@ -186,8 +108,29 @@ def run(
             "nc4_ncc_accuracy is measured in every layer. [default: 0.02]",
         ),
     ] = None,
+    model: Model = None,
+    model_args: ModelArgs = None,
+    layers: Layers = None,
+    maps: MapsOption = Maps.refuse,
+    tokens: TokensOption = Tokens.refuse,
     weights: WeightsOption = Weights.raw,
+    data: Data = None,
+    data_args: DataArgs = None,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    batch_size: BatchSize = 256,
+    workers: Workers = 0,
     device: Device = "auto",
+    autocast: AutocastOption = None,
+    channels_last: ChannelsLast = False,
+    keep_features: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep-features",
+            help="Keep the features in this file. If it was interrupted, the same command goes on where it ended.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the tidy table to this file.")] = None,
     per_class: Annotated[
@@ -195,39 +138,21 @@ def run(
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
-    bootstrap: Annotated[
-        int | None,
-        typer.Option(
-            "--bootstrap",
-            min=2,
-            help="Give each value an interval, from so many resamplings of the images.",
-        ),
-    ] = None,
-    confidence: Annotated[
-        float, typer.Option("--confidence", help="Share of the resamplings between the ends of an interval.")
-    ] = 0.95,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --bootstrap and --references.")] = 0,
-    means_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--means-from",
-            help="Feature file of another split: class means come from it, NC1 and NC4 judge these features.",
-        ),
-    ] = None,
-    ood: Annotated[
-        Path | None,
-        typer.Option("--ood", help="Feature file of images from outside the classes, same layers: adds NC5."),
-    ] = None,
-    references: Annotated[
-        bool, typer.Option("--references", help="Also show what random features and perfect collapse would give.")
-    ] = False,
+    bootstrap: Bootstrap = None,
+    confidence: Confidence = 0.95,
+    seed: Seed = 0,
+    means_from: MeansFrom = None,
+    ood: Ood = None,
+    references: References = False,
 ) -> None:
     """Measure neural collapse: NC1 to NC4 for all classes and by group (head / medium / tail).
 
-    A checkpoint is run over its training images, in eval mode, each image once. What a number means:
-    nctools explain nc1_pinv
+    A model is run over its training images, in eval mode, each image once. Checkpoints of nctools need nothing else;
+    other weights need --model, and --dataset or --data. What a number means: nctools explain nc1_pinv
 
     Example: nctools measure runs/mlc_nc/checkpoints/last.pt --dataset digits_lt
+
+    Example: nctools measure weights.pth --model timm:resnet18 --data photos/
     """
     for target in (json_file, csv_file, per_class):
         refuse_to_overwrite(target, force=force)
@@ -251,36 +176,84 @@ def run(
         "seed": seed,
         "references": ("random", "etf") if references else (),
     }
+    run_options: RunOptions = {
+        **forward_options(
+            model=model,
+            model_args=model_args,
+            weights=weights,
+            dataset=dataset,
+            data_root=data_root,
+            data=data,
+            data_args=data_args,
+            image_size=image_size,
+            mean=mean,
+            std=std,
+            batch_size=batch_size,
+            workers=workers,
+            device=device,
+            autocast=autocast,
+            channels_last=channels_last,
+        ),
+        "layers": parse_layers(layers) if layers else None,
+        "maps": maps.value,
+        "tokens": tokens.value,
+        "keep_features": keep_features,
+    }
+    sources = _sources(inputs, run_options)
     if dry_run:
-        for path in inputs:
+        for path in sources:
             print_plans(path, chosen, space, settings)
         return
     results: list[CollapseResult] = []
-    for path in inputs:
-        if path.suffix in STORE_SUFFIXES and split is not None:
-            say(f"note: {path} is a feature file, measured as it is: --split {split} is only its label in the table")
-        with input_errors():
-            result = nctools.measure(
-                path,
-                dataset=dataset,
-                data_root=data_root,
-                split=split,
-                groups=_read_groups(groups) if groups else None,
-                metrics=chosen,
-                spaces=space,
-                weights="raw" if weights is Weights.raw else "ema",
-                device=device,
-                progress=not quiet,
-                means_from=means_from,
-                ood_features=ood,
-                **settings,
+    with joined_ranks() as rank, input_errors():
+        for path in sources:
+            _say_what_plays_no_part(path, split, run_options)
+            results.append(
+                nctools.measure(
+                    path,
+                    split=split,
+                    groups=read_groups(groups) if groups else None,
+                    metrics=chosen,
+                    spaces=space,
+                    progress=not quiet and rank == 0,
+                    means_from=means_from,
+                    ood_features=ood,
+                    **settings,
+                    **({} if _is_features(path) else run_options),
+                )
             )
-        results.append(result)
+    if rank:
+        return
+    titles = [str(path or model) for path in sources]
     if json_file != "-":
-        for path, result in zip(inputs, results, strict=True):
-            print_result(result, title=str(path))
-            print_depth(result, title=str(path), eps=depth_eps)
-    _write_files(inputs, results, json_file=json_file, csv_file=csv_file, per_class=per_class)
+        for title, result in zip(titles, results, strict=True):
+            print_result(result, title=title)
+            print_depth(result, title=title, eps=depth_eps)
+    write_results(titles, sources, results, json_file=json_file, csv_file=csv_file, per_class=per_class)
+
+
+def _sources(inputs: Sequence[Path] | None, options: RunOptions) -> list[Path | None]:
+    if not inputs and options.get("model") is None:
+        raise typer.BadParameter("name a file of weights (.pt, .ckpt, .safetensors) or of features (.h5), or a --model")
+    if options.get("keep_features") is not None and len(inputs or ()) > 1:
+        raise typer.BadParameter("--keep-features names one file: measure one model at a time")
+    return list(inputs) if inputs else [None]
+
+
+def _is_features(path: Path | None) -> bool:
+    return path is not None and path.suffix in {*STORE_SUFFIXES, ".npz"}
+
+
+def _say_what_plays_no_part(path: Path | None, split: str | None, options: RunOptions) -> None:
+    if not _is_features(path):
+        return
+    usual = {"weights": "raw", "device": "auto", "maps": "refuse", "tokens": "refuse", "batch_size": 256, "workers": 0}
+    given = [name for name, value in options.items() if value not in {None, False} and usual.get(name) != value]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        say(f"note: {path} holds features, measured as they are: {flags} would change nothing and was not looked at")
+    if split is not None:
+        say(f"note: {path} holds features, measured as they are: --split {split} is only their label in the table")
 
 
 def _metrics(text: str, *, every_layer: bool, held_out: bool) -> str | list[str]:
@@ -294,65 +267,5 @@ def _metrics(text: str, *, every_layer: bool, held_out: bool) -> str | list[str]
     return [*listed, ACCURACY] if every_layer and ACCURACY not in listed else listed
 
 
-def _write_files(
-    inputs: Sequence[Path],
-    results: Sequence[CollapseResult],
-    *,
-    json_file: str | None,
-    csv_file: Path | None,
-    per_class: Path | None,
-) -> None:
-    import pandas as pd
-
-    from nctools.run_directory import replace_atomically
-
-    if json_file is not None:
-        document = {
-            "schema": 1,
-            "nctools": __version__,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": "measure",
-            "inputs": [{"path": str(path), "sha256": _sha256(path)} for path in inputs],
-            "results": [
-                {"input": str(path), **result.to_document()} for path, result in zip(inputs, results, strict=True)
-            ],
-        }
-        write_json(document, json_file)
-    for target, attribute in ((csv_file, "table"), (per_class, "per_class")):
-        if target is None:
-            continue
-        frames = [
-            getattr(result, attribute).assign(input=str(path)) for path, result in zip(inputs, results, strict=True)
-        ]
-        with replace_atomically(target) as temporary:
-            pd.concat(frames).to_csv(temporary, index=False, na_rep="nan")
-        say(f"wrote {target}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _choice(value: Averaged) -> Literal["class", "sample"]:
     return "class" if value is Averaged.by_class else "sample"
-
-
-def _read_groups(path: Path) -> dict[str, list[int]]:
-    import json
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise NctoolsError(
-            f"{path} cannot be read as a JSON file of groups ({' '.join(str(error).split())})"
-        ) from error
-    shaped = isinstance(document, dict) and all(
-        isinstance(classes, list) and all(isinstance(index, int) for index in classes) for classes in document.values()
-    )
-    if not shaped:
-        raise NctoolsError(
-            f'{path} holds no groups: it should look like {{"head": [0, 1], "tail": [2]}} (class indices)'
-        )
-    groups: dict[str, list[int]] = document
-    return groups

@@ -10,16 +10,18 @@ from nctools.cli.output import input_errors, print_wide, say
 from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
-    from nctools.measurement import Settings
+    from nctools.store_measurement import Settings
 
 STORE_SUFFIXES = {".h5", ".hdf5"}
 
 
-def print_plans(path: Path, metrics: str | Sequence[str], spaces: Sequence[str] | None, settings: Settings) -> None:
+def print_plans(
+    path: Path | None, metrics: str | Sequence[str], spaces: Sequence[str] | None, settings: Settings
+) -> None:
     """Print the plan of each space of a feature file; a checkpoint has none before its features are known.
 
     Args:
-        path: Feature file or checkpoint.
+        path: Feature file or checkpoint; None is a model without a file.
         metrics: As for ``nctools.measure``.
         spaces: Feature spaces; None takes all.
         settings: As for ``nctools.measure``.
@@ -28,14 +30,14 @@ def print_plans(path: Path, metrics: str | Sequence[str], spaces: Sequence[str] 
         NctoolsError: If there is no such file.
     """
     from nctools.collapse.plan import memory_text
-    from nctools.measurement import memory_plans
+    from nctools.store_measurement import memory_plans
 
-    if path.suffix not in STORE_SUFFIXES:
-        if not path.exists():
+    if path is None or path.suffix not in STORE_SUFFIXES:
+        if path is not None and not path.exists():
             raise NctoolsError(f"{path} does not exist: give a checkpoint (.pt) or a feature file (.h5)")
         say(
-            f"{path}: the plan needs the shapes of the features. They are known once the checkpoint has been run: "
-            f"nctools extract {path} --out features.h5, then nctools measure features.h5 --dry-run"
+            f"{path or 'this model'}: the plan needs the shapes of the features. They are known once it has been run: "
+            f"nctools extract {path or ''} --out features.h5, then nctools measure features.h5 --dry-run"
         )
         return
     with input_errors():

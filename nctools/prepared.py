@@ -1,0 +1,217 @@
+"""A model and the data it is to be run over: opened, checked against each other, ready for one pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nctools._factories import is_factory
+from nctools.data.catalogue import DATASETS, dataset_entry
+from nctools.data.dataset import MultiLabelDataset
+from nctools.data.loading import load_dataset
+from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
+from nctools.data.preprocessing import Preprocessing
+from nctools.data.transforms import test_transform
+from nctools.errors import CheckpointError, ConfigError, DatasetError, UnknownNameError
+from nctools.forward_options import ForwardOptions
+from nctools.networks.network import Network, open_network
+
+IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize=256, crop=224)
+# What a test image of 256 px and a crop of 224 px have made usual.
+_CROPPED = 0.875
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model is run over.
+
+    Args:
+        loader: Batches ``(inputs, targets)``, each image once.
+        name: Name of the data set.
+        class_names: ``C`` names, or None if nobody knows them.
+        ids: An id per image, or None.
+        groups: Named lists of class indices, or None.
+        single_label: Each image has exactly one label.
+        about: One line for the user.
+    """
+
+    loader: Iterable[Sequence[Tensor]]
+    name: str
+    class_names: list[str] | None
+    ids: list[str] | None
+    groups: dict[str, list[int]] | None
+    single_label: bool
+    about: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model on its device, and its data.
+
+    Args:
+        network: The opened model.
+        data: What it is run over.
+        device: Where.
+        split: Name of the split.
+    """
+
+    network: Network
+    data: Data
+    device: torch.device
+    split: str
+
+    @property
+    def groups(self) -> dict[str, list[int]] | None:
+        """Groups of the checkpoint (of its training counts), else those of the data."""
+        return self.network.groups or self.data.groups
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Class names of the data, else those of the checkpoint."""
+        return self.data.class_names or self.network.class_names
+
+
+def prepare(
+    path: str | Path | None, options: ForwardOptions, *, split: str | None, default_split: str = "train"
+) -> Prepared:
+    """Open a model and its data.
+
+    Args:
+        path: A file of weights; None needs ``options["model"]``.
+        options: See ``ForwardOptions``.
+        split: What the user asked for, if anything. The user's own data need not have splits.
+        default_split: Of a data set with a name, where none was asked for.
+
+    Returns:
+        Both, checked against each other.
+
+    Raises:
+        CheckpointError: If the file is missing, unreadable or made for other classes.
+        DatasetError: If the data are missing or unreadable.
+        ConfigError: If the options contradict each other or a factory fails.
+        UnknownNameError: If a name does not exist; near misses are listed.
+    """
+    if path is None and not options.get("model"):
+        raise ConfigError("there is no model: name a file of weights, or an architecture (--model timm:resnet50)")
+    device = _device(options.get("device", "auto"))
+    network = open_network(
+        path, model=options.get("model"), arguments=options.get("model_args"), weights=options.get("weights", "raw")
+    )
+    if options.get("data") is None:
+        data, used = _named(network, options, split or default_split, path), split or default_split
+    else:
+        data, used = _given(network, options, split), split or ""
+    _check_classes(network, data, path)
+    network.module.to(device)
+    return Prepared(network, data, device, used)
+
+
+def _given(network: Network, options: ForwardOptions, split: str | None) -> Data:
+    given = options.get("data")
+    if options.get("dataset"):
+        raise ConfigError(f"both --dataset {options['dataset']} and --data were given: one of them")
+    if not isinstance(given, str | Path):
+        return _loaded(given, options, "the given loader")
+    if isinstance(given, str) and is_factory(given):
+        return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
+    preprocessing = _preprocessing(network.preprocessing or IMAGENET, options)
+    images = load_own(
+        Path(cast("str", given)), split, root=options.get("data_root"), transform=test_transform(preprocessing)
+    )
+    return _own(images, options, about=_about(images, preprocessing))
+
+
+def _named(network: Network, options: ForwardOptions, split: str, path: str | Path | None) -> Data:
+    name = options.get("dataset") or network.dataset
+    if not name:
+        raise DatasetError(
+            f"{path or options.get('model')} does not tell what data it belongs to: give --dataset NAME "
+            f"({', '.join(DATASETS)}), or your own: --data FOLDER, TABLE.csv or package.module:factory"
+        )
+    if name not in DATASETS and Path(name).exists():
+        raise DatasetError(f"{name!r} is a path, not the name of a data set: give your own data as --data {name}")
+    # A checkpoint of ours brings the preprocessing it was trained with; other weights get the data set's own.
+    own = network.preprocessing if network.dataset else None
+    preprocessing = _preprocessing(own or dataset_entry(name).preprocessing, options)
+    images = load_dataset(name, split, root=options.get("data_root"), transform=test_transform(preprocessing))
+    return _own(images, options, about=_about(images, preprocessing))
+
+
+def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> Data:
+    return Data(
+        loader=_loader(images, options),
+        name=images.name,
+        class_names=images.class_names,
+        ids=images.ids,
+        groups=images.groups,
+        single_label=images.single_label,
+        about=about,
+    )
+
+
+def _loaded(data: object, options: ForwardOptions, name: str) -> Data:
+    # A loader, data set or list of batches that the user's own code made.
+    if isinstance(data, MultiLabelDataset):
+        return replace(_own(data, options, about=f"{data!r} as it comes"), name=data.name or name)
+    loader = data if isinstance(data, DataLoader) or not isinstance(data, Dataset) else _loader(data, options)
+    inside = loader.dataset if isinstance(loader, DataLoader) else None
+    known = isinstance(inside, MultiLabelDataset)
+    return Data(
+        loader=cast("Iterable[Sequence[Tensor]]", loader),
+        name=name,
+        class_names=None if inside is None else class_names_of(inside),
+        ids=None if inside is None else ids_of(inside),
+        groups=inside.groups if isinstance(inside, MultiLabelDataset) else None,
+        single_label=inside.single_label if isinstance(inside, MultiLabelDataset) and known else False,
+        about=f"data from {name}, prepared by it",
+    )
+
+
+def _loader(images: Dataset[tuple[Tensor, Tensor]], options: ForwardOptions) -> DataLoader[tuple[Tensor, Tensor]]:
+    return DataLoader(images, batch_size=options.get("batch_size", 256), num_workers=options.get("workers", 0))
+
+
+def _preprocessing(usual: Preprocessing, options: ForwardOptions) -> Preprocessing:
+    size, mean, std = options.get("image_size"), options.get("mean"), options.get("std")
+    changed = usual
+    if size is not None:
+        changed = replace(changed, resize=round(size / _CROPPED), crop=size)
+    if mean is not None or std is not None:
+        changed = replace(changed, mean=tuple(mean or usual.mean), std=tuple(std or usual.std))
+    return changed
+
+
+def _about(images: MultiLabelDataset, preprocessing: Preprocessing) -> str:
+    size = "" if preprocessing.resize is None else f", resized to {preprocessing.resize} px"
+    size += "" if preprocessing.crop is None else f", cropped to {preprocessing.crop} px"
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (preprocessing.mean, preprocessing.std))
+    name = f"{images.name} {images.split}".strip()
+    return f"data: {name}, {len(images)} images, {images.num_classes} classes{size}; mean {mean}, std {std}"
+
+
+def _check_classes(network: Network, data: Data, path: str | Path | None) -> None:
+    ours, theirs = network.class_names, data.class_names
+    if ours is None or theirs is None or list(ours) == list(theirs):
+        return
+    raise CheckpointError(
+        f"{path} was trained on {network.dataset!r} with {len(ours)} classes ({', '.join(ours[:3])}, ...), but "
+        f"{data.name!r} has {len(theirs)} ({', '.join(theirs[:3])}, ...): give the data it was trained on"
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name not in {"auto", "cpu", "cuda"}:
+        raise UnknownNameError("device", name, ["auto", "cpu", "cuda"])
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device: use 'auto' or 'cpu'")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Under torchrun each process has a device of its own.
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
