@@ -39,11 +39,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
     "training": (
         *("methods", "data", "evaluation", "features", "collapse"),
-        *("metric", "measurement", "watching", "models.output"),
+        *("metric", "measurement", "undisturbed", "collapse_curve", "models.output"),
     ),
     "checkpoints": ("networks", "methods.checkpoint", "methods.method", "data", "evaluation", "features"),
     "stored_pairs": ("features", "collapse"),
-    "watching": ("features", "collapse", "measurement", "models.output"),
+    "collapse_curve": ("collapse",),
+    "undisturbed": ("features", "collapse", "measurement", "models.output"),
+    "watching": ("features", "collapse", "measurement", "undisturbed", "collapse_curve", "models.output"),
     "measurement": ("methods.checkpoint", "checkpoints", "data", "features", "collapse", "stored_pairs"),
     "report": ("plots", "collapse"),
     "__main__": ("cli",),
