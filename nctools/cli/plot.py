@@ -149,7 +149,7 @@ def curves_of(
     """Draw the NC curves of runs side by side.
 
     Args:
-        runs: Run directories with ``nc.csv`` and ``metrics.csv``.
+        runs: Folders with ``nc.csv`` and, where there is one, ``metrics.csv``.
         space: Feature space; None takes each run's main space.
         metrics: Metric ids, a row each.
         weights: Raw or averaged weights; None takes raw ones.
@@ -161,7 +161,8 @@ def curves_of(
 
     paths = [run.path for run in runs]
     collapse = {_title(run.path, paths): _read_table(run.collapse) for run in runs}
-    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs}
+    # A training of the user's own has NC values, but no table of ours with mAP.
+    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs if run.metrics.is_file()}
     with input_errors():
         figure = nc_curves(collapse, training, space=space, weights=weights, metrics=metrics)
         return figure, nc_curves_data(collapse, training, space=space, weights=weights, metrics=metrics)
