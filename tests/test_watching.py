@@ -25,6 +25,7 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
 from nctools.plots import nc_curves_data
+from nctools.watching import _Tap
 
 Pairs = DataLoader[tuple[Tensor, Tensor]]
 ONE_PASS = ["nc1_cdnv", "nc2_etf_error", "nc3_self_duality"]
@@ -322,8 +323,24 @@ def test_copies_of_a_watched_model_have_no_hooks_that_act() -> None:
         model(images)
         twin(torch.randn(7, 4))
         read(torch.randn(7, 4))
+        for other in (twin, read):
+            assert not any(isinstance(hook, _Tap) for hook in other.fc._forward_hooks.values())
         watch.update(labels)
-        assert watch.compute().to_dict()["all"]["nc1_cdnv"] > 0
+        assert set(watch.compute().table.query("group == 'all'")["n_max"]) == {10}
+
+
+def test_an_operation_in_place_does_not_change_what_was_read() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(inplace=True), nn.Linear(6, 3))
+    images, labels = images_and_labels()
+    with nctools.watch(model, "0:output", metrics=["nc1_cdnv"], num_classes=3) as watch:
+        model(images)
+        watch.update(labels)
+        result = watch.compute()
+    features = model[0](images).detach()
+    assert bool((features < 0).any())
+    expected = one_pass_values(features, labels, ["nc1_cdnv"], scatter=False, weight=None, bias=None)
+    assert result.to_dict()["all"] == expected.to_dict()["all"]
 
 
 def test_a_batch_that_does_not_fit_adds_nothing() -> None:
