@@ -145,10 +145,9 @@ class NeuralCollapseCallback(pl.Callback):
         if not self._every:
             return
         self._check(trainer, pl_module)
-        # A resumed training has its rows already, but for those of a checkpoint that was written inside the epoch.
-        epoch = trainer.current_epoch
-        if epoch % self._every == 0 and not self._curve.has(epoch):
-            self._measure(trainer, pl_module, epoch)
+        # A resumed training may stand inside an epoch: its weights belong to no row, and it has that of epoch 0.
+        if trainer.global_step == 0 and not self._curve.has(0):
+            self._measure(trainer, pl_module, 0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure after every ``every``-th epoch and after the last.
