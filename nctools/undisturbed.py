@@ -53,7 +53,8 @@ class Measurement:
         """Measure a network in eval mode, each image once; training does not notice it.
 
         Modes and the random states of torch, NumPy and Python are put back. Over several processes of
-        ``torch.distributed`` every one of them must call it.
+        ``torch.distributed`` every one of them must call it, and buffers (BatchNorm statistics) are those of rank 0, as
+        in a checkpoint.
 
         Args:
             network: Any module.
@@ -66,7 +67,8 @@ class Measurement:
         """
         with (
             same_randomness(network, loader),
-            _common_folder(near) as folder,
+            common_buffers(network),
+            common_folder(near) as folder,
             extract(
                 network,
                 loader,
@@ -151,8 +153,46 @@ def same_randomness(network: nn.Module, loader: object) -> Iterator[None]:
 
 
 @contextmanager
-def _common_folder(near: Path | None) -> Iterator[Path]:
-    # One folder for all processes, which rank 0 makes and removes.
+def common_buffers(network: nn.Module) -> Iterator[None]:
+    """Let all processes have the buffers of rank 0 for a while: each has BatchNorm statistics of its own images.
+
+    Args:
+        network: The network, in every process.
+
+    Yields:
+        Nothing.
+    """
+    if not _distributed():
+        yield
+        return
+    buffers = list(network.buffers())
+    shared: list[list[Tensor] | None] = [[buffer.detach().cpu() for buffer in buffers]]
+    torch.distributed.broadcast_object_list(shared, src=0)
+    kept: list[tuple[Tensor, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, shared[0] or [], strict=True):
+                if not torch.equal(buffer.cpu(), value):
+                    kept.append((buffer, buffer.clone()))
+                    buffer.copy_(value)
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
+
+
+@contextmanager
+def common_folder(near: Path | None = None) -> Iterator[Path]:
+    """Give all processes one temporary folder, which rank 0 makes and removes.
+
+    Args:
+        near: Over several processes the folder is made beside this file, where all machines see it; None is the
+            machine's own place.
+
+    Yields:
+        The folder.
+    """
     if not _distributed():
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
