@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nctools.features.store import FeatureStore
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
+    from nctools.watching import watch
 
 _HOME = {
     "CollapseResult": "nctools.collapse.result",
@@ -30,6 +31,7 @@ _HOME = {
     "extract_checkpoint": "nctools.checkpoints",
     "load_result": "nctools.collapse.result",
     "measure": "nctools.measurement",
+    "watch": "nctools.watching",
 }
 _FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "training")
 
@@ -53,6 +55,7 @@ __all__ = [
     "models",
     "plots",
     "training",
+    "watch",
 ]
 
 

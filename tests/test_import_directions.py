@@ -39,13 +39,18 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
     "training": (
         *("methods", "data", "evaluation", "features", "collapse"),
-        *("metric", "measurement", "watching", "models.output"),
+        *("metric", "measurement", "undisturbed", "collapse_curve", "models.output"),
     ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
     "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features"),
     "stored_pairs": ("features", "collapse"),
-    "watching": ("features", "collapse", "measurement", "models.output"),
+    "collapse_curve": ("collapse",),
+    "undisturbed": ("features", "collapse", "measurement", "store_measurement", "models.output"),
+    "watching": (
+        *("features", "collapse", "measurement", "store_measurement"),
+        *("undisturbed", "collapse_curve", "models.output"),
+    ),
     "store_measurement": ("features", "collapse", "stored_pairs"),
     "measurement": ("forward_options", "checkpoints", "features", "collapse", "store_measurement"),
     "report": ("plots", "collapse"),

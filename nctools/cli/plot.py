@@ -52,6 +52,9 @@ def nc_curves(
     metrics: Annotated[
         str, typer.Option("--metrics", help="Metric ids, a row each.")
     ] = "nc1_pinv,nc2_etf_error,nc3_self_duality",
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="raw or ema, where nc.csv has both. [default: raw]")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Draw NC1 (log axis), NC2, NC3 and mAP over the epochs, a line for each group of classes.
@@ -61,7 +64,9 @@ def nc_curves(
     chosen = [RunDirectory(path) for path in runs or []] or [newest_run()]
     target = out or chosen[0].figures / "nc-curves.png"
     refuse_to_overwrite(target, force=force)
-    _save(target, *curves_of(chosen, space=space, metrics=[name.strip() for name in metrics.split(",")]))
+    _save(
+        target, *curves_of(chosen, space=space, metrics=[name.strip() for name in metrics.split(",")], weights=weights)
+    )
 
 
 @app.command("angles")
@@ -138,13 +143,16 @@ def distribution(
     _save(target, *draw_distribution(describe_dataset(load_dataset(dataset, split, root=data_root))))
 
 
-def curves_of(runs: Sequence[RunDirectory], *, space: str | None, metrics: Sequence[str]) -> Drawing:
+def curves_of(
+    runs: Sequence[RunDirectory], *, space: str | None, metrics: Sequence[str], weights: str | None = None
+) -> Drawing:
     """Draw the NC curves of runs side by side.
 
     Args:
-        runs: Run directories with ``nc.csv`` and ``metrics.csv``.
+        runs: Folders with ``nc.csv`` and, where there is one, ``metrics.csv``.
         space: Feature space; None takes each run's main space.
         metrics: Metric ids, a row each.
+        weights: Raw or averaged weights; None takes raw ones.
 
     Returns:
         The figure and the drawn data.
@@ -153,10 +161,11 @@ def curves_of(runs: Sequence[RunDirectory], *, space: str | None, metrics: Seque
 
     paths = [run.path for run in runs]
     collapse = {_title(run.path, paths): _read_table(run.collapse) for run in runs}
-    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs}
+    # A training of the user's own has NC values, but no table of ours with mAP.
+    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs if run.metrics.is_file()}
     with input_errors():
-        figure = nc_curves(collapse, training, space=space, metrics=metrics)
-        return figure, nc_curves_data(collapse, training, space=space, metrics=metrics)
+        figure = nc_curves(collapse, training, space=space, weights=weights, metrics=metrics)
+        return figure, nc_curves_data(collapse, training, space=space, weights=weights, metrics=metrics)
 
 
 def angles_of(paths: Sequence[Path], *, space: str | None, centre: Literal["class", "none"]) -> Drawing:

@@ -52,6 +52,7 @@ def nc_curves_data(
     *,
     space: str | None = None,
     split: str | None = None,
+    weights: str | None = None,
     metrics: Sequence[str] = _METRICS,
     groups: Sequence[str] = _GROUPS,
 ) -> pd.DataFrame:
@@ -59,11 +60,12 @@ def nc_curves_data(
 
     Args:
         collapse: Run -> table with ``epoch, space, split, group, metric, value`` and, where known,
-            ``num_classes, n_min, n_max``.
+            ``weights, num_classes, n_min, n_max``.
         training: Run -> table with ``epoch`` and validation mAP from 0 to 1 as ``val/mAP`` and ``val/mAP_<group>``;
             rows without a value are dropped.
         space: Feature space; by default each run's first.
         split: Split of the data; by default the first of the chosen space.
+        weights: ``"raw"`` or ``"ema"``, where a table tells them apart; by default raw, or what the table holds first.
         metrics: Metric ids, in drawn order.
         groups: Groups of classes, in drawn order.
 
@@ -90,9 +92,9 @@ def nc_curves_data(
         raise ValueError("collapse holds no run: give at least one table of NC values per epoch")
     if not metrics or not groups:
         raise ValueError("metrics and groups must each hold at least one name")
-    parts = [_collapse_rows(run, table, space, split, metrics, groups) for run, table in collapse.items()]
+    parts = [_collapse_rows(run, table, space, split, weights, metrics, groups) for run, table in collapse.items()]
     if all(part.empty for part in parts):
-        raise ValueError(_nothing_to_draw(collapse, space, split, metrics, groups))
+        raise ValueError(_nothing_to_draw(collapse, space, split, weights, metrics, groups))
     parts += [_training_rows(run, table, groups) for run, table in (training or {}).items() if run in collapse]
     return pd.concat([part for part in parts if not part.empty], ignore_index=True).reindex(columns=list(_COLUMNS))
 
@@ -103,6 +105,7 @@ def nc_curves(
     *,
     space: str | None = None,
     split: str | None = None,
+    weights: str | None = None,
     metrics: Sequence[str] = _METRICS,
     groups: Sequence[str] = _GROUPS,
 ) -> Figure:
@@ -116,6 +119,7 @@ def nc_curves(
         training: Run -> table of validation mAP per epoch; adds a last row, in per cent.
         space: Feature space; by default each run's first. The title of a column names it.
         split: Split of the data; by default the first of the chosen space.
+        weights: ``"raw"`` or ``"ema"``, where a table tells them apart; by default raw, or what the table holds first.
         metrics: Metric ids, one row each.
         groups: Groups of classes, one line each; groups that a run lacks are left out.
 
@@ -133,7 +137,9 @@ def nc_curves(
         >>> figure.axes[0].get_title(), figure.axes[0].get_yscale()
         ('erm · penultimate', 'log')
     """
-    drawn = nc_curves_data(collapse, training, space=space, split=split, metrics=metrics, groups=groups)
+    drawn = nc_curves_data(
+        collapse, training, space=space, split=split, weights=weights, metrics=metrics, groups=groups
+    )
     rows = [*metrics, *([MAP_METRIC] if (drawn["metric"] == MAP_METRIC).any() else [])]
     lines = [group for group in groups if (drawn["group"] == group).any()]
     with style():
@@ -158,7 +164,13 @@ def nc_curves(
 
 
 def _collapse_rows(
-    run: str, table: pd.DataFrame, space: str | None, split: str | None, metrics: Sequence[str], groups: Sequence[str]
+    run: str,
+    table: pd.DataFrame,
+    space: str | None,
+    split: str | None,
+    weights: str | None,
+    metrics: Sequence[str],
+    groups: Sequence[str],
 ) -> pd.DataFrame:
     missing = [column for column in _NEEDED if column not in table.columns]
     if missing:
@@ -166,6 +178,10 @@ def _collapse_rows(
             f"the table of run {run!r} lacks the column {', '.join(missing)} "
             f"(it has {', '.join(map(str, table.columns))}): give the NC values per epoch, as nc.csv holds them"
         )
+    if "weights" in table.columns:
+        table = table[table["weights"] == (weights or _usual_weights(table))]
+    elif weights not in {None, "raw"}:
+        table = table.iloc[:0]
     space = space if space is not None else _first(table, "space")
     table = table[_words(table["space"]) == space]
     table = table[_words(table["split"]) == (split if split is not None else _first(table, "split"))]
@@ -192,18 +208,25 @@ def _nothing_to_draw(
     collapse: Mapping[str, pd.DataFrame],
     space: str | None,
     split: str | None,
+    weights: str | None,
     metrics: Sequence[str],
     groups: Sequence[str],
 ) -> str:
     def present(column: str) -> str:
-        names = dict.fromkeys(str(name) for table in collapse.values() for name in table[column])
+        tables = [table for table in collapse.values() if column in table.columns]
+        names = dict.fromkeys(str(name) for table in tables for name in table[column])
         return ", ".join(list(names)[:20]) or "none"
 
+    told = "" if weights is None else f", {weights} weights (there are: {present('weights')})"
     return (
         f"no run has a finite value of {', '.join(metrics)} for {', '.join(groups)} in space {space or '(first)'}, "
-        f"split {split or '(first)'}. The tables hold metrics: {present('metric')}; groups: {present('group')}; "
+        f"split {split or '(first)'}{told}. The tables hold metrics: {present('metric')}; groups: {present('group')}; "
         f"spaces: {present('space')}; splits: {present('split')}"
     )
+
+
+def _usual_weights(table: pd.DataFrame) -> str:
+    return "raw" if (table["weights"] == "raw").any() else _first(table, "weights")
 
 
 def _words(names: pd.Series) -> pd.Series:

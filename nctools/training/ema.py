@@ -1,9 +1,11 @@
-"""Averaged weights beside the raw ones."""
+"""Averaged weights beside the raw ones: our own, and those of Lightning's callback."""
 
 from __future__ import annotations
 
 from typing import cast
 
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import nn
 
 from nctools._torchvision_guard import import_torchvision
@@ -40,3 +42,33 @@ class AveragedWeights:
             step: Number of optimiser steps so far.
         """
         self._average.update(model, step=step)
+
+
+def averaging_callback(trainer: pl.Trainer) -> WeightAveraging | None:
+    """Find Lightning's own averaging of weights.
+
+    Args:
+        trainer: A trainer.
+
+    Returns:
+        Its first ``WeightAveraging`` or ``EMAWeightAveraging``; None if it has none.
+    """
+    callbacks: list[pl.Callback] = getattr(trainer, "callbacks", [])
+    return next((part for part in callbacks if isinstance(part, WeightAveraging)), None)
+
+
+def averaged_module(callback: WeightAveraging) -> pl.LightningModule | None:
+    """Give the copy of the LightningModule that holds Lightning's averaged weights.
+
+    During validation Lightning swaps the weights, so then it holds the raw ones. Lightning leaves it in train mode.
+
+    Args:
+        callback: Lightning's callback.
+
+    Returns:
+        The copy; None before the first weights have been averaged.
+    """
+    average = callback._average_model  # private, but Lightning has no other way to it
+    if average is None or int(average.n_averaged) == 0:
+        return None
+    return cast("pl.LightningModule", average.module)

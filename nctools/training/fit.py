@@ -116,6 +116,7 @@ def _callbacks(
         groups=measured.groups,
         class_names=measured.class_names,
         metrics=config.nc.metrics if "," not in config.nc.metrics else config.nc.metrics.split(","),
+        log=False,  # metrics.csv holds what is logged, nc.csv these
     )
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
     lines = [EpochLines(config.method)] if progress and not sys.stderr.isatty() else []

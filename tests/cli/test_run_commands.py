@@ -146,6 +146,20 @@ def test_plots_are_written_with_their_data(nctools_command: Command, trained_run
     assert nctools_command("plot", "distribution", "digits_lt", "-o", tmp_path / "d.pdf").code == 0
 
 
+def test_nc_curves_need_no_more_than_nc_csv(nctools_command: Command, tmp_path: Path) -> None:
+    labels = torch.arange(12) % 3
+    model, images = torch.nn.Linear(3, 3), torch.eye(3)[labels] + 0.1 * torch.randn(12, 3)
+    watch = nctools.watch(model, loader=[(images, labels)], path=tmp_path / "mine" / "nc.csv")
+    watch.measure(epoch=0)
+    watch.measure(epoch=1, model=torch.nn.Linear(3, 3))
+    for weights, epoch in (("raw", 0), ("ema", 1)):
+        out = tmp_path / f"{weights}.svg"
+        outcome = nctools_command("plot", "nc-curves", tmp_path / "mine", "-o", out, "--weights", weights)
+        assert outcome.code == 0, outcome.err
+        assert set(pd.read_csv(out.with_suffix(".csv"))["epoch"]) == {epoch}
+    assert nctools_command("plot", "nc-curves", tmp_path, "-o", tmp_path / "x.svg").code == 3
+
+
 def test_plot_takes_the_newest_run(
     nctools_command: Command, trained_run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

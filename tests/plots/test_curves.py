@@ -167,6 +167,24 @@ def test_one_split_is_drawn_and_named_where_there_are_several() -> None:
     assert set(np.asarray(figure.axes[0].lines[0].get_ydata())) == {1.0}
 
 
+def test_raw_weights_are_drawn_unless_averaged_ones_are_asked_for() -> None:
+    table = nc_table()
+    both = pd.concat([table.assign(weights="ema", value=1.0), table.assign(weights="raw")], ignore_index=True)
+    raw = nc_curves_data({"a": both})
+    assert raw["value"].tolist() == nc_curves_data({"a": table})["value"].tolist()
+    assert set(nc_curves_data({"a": both}, weights="ema")["value"]) == {1.0}
+    assert set(nc_curves({"a": both}, weights="ema").axes[0].lines[0].get_ydata()) == {1.0}  # type: ignore[arg-type]
+    averaged_alone = both[both["weights"] == "ema"]
+    assert set(nc_curves_data({"a": averaged_alone})["value"]) == {1.0}
+
+
+def test_weights_that_no_table_has_are_named() -> None:
+    with pytest.raises(ValueError, match=r"swa weights \(there are: raw\)"):
+        nc_curves_data({"a": nc_table().assign(weights="raw")}, weights="swa")
+    with pytest.raises(ValueError, match=r"ema weights \(there are: none\)"):
+        nc_curves_data({"a": nc_table()}, weights="ema")
+
+
 def test_an_unnamed_split_and_space_survive_a_csv_file(tmp_path: Path) -> None:
     table = nc_table().assign(split="", space="")
     table.to_csv(tmp_path / "nc.csv", index=False)
