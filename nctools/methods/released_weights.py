@@ -144,7 +144,10 @@ def _mapped(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # [pC, C] with a column for each class; ours has rows.
     mapped["classifier.weight"] = given["fc.proto_classifier.proto"].T
     # Before `temperature` was a parameter it was 1.
-    mapped["classifier.scale"] = given.get("fc.temperature", torch.ones(())).reshape(())
+    temperature = given.get("fc.temperature", torch.ones(()))
+    if temperature.numel() != 1:
+        raise CheckpointError(f"fc.temperature has shape {list(temperature.shape)}; the released MLC-NC code has one")
+    mapped["classifier.scale"] = temperature.reshape(())
     return mapped
 
 

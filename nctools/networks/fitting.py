@@ -100,7 +100,7 @@ def _best_prefix(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tupl
     best = max(hits.values())
     order = {prefix: rank for rank, prefix in enumerate(_USUAL)}
     winners = [pair for pair, count in hits.items() if count == best]
-    removed, added = min(winners, key=lambda pair: (order.get(pair[0], len(order)), order.get(pair[1], len(order))))
+    removed, added = min(winners, key=lambda pair: ([order.get(prefix, len(order)) for prefix in pair], pair))
     notes = []
     if (removed, added) != ("", "") and best:
         put = f", {added!r} put before" if added else ""
@@ -176,6 +176,7 @@ def _shape_hint(shapes: Sequence[str], fitted: Mapping[str, Tensor], own: Mappin
 
 
 def _missing_message(missing: Sequence[str], given: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) -> str:
+    needed = sum(not name.endswith("num_batches_tracked") for name in own)
     lines = []
     for name in missing[:_LISTED]:
         near = difflib.get_close_matches(name, list(given), n=1, cutoff=0.6)
@@ -186,7 +187,7 @@ def _missing_message(missing: Sequence[str], given: Mapping[str, Tensor], own: M
         f"{names[0]} {list(given[names[0]].shape)} ... {names[-1]} {list(given[names[-1]].shape)}" if names else "none"
     )
     return (
-        f"the weights in {where} lack {len(missing)} of {len(own)} entries of the model: {', '.join(lines)}{more}. "
+        f"the weights in {where} lack {len(missing)} of {needed} entries of the model: {', '.join(lines)}{more}. "
         f"The file has {len(given)} entries: {ends}. Give the --model and --model-args it was trained with"
     )
 
