@@ -81,7 +81,7 @@ def read_published_pickle(path: str | Path) -> dict[str, object]:
         document = _plain(_Unpickler(io.BytesIO(content)).load())
     except _RefusedError as error:
         raise DatasetError(
-            f"{file} was not read: it holds {error}, and a published split file needs none: get it from its source again"
+            f"{file} was not read: it holds {error}, which no published split file does: get it from its source"
         ) from error
     except Exception as error:  # damaged bytes make the reader fail in many ways
         text = _beginning(content)
@@ -104,6 +104,21 @@ def _content(file: Path) -> bytes:
             "this is another file"
         )
     return file.read_bytes()
+
+
+class _Function:
+    """A function that a pickle may call but not change: ``BUILD`` would set attributes of a plain one."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: object) -> object:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: object) -> None:
+        raise _RefusedError("an attempt to change a function")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -162,8 +177,15 @@ def _encode(text: object = "", encoding: object = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _plain(value: object) -> object:
-    # Stand-ins become arrays. Only containers that a pickle can hold without naming anything are looked into.
+def _plain(value: object, done: dict[int, object] | None = None) -> object:
+    # Stand-ins become arrays. What is held twice is converted once: a small file can nest exponentially.
+    done = {} if done is None else done
+    if id(value) not in done:
+        done[id(value)] = _converted(value, done)
+    return done[id(value)]
+
+
+def _converted(value: object, done: dict[int, object]) -> object:
     if isinstance(value, _Array):
         if value.numbers is None:
             raise _RefusedError("a NumPy array without content")
@@ -171,11 +193,13 @@ def _plain(value: object) -> object:
     if isinstance(value, _Dtype):
         return value.resolved()
     if isinstance(value, dict):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
+        return {_plain(key, done): _plain(entry, done) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, done) for entry in value]
     if isinstance(value, tuple):
-        return tuple(_plain(entry) for entry in value)
+        return tuple(_plain(entry, done) for entry in value)
+    if isinstance(value, set):
+        return {_plain(entry, done) for entry in value}
     return value
 
 
@@ -189,11 +213,11 @@ def _beginning(content: bytes) -> str:
 
 
 _ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _new_array for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Function(_new_array) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Function(_scalar) for core in ("core", "_core")},
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): _Function(_encode),
     ("__builtin__", "set"): set,
     ("builtins", "set"): set,
 }

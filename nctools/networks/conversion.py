@@ -66,7 +66,7 @@ def write_weights(file: WeightFile, target: str | Path, *, weights: Weights = "r
     """
     writer = writer_for(target)
     # Tied weights share memory, which safetensors refuses; a view would drag all of its storage into the file.
-    state = {name: value.detach().clone().contiguous() for name, value in file.state(weights).items()}
+    state = {name: _own_memory(value) for name, value in file.state(weights).items()}
     told = {"format": "pt", "source": file.path.name, "weights": weights, "architecture": file.architecture}
     epoch = file.document.get("epoch")
     metadata = {key: str(value) for key, value in {**told, "epoch": epoch}.items() if value is not None}
@@ -116,6 +116,11 @@ def convert_weights(
     writer_for(target)  # before the code of a file is run
     file = read_trusted(source) if trust else read_weights(source)
     return file, write_weights(file, target, weights=weights)
+
+
+def _own_memory(value: Tensor) -> Tensor:
+    copy = value.detach().clone()
+    return copy.contiguous() if copy.layout is torch.strided else copy
 
 
 def _without_modules(value: object) -> object:
