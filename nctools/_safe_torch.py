@@ -7,7 +7,9 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +51,7 @@ def read_torch_file(path: Path) -> object:
     check_file(path)
     size, zipped = path.stat().st_size, zipfile.is_zipfile(path)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+        with torch.serialization.safe_globals(_accepted()), warnings.catch_warnings():
             # Warnings here are about the format of the file (old storages, other pickle protocols).
             warnings.simplefilter("ignore")
             content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped and size > _MAPPED)
@@ -116,6 +118,11 @@ def check_file(path: Path) -> None:
     what = _what_it_is(path)
     if what:
         raise CheckpointError(f"{path} holds no weights: it is {what}")
+
+
+def _accepted() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    # torch forgets at the end what it is told here, also what the program had allowed before.
+    return [] if argparse.Namespace in torch.serialization.get_safe_globals() else [argparse.Namespace]
 
 
 def _files_in(folder: Path) -> str:

@@ -116,7 +116,9 @@ def _from_factory(
     known = _parameters(found)
     options = dict(arguments)
     if takes_hyper_parameters(found):
-        options = {key: value for key, value in hyper_parameters.items() if key in known} | options
+        # The weights of the file replace pretrained ones; nothing is to be downloaded.
+        kept = {key: value for key, value in hyper_parameters.items() if key in known}
+        options = kept | ({"pretrained": False} if kept.get("pretrained") is True else {}) | options
     if num_classes is not None and "num_classes" in known:
         options.setdefault("num_classes", num_classes)
     if not _takes_any(found):

@@ -59,8 +59,8 @@ def num_classes_of(state: Mapping[str, Tensor]) -> int | None:
         state: Weights by name.
 
     Returns:
-        Rows of the last matrix that bears a classifier's name and lies nearest to the top, else of the last matrix
-        that has a bias of its own; None if there is none.
+        Rows of the last matrix (or 1 x 1 convolution) that bears a classifier's name and lies nearest to the top, else
+        of the last matrix that has a bias of its own; None if there is none.
 
     Example:
         >>> import torch
@@ -68,7 +68,8 @@ def num_classes_of(state: Mapping[str, Tensor]) -> int | None:
         10
     """
     matrices = [name for name, value in state.items() if value.dim() == 2 and name.endswith("weight")]
-    named = [name for name in matrices if _CLASSIFIERS & set(name.split(".")[:-1])]
+    pointwise = [name for name, value in state.items() if value.dim() == 4 and value.shape[2:] == (1, 1)]
+    named = [name for name in matrices if _is_classifier(name)] or [name for name in pointwise if _is_classifier(name)]
     if named:
         top = min(name.count(".") for name in named)
         return int(state[[name for name in named if name.count(".") == top][-1]].shape[0])
@@ -77,6 +78,10 @@ def num_classes_of(state: Mapping[str, Tensor]) -> int | None:
         name for name in matrices if (bias := biases[name]) is not None and bias.shape == state[name].shape[:1]
     ]
     return int(state[with_bias[-1]].shape[0]) if with_bias else None
+
+
+def _is_classifier(name: str) -> bool:
+    return bool(_CLASSIFIERS & set(name.split(".")[:-1]))
 
 
 def _without_compiled(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
@@ -162,7 +167,7 @@ def _shape_hint(shapes: Sequence[str], fitted: Mapping[str, Tensor], own: Mappin
     name = shapes[-1]
     file_shape, own_shape = fitted[name].shape, own[name].shape
     only_rows = file_shape[1:] == own_shape[1:] and len(shapes) <= 2
-    if only_rows and _CLASSIFIERS & set(name.split(".")[:-1]):
+    if only_rows and _is_classifier(name):
         return f"give --model-args num_classes={file_shape[0]}"
     first = fitted[shapes[0]].shape
     if (

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nctools.data.preprocessing import Preprocessing
-from nctools.errors import CheckpointError
+from nctools.errors import CheckpointError, ConfigError
 from nctools.methods.checkpoint import checkpoint_from, describe_checkpoint, rebuild
 from nctools.methods.released_weights import looks_released, rebuild_released
 from nctools.models.output import Anchors
@@ -71,6 +71,7 @@ def open_network(
 
     Raises:
         CheckpointError: If the file cannot be read safely, does not tell its model, or does not fit the one given.
+        ConfigError: If arguments are given for a file that tells its model, or the model cannot be built.
         ValueError: If neither file nor model is given.
     """
     given = dict(arguments or {})
@@ -80,10 +81,12 @@ def open_network(
         return _without_file(model, given, num_classes)
     file = read_weights(path)
     state = file.state(weights)
-    if model is None and file.kind == "nctools":
-        return _ours(file, weights)
-    if model is None and looks_released(state):
-        return _released(file, state, weights)
+    if model is None and (file.kind == "nctools" or looks_released(state)):
+        if given:
+            raise ConfigError(
+                f"{path} tells its model: arguments ({', '.join(given)}) go with a model of your own only"
+            )
+        return _ours(file, weights) if file.kind == "nctools" else _released(file, state, weights)
     spec = model or file.architecture
     if spec is None:
         raise CheckpointError(_no_model_message(file))
@@ -145,9 +148,11 @@ def _foreign(
     num_classes: int | None,
 ) -> Network:
     hyper_parameters = file.document.get("hyper_parameters")
+    if arguments.get("pretrained") is True:
+        arguments = arguments | {"pretrained": False}  # the file's weights replace them
     module = build_network(
         spec,
-        arguments | ({"pretrained": False} if arguments.get("pretrained") else {}),  # the file's weights replace them
+        arguments,
         num_classes=num_classes_of(state) or num_classes,
         hyper_parameters=hyper_parameters if isinstance(hyper_parameters, Mapping) else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,19 +213,21 @@ def _epoch(document: Mapping[str, object]) -> str:
 
 def _architecture(document: Mapping[str, object]) -> str | None:
     # "arch" is written by timm's training script, with "version", and by PyTorch's ImageNet example (torchvision).
-    arch = document.get("arch")
-    if not isinstance(arch, str) or not arch:
-        return None
-    return _spec(arch) if ":" in arch or "version" in document else f"torchvision:{arch}"
+    return _spec(document.get("arch"), library="timm" if "version" in document else "torchvision")
 
 
 def _timm_architecture(config: Mapping[str, object]) -> str | None:
-    architecture = config.get("architecture")
-    return _spec(architecture) if isinstance(architecture, str) else None
+    return _spec(config.get("architecture"))
 
 
-def _spec(name: str | None) -> str | None:
-    return name if not name or ":" in name else f"timm:{name}"
+def _spec(name: object, *, library: str = "timm") -> str | None:
+    # A file may name a model of a library, but never what is to be imported or downloaded ("module:function",
+    # "hf-hub:..."): that would let it run code.
+    if not isinstance(name, str):
+        return None
+    given, colon, model = name.rpartition(":")
+    known = not colon or given in {"timm", "torchvision"}
+    return f"{given or library}:{model}" if known and re.fullmatch(r"[\w.-]+", model) else None
 
 
 def _config_beside(path: Path) -> dict[str, object]:

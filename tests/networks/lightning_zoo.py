@@ -13,7 +13,7 @@ import_torchvision()
 import lightning.pytorch as pl  # noqa: E402 - after the repair
 
 
-class LitClassifier(pl.LightningModule):  # type: ignore[misc]
+class LitClassifier(pl.LightningModule):
     def __init__(self, num_classes: int = 3, width: int = 4, learning_rate: float = 0.1) -> None:
         super().__init__()
         self.save_hyperparameters()

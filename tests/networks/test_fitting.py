@@ -163,6 +163,7 @@ def test_names_that_have_nothing_in_common_are_refused() -> None:
         ({"heads.head.weight": (5, 64)}, 5),
         ({"a.weight": (4, 2), "a.bias": (4,), "b.weight": (6, 4), "b.bias": (6,), "c.weight": (9, 9)}, 6),
         ({"conv.weight": (4, 3, 3, 3)}, None),
+        ({"layer.0.weight": (4, 3, 1, 1), "head.fc.weight": (8, 4, 1, 1)}, 8),
         ({}, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_lightning_run_is_recognised(run: tuple[Path, LitClassifier, bool]) ->
     found = read_weights(path)
     assert found.kind == "lightning"
     assert found.about.startswith(
-        f"Lightning checkpoint ({pl.__version__}, epoch 1), {len(module.state_dict())} tensors"
+        f"Lightning checkpoint ({version('lightning')}, epoch 1), {len(module.state_dict())} tensors"
     )
     assert found.document["hyper_parameters"] == {"num_classes": 5, "width": 6, "learning_rate": 0.1}
     assert (found.ema is not None) == averaged

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from nctools.data.preprocessing import Preprocessing
-from nctools.errors import CheckpointError
+from nctools.errors import CheckpointError, ConfigError
 from nctools.methods.assembly import build
 from nctools.methods.checkpoint import Checkpoint, save_checkpoint
 from nctools.networks.factories import build_network
@@ -62,7 +62,7 @@ def test_our_checkpoint_brings_everything(ours: Path) -> None:
 
 
 def test_the_averages_of_our_checkpoint(ours: Path) -> None:
-    raw, averaged = (open_network(ours, weights=weights).module.state_dict() for weights in ("raw", "ema"))  # type: ignore[arg-type]
+    raw, averaged = (open_network(ours, weights=weights).module.state_dict() for weights in ("raw", "ema"))
     torch.testing.assert_close(2 * raw["head.projection.weight"], averaged["head.projection.weight"])
 
 
@@ -169,6 +169,23 @@ def test_averages_that_are_not_there_are_said(tmp_path: Path) -> None:
     torch.save(Small().state_dict(), tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match="no averaged"):
         open_network(tmp_path / "a.pt", model=SMALL, weights="ema")
+
+
+def test_arguments_without_a_model_are_not_dropped_silently(ours: Path) -> None:
+    with pytest.raises(ConfigError, match=r"last\.pt tells its model: arguments \(width\)"):
+        open_network(ours, arguments={"width": 3})
+
+
+def test_a_file_never_makes_a_model_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", refuse)
+    monkeypatch.setattr("torchvision.models._api.WeightsEnum.get_state_dict", refuse)
+    torch.save(build_network("torchvision:resnet18", {}).state_dict(), tmp_path / "a.pt")
+    network = open_network(tmp_path / "a.pt", model="torchvision:resnet18", arguments={"pretrained": True})
+    assert network.preprocessing is not None
+    assert network.preprocessing.resize == 256
 
 
 def test_a_wrong_model_is_refused_as_a_whole(tmp_path: Path) -> None:

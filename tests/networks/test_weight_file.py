@@ -119,6 +119,16 @@ def test_pytorchs_imagenet_example_means_torchvision(state: State, tmp_path: Pat
     assert found.architecture == "torchvision:vgg16"
 
 
+@pytest.mark.parametrize("name", ["os:abort", "hf-hub:evil/model", "a:b:c", "../evil", "timm:a/b", 3, ""])
+def test_a_file_cannot_name_what_is_imported_or_downloaded(name: object, state: State, tmp_path: Path) -> None:
+    save_file(state, tmp_path / "model.safetensors", {"architecture": str(name)} if name else None)
+    if name != 3:
+        assert read_weights(tmp_path / "model.safetensors").architecture is None
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": name}), encoding="utf-8")
+    torch.save({"arch": name, "version": 2, "state_dict": state}, tmp_path / "a.pt")
+    assert read_weights(tmp_path / "a.pt").architecture is None
+
+
 def test_safetensors_with_metadata(state: State, tmp_path: Path) -> None:
     path = tmp_path / "weights.bin"  # told by content, not by suffix
     save_file(state, path, {"architecture": "resnet18", "epoch": "7"})
