@@ -1,7 +1,8 @@
 """Checkpoints that the authors of MLC-NC released: a bare state dict of their code becomes our method.
 
 Their network is a torchvision-like ResNet whose ``fc`` is the class-wise head. Beside what MLC-NC uses, ``fc`` holds
-parts of other experiments (``sup_embed``, ``projection_layers``, ``duplicate_pooling``, ...), which are left out.
+parts of other experiments (``sup_embed``, ``projection_layers``, ``duplicate_pooling``, ...), which are left out. The
+factor ``alpha`` of that code is in no file; it is taken as 1, the code's default, which has no effect.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nctools._safe_torch import check_file
+from nctools._safe_torch import check_file, is_safetensors
 from nctools._torchvision_guard import import_torchvision
 from nctools.errors import CheckpointError, UnknownNameError
 from nctools.networks.weight_file import WeightFile, Weights, read_weights, weights_in
@@ -31,7 +32,12 @@ def read_trusted(path: str | Path) -> WeightFile:
         CheckpointError: If it is missing, damaged, or refers to code that is not installed.
     """
     file = Path(path)
+    if file.is_dir() or (file.is_file() and is_safetensors(file)):
+        return read_weights(file)  # holds no code
     check_file(file)
+    here = str(Path.cwd())
+    if here not in sys.path:  # a console command does not look for modules in the working folder
+        sys.path.insert(0, here)
     import_torchvision()  # what the pickle imports may need the repair
     try:
         with warnings.catch_warnings():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from nctools.networks.weight_file import read_weights
 from tests.cli.conftest import Command
@@ -74,6 +76,27 @@ def test_a_trusted_module_becomes_its_tensors(nctools_command: Command, tmp_path
     assert outcome.code == 0, outcome.err
     assert "running the code in" in outcome.err
     torch.testing.assert_close(read_weights(tmp_path / "out.pt").raw["fc.weight"], module.fc.weight.detach())
+
+
+def test_trusted_code_of_the_working_folder_is_found(
+    nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import torch\nclass Net(torch.nn.Linear):\n    pass\n"
+    (tmp_path / "convert_test_net.py").write_text(source, encoding="utf-8")
+    make = "import torch, convert_test_net as m; torch.save(m.Net(2, 3), 'whole.pth')"
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.chdir(tmp_path)
+    outcome = nctools_command("convert", "whole.pth", "out.safetensors", "--i-trust-this-file")
+    assert outcome.code == 0, outcome.err
+    assert read_weights("out.safetensors").raw["weight"].shape == (3, 2)
+
+
+def test_the_flag_changes_nothing_for_files_without_code(nctools_command: Command, tmp_path: Path) -> None:
+    save_file(Small().state_dict(), tmp_path / "model.safetensors")
+    for source in (tmp_path, tmp_path / "model.safetensors"):
+        outcome = nctools_command("convert", source, tmp_path / "out.pt", "--i-trust-this-file", "--force")
+        assert outcome.code == 0, outcome.err
 
 
 def test_a_trusted_file_whose_code_is_not_here(nctools_command: Command, tmp_path: Path) -> None:
