@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import shlex
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -187,7 +188,7 @@ def _refusal(path: Path, reason: str) -> str:
     shown = ", ".join(names[:6]) + (f", ... ({len(names)} in all)" if len(names) > 6 else "")
     return (
         f"{path} was not loaded: it holds more than tensors and plain values ({shown}), and reading those runs code. "
-        f"If you trust where it comes from: `nctools convert --i-trust-this-file {path} {path.stem}.safetensors` "
+        f"If you trust where it comes from: `nctools convert --i-trust-this-file {shlex.quote(str(path))} {shlex.quote(path.stem)}.safetensors` "
         "runs the code in the file (only for files you trust) and writes its tensors alone"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -52,7 +53,8 @@ def read_trusted(path: str | Path) -> WeightFile:
         raise CheckpointError(
             f"{file} cannot be read, even with its code ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         ) from error
-    return weights_in(_without_modules(document), file)
+    found = weights_in(_without_modules(document), file)
+    return replace(found, about=found.about.replace("(weights only)", "(read with its code)"))
 
 
 def write_weights(file: WeightFile, target: str | Path, *, weights: Weights = "raw") -> int:

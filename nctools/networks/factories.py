@@ -61,6 +61,28 @@ def build_network(
     return network.eval()
 
 
+def is_library_model(spec: str) -> bool:
+    """Tell whether timm or torchvision has a model.
+
+    Args:
+        spec: ``"timm:NAME"`` or ``"torchvision:NAME"``.
+
+    Returns:
+        False also for other texts.
+
+    Example:
+        >>> is_library_model("torchvision:resnet18"), is_library_model("torchvision:resnet20")
+        (True, False)
+    """
+    library, _, name = spec.partition(":")
+    models = import_torchvision().models
+    if library == "timm":
+        import timm
+
+        return bool(timm.is_model(name))
+    return library == "torchvision" and name in models.list_models(module=models)
+
+
 def takes_hyper_parameters(factory: object) -> bool:
     """Tell whether an object is a LightningModule's class, without importing Lightning.
 

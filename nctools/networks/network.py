@@ -14,7 +14,7 @@ from nctools.errors import CheckpointError, ConfigError
 from nctools.methods.checkpoint import checkpoint_from, describe_checkpoint, rebuild
 from nctools.methods.released_weights import looks_released, rebuild_released
 from nctools.models.output import Anchors
-from nctools.networks.factories import build_network
+from nctools.networks.factories import build_network, is_library_model
 from nctools.networks.fitting import load_into, num_classes_of
 from nctools.networks.preparation import preprocessing_of
 from nctools.networks.weight_file import WeightFile, read_weights
@@ -88,7 +88,7 @@ def open_network(
             )
         return _ours(file, weights) if file.kind == "nctools" else _released(file, state, weights)
     spec = model or file.architecture
-    if spec is None:
+    if spec is None or (model is None and not is_library_model(spec)):
         raise CheckpointError(_no_model_message(file))
     return _foreign(file, state, spec, given, weights, num_classes)
 
@@ -207,7 +207,8 @@ def _no_model_message(file: WeightFile) -> str:
     names = list(file.raw)
     shown = names if len(names) <= 4 else [*names[:2], *names[-2:]]
     ends = ", ".join(f"{name} {list(file.raw[name].shape)}" for name in shown)
+    told = f"names {file.architecture}, which there is not" if file.architecture else "does not tell its model"
     return (
-        f"{file.path} is a {file.about} ({ends}), and does not tell which model they belong to: "
+        f"{file.path} is a {file.about} ({ends}), and {told}: "
         "give --model timm:NAME, --model torchvision:NAME or --model package.module:factory"
     )

@@ -159,10 +159,18 @@ def test_a_file_that_does_not_tell_its_model_is_described(tmp_path: Path) -> Non
     torch.save(Small().state_dict(), tmp_path / "a.pt")
     message = (
         r"a\.pt is a state dict \(weights only\), 8 tensors \(conv1\.weight \[4, 3, 3, 3\], bn1\.weight \[4\], "
-        r"fc\.weight \[3, 4\], fc\.bias \[3\]\), and does not tell which model .*give --model timm:NAME"
+        r"fc\.weight \[3, 4\], fc\.bias \[3\]\), and does not tell its model: give --model timm:NAME"
     )
     with pytest.raises(CheckpointError, match=message):
         open_network(tmp_path / "a.pt")
+
+
+def test_a_model_that_no_library_has_is_asked_for(tmp_path: Path) -> None:
+    # The CIFAR ResNets of many repositories; timm writes the class's name where it knows no other.
+    torch.save({"arch": "resnet20", "state_dict": Small().state_dict()}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="and names torchvision:resnet20, which there is not: give --model"):
+        open_network(tmp_path / "a.pt")
+    assert open_network(tmp_path / "a.pt", model=SMALL).module.training is False
 
 
 def test_averages_that_are_not_there_are_said(tmp_path: Path) -> None:
