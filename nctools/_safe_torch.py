@@ -185,10 +185,11 @@ def _refusal(path: Path, reason: str) -> str:
     names = _refused_globals(path, reason)
     if not names:
         return f"{path} was not loaded: it is corrupt, or it holds more than tensors and plain values ({reason[:240]})"
+    source, target = shlex.quote(str(path)), shlex.quote(f"{path.stem}.safetensors")
     shown = ", ".join(names[:6]) + (f", ... ({len(names)} in all)" if len(names) > 6 else "")
     return (
         f"{path} was not loaded: it holds more than tensors and plain values ({shown}), and reading those runs code. "
-        f"If you trust where it comes from: `nctools convert --i-trust-this-file {shlex.quote(str(path))} {shlex.quote(path.stem)}.safetensors` "
+        f"If you trust where it comes from: `nctools convert --i-trust-this-file {source} {target}` "
         "runs the code in the file (only for files you trust) and writes its tensors alone"
     )
 
