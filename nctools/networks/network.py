@@ -173,8 +173,11 @@ def _loaded(file: WeightFile, into: str, weights: Literal["raw", "ema"]) -> str:
 
 
 def _weight_notes(file: WeightFile, weights: Literal["raw", "ema"]) -> list[str]:
-    both = file.ema is not None and file.ema is not file.raw and weights == "raw"
-    return ["the file also holds averaged weights: --weights ema"] if both else []
+    if file.ema is None or weights == "ema":
+        return []
+    if file.ema is file.raw:
+        return ["the file holds averaged weights only, and those are used"]
+    return ["the file also holds averaged weights: --weights ema"]
 
 
 def _file_provenance(file: WeightFile, weights: Literal["raw", "ema"]) -> dict[str, object]:

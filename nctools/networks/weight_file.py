@@ -108,16 +108,18 @@ def weights_in(document: object, path: Path) -> WeightFile:
         return _ours(named, path)
     if _LIGHTNING_MARK in named:
         return _lightning(named, path)
-    raw, ema = _state_in(named), _first_state(named, _EMA_KEYS)
-    if raw is None and ema is None:
+    ema = _first_state(named, _EMA_KEYS)
+    # A bare state dict has tensors at its top; elsewhere they lie below a name that tells.
+    raw = _first_state(named, _RAW_KEYS) or ema or _tensors(named) or _parts_joined(named)
+    if raw is None:
         keys = ", ".join(map(repr, list(named)[:6])) or "nothing"
         raise CheckpointError(f"{path} holds no weights by name, but {keys}: save model.state_dict()")
-    about = f"state dict (weights only){_epoch(named)}, {len(raw or ema or {})} tensors"
+    about = f"state dict (weights only){_epoch(named)}, {len(raw)} tensors"
     config = _config_beside(path)
     return WeightFile(
         path,
         "state_dict",
-        raw if raw is not None else ema or {},
+        raw,
         ema,
         _architecture(named) or _timm_architecture(config),
         about + (", with averages" if ema else ""),
@@ -159,18 +161,9 @@ def _lightning(document: Mapping[str, object], path: Path) -> WeightFile:
     return WeightFile(path, "lightning", raw, ema, None, about + (", with averages" if ema else ""), plain)
 
 
-def _state_in(document: Mapping[str, object]) -> dict[str, Tensor] | None:
-    # A bare state dict has tensors at its top; elsewhere they lie below a name that tells.
-    nested = _first_state(document, _RAW_KEYS)
-    if nested is not None:
-        return nested
-    top = _tensors({key: value for key, value in document.items() if key not in _EMA_KEYS})
-    return top if top is not None else _parts_joined(document)
-
-
 def _parts_joined(document: Mapping[str, object]) -> dict[str, Tensor] | None:
     # Some programs save one state dict for each part: {"backbone": ..., "head": ..., "epoch": 3}.
-    parts = {key: _tensors(value) for key, value in document.items() if key not in _EMA_KEYS}
+    parts = {key: _tensors(value) for key, value in document.items()}
     joined = {f"{key}.{name}": value for key, part in parts.items() if part for name, value in part.items()}
     return joined or None
 

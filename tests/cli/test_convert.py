@@ -64,6 +64,9 @@ def test_a_hostile_file_runs_nothing_without_the_flag(nctools_command: Command, 
     assert "system" in outcome.err
     assert not marker.exists()
     assert [entry.name for entry in tmp_path.iterdir()] == ["evil.pth"]
+    # The same file with the flag: the attack is real.
+    assert nctools_command("convert", path, tmp_path / "out.safetensors", "--i-trust-this-file").code == 0
+    assert marker.exists()
 
 
 def test_a_trusted_module_becomes_its_tensors(nctools_command: Command, tmp_path: Path) -> None:

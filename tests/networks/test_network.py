@@ -136,6 +136,12 @@ def test_a_factory_of_the_user_has_no_preprocessing(tmp_path: Path) -> None:
     assert "averaged weights" in open_network(tmp_path / "a.pt", model=SMALL, weights="ema").about
 
 
+def test_a_file_of_averages_alone_says_so(tmp_path: Path) -> None:
+    torch.save({"state_dict_ema": Small().state_dict(), "best": torch.tensor(3.0)}, tmp_path / "a.pt")
+    network = open_network(tmp_path / "a.pt", model=SMALL)
+    assert network.notes == ("the file holds averaged weights only, and those are used",)
+
+
 def test_without_a_file_the_weights_are_random_and_it_is_said() -> None:
     network = open_network(None, model="timm:resnet18", num_classes=6)
     assert network.module(torch.zeros(1, 3, 32, 32)).shape == (1, 6)
