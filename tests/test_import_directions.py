@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[1]
 Place = Literal["module", "function", "typing"]
 
 # Everyone may import these.
-FOUNDATION = ("errors", "run_directory", "_torchvision_guard", "_factories")
+FOUNDATION = ("errors", "run_directory", "_torchvision_guard", "_factories", "_safe_torch")
 # What else each part of the package may import, itself always included. "collapse" means the whole folder.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "errors": (),
     "run_directory": ("errors",),
     "_torchvision_guard": (),
     "_factories": ("errors", "_torchvision_guard"),
+    "_safe_torch": ("errors",),
     "collapse": (),
     "losses": (),
     "models": (),

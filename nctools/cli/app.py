@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nctools import __version__
-from nctools.cli import data, demo, doctor, evaluate, extract, listings, measure, plot, train
+from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, plot, train
 from nctools.cli.output import say
 from nctools.errors import NctoolsError, UnknownNameError
 
@@ -37,6 +37,7 @@ app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
 app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)
 app.command("explain", short_help="Formula, source and limit of a metric; parts of a method.")(listings.explain)
+app.command("convert", short_help="Files of weights of other programs to safe, plain ones.")(convert.run)
 app.command("doctor", short_help="Check the installation.")(doctor.run)
 
 

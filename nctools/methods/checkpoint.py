@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
+from nctools._safe_torch import read_torch_file
 from nctools.errors import CheckpointError, NctoolsError
 from nctools.methods.assembly import build
 from nctools.methods.method import Argument, Method
@@ -79,7 +79,22 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: If the file is missing, corrupt, unsafe, or not a checkpoint of nctools.
     """
-    document = _read(Path(path))
+    return checkpoint_from(read_torch_file(Path(path)), path)
+
+
+def checkpoint_from(document: object, path: str | Path) -> Checkpoint:
+    """Take a checkpoint out of a document that was read already.
+
+    Args:
+        document: What ``read_torch_file`` returned.
+        path: Where it was read, for the messages.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        CheckpointError: If it is not a whole checkpoint of nctools in a format that is known.
+    """
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         kind = "a bare state_dict or another program's file" if isinstance(document, dict) else type(document).__name__
         raise CheckpointError(
@@ -130,25 +145,6 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
             f"the weights do not fit method {checkpoint.method!r} with arguments {arguments}: {first_lines}"
         ) from error
     return method.eval()
-
-
-def _read(path: Path) -> object:
-    if not path.is_file():
-        near = sorted(entry.name for entry in path.parent.glob("*.pt")) if path.parent.is_dir() else []
-        what = f"{path} is a directory, not a checkpoint" if path.is_dir() else f"{path} does not exist"
-        raise CheckpointError(f"{what}. Checkpoints in {path.parent}/: {', '.join(near) or 'none'}")
-    try:
-        document: object = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} was not loaded: it is corrupt, or it holds more than tensors and plain values ({reason[:240]})"
-        ) from error
-    except Exception as error:  # the reader stumbles over damaged bytes in many ways
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200] or type(error).__name__})"
-        ) from error
-    return document
 
 
 def describe_checkpoint(checkpoint: Checkpoint) -> dict[str, object]:

@@ -32,7 +32,7 @@ def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str
 
 def test_table_and_files_agree() -> None:
     files = {path.stem for path in Path(nctools.methods.__file__).parent.glob("*.py")}
-    parts = {"__init__", "assembly", "catalogue", "checkpoint", "method", "recipe"}
+    parts = {"__init__", "assembly", "catalogue", "checkpoint", "method", "recipe", "released_weights"}
     assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
 
 

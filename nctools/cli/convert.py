@@ -1,0 +1,52 @@
+"""``nctools convert``: files of other programs to safe, plain ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nctools.cli.options import Force, Weights, WeightsOption
+from nctools.cli.output import refuse_to_overwrite, say
+
+
+def run(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="File of weights, or a folder with one.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write: .safetensors, .pt or .pth.")],
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--i-trust-this-file", help="Run the code in the file, as torch.load did of old. It may do anything."
+        ),
+    ] = False,
+    weights: WeightsOption = Weights.raw,
+    force: Force = False,
+) -> None:
+    """Rewrite a file of weights as tensors alone, which can be read without running code.
+
+    Example: nctools convert last.ckpt model.safetensors
+    """
+    refuse_to_overwrite(target, force=force)
+    convert_weight_file(source, target, weights=weights, trust=trust)
+
+
+def convert_weight_file(source: Path, target: Path, *, weights: Weights, trust: bool) -> None:
+    """Convert weights and say what was done.
+
+    Args:
+        source: File of weights.
+        target: File to write.
+        weights: Raw or averaged.
+        trust: Run the code in the file.
+    """
+    from nctools.networks.conversion import convert_weights
+
+    if trust:
+        say(f"running the code in {source}, as --i-trust-this-file asks: it can do whatever you can do")
+    file, count = convert_weights(source, target, weights="raw" if weights is Weights.raw else "ema", trust=trust)
+    if file.kind == "nctools":
+        say(f"{target} holds the tensors alone: method, classes and preprocessing stay in {source}")
+    say(f"read {file.about}")
+    sys.stdout.write(f"{target}: {count} tensors\n")

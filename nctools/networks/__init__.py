@@ -1,0 +1,1 @@
+"""Any file of weights and any architecture: a model that is ready to run."""
