@@ -15,7 +15,8 @@ Layout, format version 1, for N images, C classes and M positive pairs:
 ``/layers/NAME/anchors/weight``  ``[C, D]`` float32, with ``bias`` ``[C]`` and the attribute ``kind``; optional
 ==============================  =========================================================================
 
-Features are not compressed unless asked for: their mantissas are noise. JSON stands in a data set, because attributes end at 64 KiB.
+Features are not compressed unless asked for: their mantissas are noise. JSON stands in a data set, because attributes
+end at 64 KiB.
 """
 
 from __future__ import annotations
@@ -174,7 +175,12 @@ class FeatureWriter:
         strings, file = h5py.string_dtype(), self._file
         self._by_image["ids"] = _GrowingDataset(file, "ids", (), strings, (_INDEX_ROWS,))
         self._by_image["targets"] = _GrowingDataset(
-            file, "targets", (num_classes,), np.uint8, (_rows(_INDEX_ROWS, num_classes), num_classes), dataset_options("gzip")
+            file,
+            "targets",
+            (num_classes,),
+            np.uint8,
+            (_rows(_INDEX_ROWS, num_classes), num_classes),
+            dataset_options("gzip"),
         )
         if batch.logits is not None:
             chunk = (_rows(_PAIR_ROWS, 4 * num_classes), num_classes)
