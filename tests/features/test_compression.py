@@ -15,9 +15,15 @@ from nctools.features.compression import Compression, dataset_options
 from nctools.features.writer import FeatureWriter
 from tests.features.models import label_sets
 
-DESCRIPTION: dict[str, object] = dict(
-    dtype="float32", groups=None, model="", pairs="all", places={}, provenance={}, single_label=False
-)
+DESCRIPTION: dict[str, object] = {
+    "dtype": "float32",
+    "groups": None,
+    "model": "",
+    "pairs": "all",
+    "places": {},
+    "provenance": {},
+    "single_label": False,
+}
 
 
 def write(path: Path, compression: Compression | None) -> FeatureStore:
