@@ -19,8 +19,8 @@ def rounding_share(store: FeatureStore, layer: str) -> float:
     .. math:: \frac{\sum_c \mathrm{mean}_{i \in c} \sum_d s(h_{id})^2 / 12}
         {\sum_c \mathrm{mean}_{i \in c} \lVert h_i - \mu_c \rVert^2}
 
-    where :math:`s(h)` is the distance of neighbouring numbers of the stored dtype at the size of :math:`h`. The error of
-    rounding is spread evenly over one step, so this is the share of the spread that comes from rounding alone, and by
+    where :math:`s(h)` is the distance of neighbouring numbers of the stored dtype at the size of :math:`h`. The error
+    of rounding is spread evenly over one step, so this is the share of the spread that comes from rounding alone, by
     about which NC1 is too large. Zeros, as a ReLU makes them, are exact.
 
     Args:
