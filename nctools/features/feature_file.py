@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import h5py
+import numpy as np
 
 from nctools.errors import StoreError
+from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, load_plugin
 from nctools.features.writer import FORMAT, FORMAT_VERSION
 
 _T = TypeVar("_T")
@@ -49,6 +51,7 @@ class FeatureFile:
 
         Raises:
             StoreError: If the file is missing, unreadable or damaged, or another file has taken its place.
+            ModuleNotFoundError: If its features are compressed and hdf5plugin, which reads them, is not installed.
         """
         file = self._open()
         try:
@@ -74,6 +77,7 @@ class FeatureFile:
         try:
             stat = self.path.stat()
             self._handle = h5py.File(self.path, "r", rdcc_nbytes=CACHE_BYTES)
+            library = self._handle.attrs.get(PLUGIN_ATTRIBUTE)
         except FileNotFoundError as error:
             raise StoreError(
                 f"no feature file at {self.path}: make one with nctools.extract or `nctools extract`"
@@ -87,6 +91,12 @@ class FeatureFile:
         if self._seen not in {None, seen}:
             self.close()
             raise StoreError(f"{self.path} was replaced since this FeatureStore was made: make a new FeatureStore")
+        if library == PLUGIN:  # only this one, whatever a file asks for
+            try:
+                load_plugin(f"reading {self.path}, whose features are compressed,")
+            except ModuleNotFoundError:
+                self.close()
+                raise
         self._seen, self._process = seen, os.getpid()
         return self._handle
 
@@ -101,7 +111,7 @@ def read_description(file: h5py.File) -> dict[str, object]:
         The description as ``FeatureWriter.finish`` wrote it.
 
     Raises:
-        StoreError: If the file is no feature file, or one of a newer version.
+        StoreError: If the file is no feature file, or one of a version that this nctools does not read.
         KeyError: If the description is incomplete.
     """
     name, version = file.attrs.get("format"), file.attrs.get("format_version")
@@ -110,16 +120,25 @@ def read_description(file: h5py.File) -> dict[str, object]:
             f"{file.filename} is an HDF5 file but not a feature file of nctools (its attribute `format` is {name!r}): "
             "make one with nctools.extract or `nctools extract`"
         )
-    if version > FORMAT_VERSION:
-        raise StoreError(
-            f"{file.filename} has format version {version}, but this nctools reads up to {FORMAT_VERSION}: "
-            "upgrade nctools, or extract the features again"
-        )
+    _check_version(file.filename, version)
     document: dict[str, object] = json.loads(file["metadata"].asstr()[()])
     missing = sorted(_KEYS - set(document))
     if missing:
         raise KeyError(f"its description lacks {', '.join(missing)}")
     return document
+
+
+def _check_version(name: str, version: object) -> None:
+    if not isinstance(version, (int, np.integer)) or version < 1:
+        raise StoreError(
+            f"{name} has the format version {version!r}, but there are only whole numbers from 1: "
+            "the file is damaged or was changed by another program: extract the features again"
+        )
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{name} has format version {version}, but this nctools reads up to {FORMAT_VERSION}: "
+            "upgrade nctools, or extract the features again"
+        )
 
 
 def _one_line(error: Exception) -> str:

@@ -139,10 +139,22 @@ def resolve_layers(model: nn.Module, layers: Mapping[str, str] | None) -> dict[s
     for name, spec in layers.items():
         if not isinstance(name, str) or not isinstance(spec, str):
             raise TypeError(f"layers holds {name!r}: {spec!r}, but both name and place must be strings")
-        if not name.isprintable() or not name or "/" in name or name.strip(".") == "":
-            raise ValueError(f"{name!r} cannot name a layer's features: use printable characters without a slash")
+        check_layer_name(name)
         resolved[name] = parse_layer(model, spec)
     return resolved
+
+
+def check_layer_name(name: str) -> None:
+    """Refuse a name that cannot name a group of a feature file.
+
+    Args:
+        name: Of a layer.
+
+    Raises:
+        ValueError: If it is empty, has a slash or a character that cannot be printed, or consists of dots.
+    """
+    if not name.isprintable() or not name or "/" in name or name.strip(".") == "":
+        raise ValueError(f"{name!r} cannot name a layer's features: use printable characters without a slash")
 
 
 def classifier_anchors(model: nn.Module, layers: Mapping[str, LayerSpec], num_classes: int) -> dict[str, Anchors]:

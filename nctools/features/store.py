@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from torch import Tensor
 from nctools.errors import UnknownNameError
 from nctools.features.batches import LayerKind
 from nctools.features.feature_file import CACHE_BYTES, FeatureFile, read_description
+from nctools.features.random_access import LayerDataset, read_class
 from nctools.features.writer import FORMAT, FORMAT_VERSION
 from nctools.models.output import AnchorKind, Anchors
 
@@ -32,6 +34,7 @@ class FeatureStore:
 
     Raises:
         StoreError: If the file is missing, is no feature file, is damaged, or was written by a newer nctools.
+        ModuleNotFoundError: If its features are compressed and hdf5plugin, which reads them, is not installed.
 
     Example:
         >>> FeatureStore("nowhere.h5")
@@ -83,7 +86,19 @@ class FeatureStore:
     def attrs(self) -> dict[str, object]:
         """Where the features come from: ``"provenance"``, ``"model"``, ``"places"`` of the layers, ``"dtype"``, ..."""
         keys = ("provenance", "model", "places", "pairs", "dtype")
-        return {"format": FORMAT, "format_version": FORMAT_VERSION} | {key: self._document[key] for key in keys}
+        facts = {key: self._document[key] for key in keys}
+        # Files of before there was a choice have no such entry.
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "compression": self.compression}
+
+    @property
+    def compression(self) -> str | None:
+        """How the features are compressed: ``"zstd"``, ``"blosc"``, ``"gzip"``, ``"lzf"``; None if they are not."""
+        return cast("str | None", self._document.get("compression"))
+
+    @property
+    def description(self) -> dict[str, object]:
+        """A copy of the whole description that stands in the file, ready for JSON."""
+        return copy.deepcopy(self._document)
 
     def kind(self, layer: str) -> LayerKind:
         """Tell whether features belong to images or to images and classes.
@@ -219,11 +234,50 @@ class FeatureStore:
             ValueError: If ``chunk_size`` is less than 1, or only positive pairs were kept.
             StoreError: If the file cannot be read.
         """
-        if not self.holds_images(layer):
-            raise ValueError(f"layer {layer!r} holds positive pairs only: extract it with pairs='all'")
+        self._need_images(layer)
         if chunk_size < 1:
             raise ValueError(f"chunk_size is {chunk_size}: pass at least 1")
         return self._all_images(layer, chunk_size)
+
+    def of_class(self, layer: str, class_index: int) -> Tensor:
+        """Read the positive pairs of one class, without reading the other classes.
+
+        Where all pairs were kept, only the chunks of this class are read that hold one of its images. Features of
+        pairs alone, and shared ones, stand by image: chunks without a pair of the class are left out.
+
+        Args:
+            layer: Name of the layer.
+            class_index: The class, from 0.
+
+        Returns:
+            Features ``[n, D]`` float32, in the order of the images; those that ``iterate`` gives for this class.
+
+        Raises:
+            UnknownNameError: If there is no such layer.
+            IndexError: If there is no such class.
+            StoreError: If the file cannot be read.
+        """
+        self._layer(layer)
+        if not 0 <= class_index < self.num_classes:
+            raise IndexError(f"class_index is {class_index}, but there are {self.num_classes} classes, from 0")
+        return self._file.read(partial(read_class, layer=layer, class_index=class_index))
+
+    def as_dataset(self, layer: str) -> LayerDataset:
+        """View a layer as a data set for a dataloader, for example to fit a linear probe.
+
+        Args:
+            layer: Name of a layer that holds all images.
+
+        Returns:
+            A data set whose item ``i`` is (feature ``[D]``, or ``[C, D]`` if class-wise, float32; label set ``[C]``
+            uint8). It reads the file in each worker on its own, forked or spawned.
+
+        Raises:
+            UnknownNameError: If there is no such layer.
+            ValueError: If only positive pairs were kept.
+        """
+        self._need_images(layer)
+        return LayerDataset(self._file, layer, len(self))
 
     def anchors(self, layer: str) -> Anchors | None:
         """Give the rows that NC3 compares the class means of a layer with.
@@ -281,6 +335,10 @@ class FeatureStore:
 
     def _holds_pairs(self, layer: str) -> bool:
         return self._layer(layer)["pairs"] == "positive"
+
+    def _need_images(self, layer: str) -> None:
+        if not self.holds_images(layer):
+            raise ValueError(f"layer {layer!r} holds positive pairs only: extract it with pairs='all'")
 
     def _check_shapes(self, file: h5py.File) -> None:
         # The description is held against the data sets, so that a damaged file is refused at once.

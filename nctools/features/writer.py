@@ -3,7 +3,8 @@
 Layout, format version 1, for N images, C classes and M positive pairs:
 
 ==============================  =========================================================================
-``/`` attributes                ``format`` = ``"nctools-features"``, ``format_version`` = 1
+``/`` attributes                ``format`` = ``"nctools-features"``, ``format_version`` = 1; ``needs_library`` =
+                                ``"hdf5plugin"`` where features are compressed with zstd or blosc
 ``/metadata``                   JSON: provenance, class names, groups, layers (in order), dtype
 ``/ids``                        N strings
 ``/targets``                    ``[N, C]`` uint8 (gzip, because nearly all are zero)
@@ -14,7 +15,8 @@ Layout, format version 1, for N images, C classes and M positive pairs:
 ``/layers/NAME/anchors/weight``  ``[C, D]`` float32, with ``bias`` ``[C]`` and the attribute ``kind``; optional
 ==============================  =========================================================================
 
-Features are not compressed: their mantissas are noise. JSON stands in a data set, because attributes end at 64 KiB.
+Features are not compressed unless asked for: their mantissas are noise. JSON stands in a data set, because attributes
+end at 64 KiB.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.features.batches import FileBatch, LayerRows
+from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, Compression, dataset_options, needs_plugin
 from nctools.models.output import Anchors
 
 FORMAT = "nctools-features"
@@ -49,8 +52,7 @@ class _GrowingDataset:
         row_shape: tuple[int, ...],
         dtype: object,
         chunk: tuple[int, ...],
-        *,
-        gzip: bool = False,
+        options: Mapping[str, object] | None = None,
     ) -> None:
         self._dataset = group.create_dataset(
             name,
@@ -58,7 +60,7 @@ class _GrowingDataset:
             maxshape=(None, *row_shape),
             dtype=dtype,
             chunks=chunk,
-            compression=1 if gzip else None,
+            **(options or {}),
         )
         self._chunk_rows = chunk[0]
         self._waiting: list[NDArray[np.generic]] = []
@@ -91,9 +93,17 @@ class FeatureWriter:
 
     Args:
         path: The file to make; an existing one is replaced.
+        compression: Of the features: ``"zstd"`` or ``"blosc"`` (with the library hdf5plugin, also for reading),
+            ``"gzip"``, ``"lzf"``; None leaves them as they are. It pays for features after a ReLU, many of them zero.
+
+    Raises:
+        ValueError: If there is no such compression.
+        ModuleNotFoundError: If it needs hdf5plugin, which is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], compression: Compression | None = None) -> None:
+        self._compression = compression
+        self._feature_options = dataset_options(compression)
         # Version 1.10 of the format: its chunk index makes growing data sets twice as fast to write as the default.
         self._file = h5py.File(os.fspath(path), "w", libver=("v110", "v110"))
         self._by_image: dict[str, _GrowingDataset] = {}
@@ -140,7 +150,7 @@ class FeatureWriter:
         """Write what is left in memory, the description and the anchors.
 
         Args:
-            metadata: JSON-ready description; ``"layers"`` and ``"num_images"`` are added.
+            metadata: JSON-ready description; ``"layers"``, ``"num_images"`` and ``"compression"`` are added.
             anchors: Layer name -> rows to compare class means with.
         """
         for dataset in (*self._by_image.values(), *self._by_pair.values()):
@@ -152,17 +162,25 @@ class FeatureWriter:
             if rows.bias is not None:
                 group["bias"] = rows.bias.detach().float().cpu().numpy()
         document = {**metadata, "layers": self._layers, "num_images": self._by_image["targets"].num_rows}
+        document["compression"] = self._compression
         # ASCII with escapes: HDF5 strings hold neither NUL nor lone surrogates, class names may.
         self._file["metadata"] = json.dumps(document)
         self._file.attrs["format"] = FORMAT
         self._file.attrs["format_version"] = FORMAT_VERSION
+        if needs_plugin(self._compression):
+            self._file.attrs[PLUGIN_ATTRIBUTE] = PLUGIN
 
     def _create(self, batch: FileBatch) -> None:
         num_classes = batch.targets.shape[1]
         strings, file = h5py.string_dtype(), self._file
         self._by_image["ids"] = _GrowingDataset(file, "ids", (), strings, (_INDEX_ROWS,))
         self._by_image["targets"] = _GrowingDataset(
-            file, "targets", (num_classes,), np.uint8, (_rows(_INDEX_ROWS, num_classes), num_classes), gzip=True
+            file,
+            "targets",
+            (num_classes,),
+            np.uint8,
+            (_rows(_INDEX_ROWS, num_classes), num_classes),
+            dataset_options("gzip"),
         )
         if batch.logits is not None:
             chunk = (_rows(_PAIR_ROWS, 4 * num_classes), num_classes)
@@ -177,7 +195,7 @@ class FeatureWriter:
         dense = rows.ndim == 3
         # Dense: one class per chunk, so that a class is read without the others.
         chunk = (_rows(_DENSE_ROWS, row_bytes), 1, width) if dense else (_rows(_PAIR_ROWS, row_bytes), width)
-        features = _GrowingDataset(group, "features", rows.shape[1:], rows.dtype, chunk)
+        features = _GrowingDataset(group, "features", rows.shape[1:], rows.dtype, chunk, self._feature_options)
         by_pair = layer.kind == "classwise" and not dense
         (self._by_pair if by_pair else self._by_image)[f"{name}/features"] = features
         if by_pair:
