@@ -90,7 +90,9 @@ def data_from_factory(
     """
     factory = import_object(spec)
     if not callable(factory):
-        raise ConfigError(f"{spec} is a {type(factory).__name__}: name a function or class that returns the data")
+        raise ConfigError(
+            f"{spec} cannot be called, its type is {type(factory).__name__}: name a function that returns data"
+        )
     keywords = dict(arguments)
     if split is not None and _takes(factory, "split"):
         keywords.setdefault("split", split)
