@@ -59,7 +59,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         extras: Mapping[str, Tensor] | None = None,
         single_label: bool = False,
     ) -> None:
-        if isinstance(images, Tensor):
+        if not isinstance(images, ImageFiles):
             _check_images(images)
         _check_targets(targets, len(images), len(class_names))
         self.images = images

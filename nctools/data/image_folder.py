@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.dataset import MultiLabelDataset
@@ -78,7 +77,7 @@ def load_image_folder(
         counts = [len(_images(train, name)) for name in train_classes]
     return MultiLabelDataset(
         ImageFiles(above / name for _, name in files),
-        one_hot(labels, len(train_classes)),
+        torch.zeros(len(files), len(train_classes), dtype=torch.uint8).scatter_(1, labels[:, None], 1),
         train_classes,
         head_medium_tail(counts),
         ids=[name for _, name in files],

@@ -52,10 +52,10 @@ class LabelRows:
         return [row for row, name in enumerate(self.splits) if name.lower() == split.lower()]
 
     def targets(self) -> Tensor:
-        """Return the label sets, float32 ``[N, C]``, 1 where the image holds the class, else 0."""
-        targets = torch.zeros(len(self.files), len(self.class_names))
+        """Return the label sets, uint8 ``[N, C]``, 1 where the image holds the class, else 0."""
+        targets = torch.zeros(len(self.files), len(self.class_names), dtype=torch.uint8)
         pairs = [(row, label) for row, labels in enumerate(self.labels) for label in labels]
         if pairs:
             rows, columns = torch.tensor(pairs).unbind(dim=1)
-            targets[rows, columns] = 1.0
+            targets[rows, columns] = 1
         return targets

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -77,6 +79,12 @@ class ImageTransform:
     preprocessing: Preprocessing
     training: bool
 
+    def __post_init__(self) -> None:
+        if self.preprocessing.resize is not None or self.preprocessing.crop is not None:
+            # Here rather than with the first image: worker processes are forked anew every epoch, and each of them
+            # would spend seconds on the import.
+            _torchvision_functions()
+
     def __call__(self, images: Tensor) -> Tensor:
         """Transform images.
 
@@ -119,25 +127,29 @@ def resized_and_cropped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """
     if preprocessing.resize is None and preprocessing.crop is None:
         return images
+    functional, modes = _torchvision_functions()
+    if preprocessing.resize is not None:
+        # "nearest" of torch samples half a pixel beside PIL; "nearest-exact" is PIL's.
+        exact = {"nearest": "nearest-exact"}.get(preprocessing.interpolation, preprocessing.interpolation)
+        images = functional.resize(images, [preprocessing.resize], modes(exact), antialias=True)
+    if preprocessing.crop is not None:
+        height, width = images.shape[-2:]
+        if min(height, width) < preprocessing.crop:
+            raise ValueError(
+                f"an image of {height} x {width} px is smaller than the crop of {preprocessing.crop} px: "
+                f"resize to at least {preprocessing.crop} px first, or crop less."
+            )
+        images = functional.center_crop(images, [preprocessing.crop])
+    return images
+
+
+def _torchvision_functions() -> tuple[ModuleType, type[Enum]]:
+    """Return torchvision's functions of transforms v2 and its names of interpolations."""
     import_torchvision()
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2 import functional
 
-    before = list(images.shape)
-    if preprocessing.resize is not None:
-        # "nearest" of torch samples half a pixel beside PIL; "nearest-exact" is PIL's.
-        exact = {"nearest": "nearest-exact"}.get(preprocessing.interpolation, preprocessing.interpolation)
-        images = functional.resize(images, [preprocessing.resize], InterpolationMode(exact), antialias=True)
-    if preprocessing.crop is not None:
-        height, width = images.shape[-2:]
-        if min(height, width) < preprocessing.crop:
-            resized = "" if preprocessing.resize is None else f", resized to {height} x {width} px,"
-            raise ValueError(
-                f"an image of {before[-2]} x {before[-1]} px{resized} is smaller than the crop of "
-                f"{preprocessing.crop} px: resize to at least {preprocessing.crop} px first, or crop less."
-            )
-        images = functional.center_crop(images, [preprocessing.crop])
-    return images
+    return functional, InterpolationMode
 
 
 def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

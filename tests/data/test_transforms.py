@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -159,6 +161,19 @@ def test_augmentation_sees_the_resized_image() -> None:
 def test_image_smaller_than_the_crop_is_refused_with_both_sizes() -> None:
     with pytest.raises(ValueError, match=r"image of 30 x 20 px is smaller than the crop of 24 px"):
         transforms.resized_and_cropped(noise(3, 30, 20), sized(None, 24))
+
+
+def test_torchvision_is_loaded_before_workers_are_forked_and_only_where_it_is_needed() -> None:
+    code = """
+import sys
+from nctools.data import Preprocessing, test_transform
+test_transform(Preprocessing((0.5,), (0.5,)))
+print("torchvision" in sys.modules)
+test_transform(Preprocessing((0.5,), (0.5,), crop=2))
+print("torchvision.transforms.v2.functional" in sys.modules)
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == ["False", "True"]
 
 
 def test_representation_tells_all_settings_and_no_address() -> None:
