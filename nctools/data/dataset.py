@@ -1,7 +1,9 @@
-"""MultiLabelDataset: images in memory with the labels each of them holds."""
+"""MultiLabelDataset: images, in memory or in files, with the labels each of them holds."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -10,26 +12,31 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nctools.collapse.groups import check_groups
+from nctools.data.image_files import ImageFiles
+from nctools.errors import DatasetError
 
 
 class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
     """Images, their label sets and what belongs to them.
 
     Args:
-        images: uint8 ``[N, 3, H, W]``.
+        images: uint8 ``[N, 3, H, W]``, or files, which are read when they are needed and may differ in size.
         targets: ``[N, C]``, 1 where the image holds the class, else 0; any dtype.
         class_names: C different names, in the order of the columns of ``targets``.
         groups: Named lists of class indices (head, medium, tail), made from the **training** counts and the same for
             every split: ``nctools.collapse.groups.head_medium_tail(train_counts)``.
         ids: N different names of images; default ``"0"``, ``"1"``, ...
-        transform: Called on the uint8 images on access, on ``[3, H, W]`` or on a whole batch ``[B, 3, H, W]``.
+        transform: Called on the uint8 images on access, on ``[3, H, W]`` or on a whole batch ``[B, 3, H, W]``. Images
+            from files always come one by one. For loading in batches it must bring them to one size.
         name: Name of the data set.
         split: Name of the split.
         extras: More tensors with a row per image, by name.
+        single_label: Whether every image holds exactly one class; then this is checked.
 
     Raises:
         TypeError: If ``images`` is not uint8.
-        ValueError: If shapes do not fit, a target is neither 0 nor 1, or a name or id occurs twice.
+        ValueError: If shapes do not fit, a target is neither 0 nor 1, a name or id occurs twice, or an image of a
+            single-label set holds no class or several.
 
     Example:
         >>> images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
@@ -40,7 +47,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(
         self,
-        images: Tensor,
+        images: Tensor | ImageFiles,
         targets: Tensor,
         class_names: Sequence[str],
         groups: Mapping[str, Sequence[int]],
@@ -50,8 +57,10 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         name: str = "",
         split: str = "",
         extras: Mapping[str, Tensor] | None = None,
+        single_label: bool = False,
     ) -> None:
-        _check_images(images)
+        if not isinstance(images, ImageFiles):
+            _check_images(images)
         _check_targets(targets, len(images), len(class_names))
         self.images = images
         self.targets = targets.to(torch.float32)
@@ -62,10 +71,13 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         self.name = name
         self.split = split
         self.extras = dict(extras or {})
+        self.single_label = single_label
         self.class_counts: list[int] = targets.sum(dim=0, dtype=torch.int64).tolist()
         for key, rows in [("ids", len(self.ids)), *((key, len(value)) for key, value in self.extras.items())]:
             if rows != len(images):
                 raise ValueError(f"`{key}` has {rows} rows but there are {len(images)} images: give one per image.")
+        if single_label:
+            _check_one_class_each(self.targets, self.ids)
 
     @property
     def num_classes(self) -> int:
@@ -76,16 +88,49 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = self.images[index]
-        return (image if self.transform is None else self.transform(image)), self.targets[index]
+        return self._image(index), self.targets[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        # The loader calls this once per batch: a transform then runs once on the batch, not once per image.
+        # The loader calls this once per batch: a transform of a tensor then runs once, not once per image. A batch of
+        # photographs as they are would not fit into memory: each is made small before the next is read.
+        if isinstance(self.images, ImageFiles):
+            return [self[index] for index in indices]
         rows = torch.as_tensor(indices, dtype=torch.int64)
         images = self.images[rows]
         if self.transform is not None:
             images = self.transform(images)
         return list(zip(images, self.targets[rows], strict=True))
+
+    def fingerprint(self) -> str:
+        """Return what tells this data set from any other, whatever its name and wherever it lies.
+
+        Returns:
+            SHA-256, in hexadecimal, over class names, ids, targets, ``single_label`` and the images: the pixels of a
+            tensor; name, size and time of modification of files, which are not read for it.
+
+        Raises:
+            DatasetError: If an image file is missing.
+        """
+        if isinstance(self.images, ImageFiles):
+            images = self.images.fingerprint()
+        else:
+            pixels = self.images.contiguous().cpu().numpy()
+            images = f"{pixels.shape} {hashlib.sha256(pixels.data).hexdigest()}"
+        digest = hashlib.sha256(json.dumps([self.class_names, self.ids, self.single_label, images]).encode())
+        digest.update(self.targets.to(torch.uint8).contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
+    def _image(self, index: int) -> Tensor:
+        image = self.images[index]
+        if self.transform is None:
+            return image
+        try:
+            return self.transform(image)
+        except ValueError as error:
+            if not isinstance(self.images, ImageFiles):
+                raise
+            # In a worker process, among thousands of files, the size alone would not tell which one it is.
+            raise DatasetError(f"{self.images.paths[index]}: {error}") from error
 
     def __repr__(self) -> str:
         return f"MultiLabelDataset({self.name!r}, {self.split!r}, {len(self)} images, {self.num_classes} classes)"
@@ -110,6 +155,16 @@ def _check_targets(targets: Tensor, num_images: int, num_classes: int) -> None:
         raise ValueError(
             f"`targets` holds {targets[row, column].item()} at image {row}, class {column} "
             f"({len(wrong)} such entries): every entry must be 0 or 1."
+        )
+
+
+def _check_one_class_each(targets: Tensor, ids: Sequence[str]) -> None:
+    wrong = (targets.sum(dim=1) != 1).nonzero().flatten()
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(
+            f"`targets` gives image {row} ({ids[row]!r}) {int(targets[row].sum())} classes ({len(wrong)} images have "
+            "not one): with `single_label=True` every image has exactly one."
         )
 
 

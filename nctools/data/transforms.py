@@ -1,4 +1,4 @@
-"""From uint8 images to the input of a model: scaling, normalisation, and augmentation in training.
+"""From uint8 images to the input of a model: size, normalisation, and augmentation in training.
 
 A transform takes one image ``[3, H, W]`` or a batch ``[B, 3, H, W]``; in a batch every image has a draw of its own.
 All randomness comes from torch's global generator of the CPU, so whoever seeds the training seeds the augmentation.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from nctools._torchvision_guard import import_torchvision
 from nctools.data.preprocessing import AUGMENTATIONS, Preprocessing
 
 __all__ = [
@@ -20,19 +23,20 @@ __all__ = [
     "Preprocessing",
     "cell_shift",
     "normalised",
+    "resized_and_cropped",
     "test_transform",
     "train_transform",
 ]
 
 
 def train_transform(preprocessing: Preprocessing) -> ImageTransform:
-    """Return the transform of training images: augmentation, then normalisation.
+    """Return the transform of training images: resizing and crop, augmentation, then normalisation.
 
     Args:
-        preprocessing: Mean, deviation and augmentation.
+        preprocessing: Size, mean, deviation and augmentation.
 
     Returns:
-        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32 of the same shape; it can be pickled.
+        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32; it can be pickled.
 
     Example:
         >>> transform = train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, "cell_shift"))
@@ -43,13 +47,18 @@ def train_transform(preprocessing: Preprocessing) -> ImageTransform:
 
 
 def test_transform(preprocessing: Preprocessing) -> ImageTransform:
-    """Return the transform of images that are evaluated or measured: normalisation alone, nothing random.
+    """Return the transform of images that are evaluated or measured: resizing, crop and normalisation, nothing random.
 
     Args:
-        preprocessing: Mean and deviation; the augmentation is not used.
+        preprocessing: Size, mean and deviation; the augmentation is not used.
 
     Returns:
-        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32 of the same shape; it can be pickled.
+        A callable on uint8 ``[3, H, W]`` or ``[B, 3, H, W]``, which gives float32; it can be pickled.
+
+    Example:
+        >>> transform = test_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, resize=32, crop=28))
+        >>> transform(torch.zeros(3, 60, 80, dtype=torch.uint8)).shape
+        torch.Size([3, 28, 28])
     """
     return ImageTransform(preprocessing, training=False)
 
@@ -63,12 +72,18 @@ class ImageTransform:
     """A transform with its settings; made by ``train_transform`` and ``test_transform``.
 
     Args:
-        preprocessing: Mean, deviation and augmentation.
+        preprocessing: Size, mean, deviation and augmentation.
         training: Whether the augmentation is applied.
     """
 
     preprocessing: Preprocessing
     training: bool
+
+    def __post_init__(self) -> None:
+        if self.preprocessing.resize is not None or self.preprocessing.crop is not None:
+            # Here rather than with the first image: worker processes are forked anew every epoch, and each of them
+            # would spend seconds on the import.
+            _torchvision_functions()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Transform images.
@@ -77,16 +92,64 @@ class ImageTransform:
             images: uint8 ``[3, H, W]`` or ``[B, 3, H, W]``.
 
         Returns:
-            float32 of the same shape.
+            float32, of the size that ``preprocessing`` says, else of the same shape.
 
         Raises:
             TypeError: If ``images`` is not uint8.
         """
         if images.dtype != torch.uint8:
             raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255.")
+        images = resized_and_cropped(images, self.preprocessing)
         if self.training:
             images = _AUGMENTATION_FUNCTIONS[self.preprocessing.augmentation](images)
         return normalised(images, self.preprocessing.mean, self.preprocessing.std)
+
+
+def resized_and_cropped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Bring the shorter side to ``resize`` pixels, the longer in proportion, then cut the centre of ``crop`` pixels.
+
+    What shrinks is smoothed first (antialiased), as PIL does it and so as most published weights expect it.
+
+    Args:
+        images: uint8 ``[..., H, W]``.
+        preprocessing: ``resize``, ``crop`` and ``interpolation``; what is None is left away.
+
+    Returns:
+        uint8 ``[..., H', W']``.
+
+    Raises:
+        ValueError: If a side is shorter than the crop: nothing is padded.
+
+    Example:
+        >>> size = Preprocessing((0.5,), (0.5,), resize=32)
+        >>> resized_and_cropped(torch.zeros(2, 3, 60, 80, dtype=torch.uint8), size).shape
+        torch.Size([2, 3, 32, 42])
+    """
+    if preprocessing.resize is None and preprocessing.crop is None:
+        return images
+    functional, modes = _torchvision_functions()
+    if preprocessing.resize is not None:
+        # "nearest" of torch samples half a pixel beside PIL; "nearest-exact" is PIL's.
+        exact = {"nearest": "nearest-exact"}.get(preprocessing.interpolation, preprocessing.interpolation)
+        images = functional.resize(images, [preprocessing.resize], modes(exact), antialias=True)
+    if preprocessing.crop is not None:
+        height, width = images.shape[-2:]
+        if min(height, width) < preprocessing.crop:
+            raise ValueError(
+                f"an image of {height} x {width} px is smaller than the crop of {preprocessing.crop} px: "
+                f"resize to at least {preprocessing.crop} px first, or crop less."
+            )
+        images = functional.center_crop(images, [preprocessing.crop])
+    return images
+
+
+def _torchvision_functions() -> tuple[ModuleType, type[Enum]]:
+    """Return torchvision's functions of transforms v2 and its names of interpolations."""
+    import_torchvision()
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
+    return functional, InterpolationMode
 
 
 def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from nctools.data.dataset import MultiLabelDataset
+from nctools.data.description import describe_dataset
+from nctools.data.image_files import ImageFiles
+from nctools.data.preprocessing import Preprocessing
+from nctools.data.transforms import test_transform
+from nctools.errors import DatasetError
 
 GROUPS = {"head": [0], "tail": [1]}
 
@@ -47,8 +56,9 @@ def test_loader_gives_whole_batches_to_the_transform(
 
 
 def test_empty_data_set_is_allowed() -> None:
+    assert len(MultiLabelDataset(ImageFiles([]), torch.zeros(0, 2), ["a", "b"], GROUPS).fingerprint()) == 64
     data = MultiLabelDataset(torch.zeros(0, 3, 4, 4, dtype=torch.uint8), torch.zeros(0, 2), ["a", "b"], GROUPS)
-    assert (len(data), data.class_counts) == (0, [0, 0])
+    assert (len(data), data.class_counts, len(data.fingerprint())) == (0, [0, 0], 64)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +77,12 @@ def test_empty_data_set_is_allowed() -> None:
         ({"ids": ["x"]}, ValueError, r"`ids` has 1 rows but there are 2 images"),
         ({"extras": {"cells": torch.zeros(5, 2)}}, ValueError, r"`cells` has 5 rows but there are 2 images"),
         ({"groups": {"head": [2]}}, ValueError, r"2"),
+        (
+            {"targets": torch.tensor([[1, 0], [1, 1]]), "single_label": True, "ids": ["x", "y"]},
+            ValueError,
+            r"gives image 1 \('y'\) 2 classes \(1 images",
+        ),
+        ({"targets": torch.zeros(2, 2), "single_label": True}, ValueError, r"image 0 \('0'\) 0 classes \(2 images"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(change: dict[str, object], error: type[Exception], message: str) -> None:
@@ -78,3 +94,85 @@ def test_arguments_that_do_not_fit_are_refused(change: dict[str, object], error:
     }
     with pytest.raises(error, match=message):
         MultiLabelDataset(**(arguments | change))  # type: ignore[arg-type]
+
+
+SMALL = test_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, resize=8, crop=8))
+
+
+def in_files(folder: Path, transform: Callable[[Tensor], Tensor] | None = SMALL) -> MultiLabelDataset:
+    """Five images of different sizes; image i is filled with 50 i."""
+    paths = [folder / f"{index}.png" for index in range(5)]
+    for index, path in enumerate(paths):
+        Image.new("RGB", (10 + index, 20 - index), (50 * index,) * 3).save(path)
+    targets = torch.tensor([[1, 0], [1, 1], [0, 1], [0, 0], [1, 0]])
+    return MultiLabelDataset(ImageFiles(paths), targets, ["a", "b"], GROUPS, transform=transform, name="own")
+
+
+def test_images_in_files_come_at_their_size_and_leave_the_transform_at_one(tmp_path: Path) -> None:
+    data = in_files(tmp_path, transform=None)
+    assert [tuple(data[index][0].shape) for index in (0, -1)] == [(3, 20, 10), (3, 16, 14)]
+    data.transform = SMALL
+    (batch,) = DataLoader(data, batch_size=5)
+    images, targets = batch
+    assert images.shape == (5, 3, 8, 8)
+    torch.testing.assert_close(images[:, 0, 0, 0], torch.arange(5) * 100 / 255 - 1)
+    assert targets.equal(data.targets)
+    assert describe_dataset(data).class_counts == [3, 2]
+
+
+@pytest.mark.parametrize(("kind", "start"), [("files", "fork"), ("tensor", "fork"), ("files", "spawn")])
+def test_worker_processes_give_the_same_batches(tmp_path: Path, kind: str, start: str) -> None:
+    data = in_files(tmp_path)
+    if kind == "tensor":
+        pixels = torch.randint(0, 256, (5, 3, 9, 12), dtype=torch.uint8)
+        data = MultiLabelDataset(pixels, data.targets, data.class_names, GROUPS, transform=SMALL)
+    alone = list(DataLoader(data, batch_size=2))
+    workers = list(DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context=start))
+    for mine, theirs in zip(alone, workers, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_broken_file_is_named_from_a_worker_process(tmp_path: Path) -> None:
+    data = in_files(tmp_path)
+    (tmp_path / "3.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"worker process(.|\n)*3\.png: is empty"):
+        list(DataLoader(data, batch_size=1, num_workers=2))
+
+
+def test_transform_that_refuses_an_image_names_its_file(tmp_path: Path) -> None:
+    data = in_files(tmp_path, test_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, crop=12)))
+    with pytest.raises(DatasetError, match=r"1\.png: an image of 19 x 11 px is smaller than the crop of 12 px"):
+        data[1]
+
+
+def fingerprint(
+    images: Tensor | None = None, rows: list[list[int]] | None = None, *, names: str = "ab", single_label: bool = False
+) -> str:
+    images = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4) if images is None else images
+    targets = torch.tensor([[1, 0]] if rows is None else rows)
+    return MultiLabelDataset(
+        images, targets, list(names[:2]), GROUPS, ids=[names[2:] or "id"], single_label=single_label
+    ).fingerprint()
+
+
+def test_fingerprint_sees_everything_but_the_name(tmp_path: Path) -> None:
+    pixels = torch.arange(48, dtype=torch.uint8)
+    changed = [
+        fingerprint(),
+        fingerprint(pixels.flip(0).view(1, 3, 4, 4)),
+        fingerprint(pixels.view(1, 3, 2, 8)),
+        fingerprint(rows=[[0, 1]]),
+        fingerprint(names="ba"),
+        fingerprint(names="abother"),
+        fingerprint(single_label=True),
+    ]
+    assert len(set(changed)) == len(changed)
+    assert fingerprint(pixels.view(1, 4, 4, 3).permute(0, 3, 1, 2).contiguous()) == fingerprint(
+        pixels.view(1, 4, 4, 3).permute(0, 3, 1, 2)  # the order in memory is not the image
+    )
+    data = in_files(tmp_path)
+    before = data.fingerprint()
+    data.name, data.split = "other", "test"
+    assert data.fingerprint() == before == pickle.loads(pickle.dumps(data)).fingerprint()
+    os.utime(tmp_path / "0.png", ns=(5, 5))
+    assert data.fingerprint() != before
