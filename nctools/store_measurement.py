@@ -18,6 +18,7 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.settings import Settings as NumberSettings
 from nctools.errors import UnknownNameError
 from nctools.features.progress import progress_of_passes
+from nctools.features.rounding import float16_warning
 from nctools.features.store import FeatureStore
 from nctools.stored_pairs import mean_of_layer, store_pairs
 
@@ -212,6 +213,8 @@ def measure_store(store: FeatureStore, asked: Asked) -> CollapseResult:
                 progress=tell,
                 **asked.settings,
             )
+        coarse = float16_warning(store, space)
+        result.parts[0].warnings.extend([] if coarse is None else [coarse])
         results.append(result)
     return CollapseResult.concat(results)
 
