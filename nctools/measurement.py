@@ -17,7 +17,7 @@ from nctools.collapse.statistics import CollapseStatistics
 from nctools.features.exchange import import_arrays
 from nctools.features.extraction import extract
 from nctools.features.progress import progress_of_passes
-from nctools.features.ranks import shared_folder
+from nctools.features.ranks import common_folder
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.store_measurement import Asked, Settings, mean_outside, measure_store, other_split, rows_of
@@ -242,7 +242,7 @@ def _feature_file(keep: str | Path | None) -> Iterator[Path]:
     if keep is not None:
         yield Path(keep)
         return
-    with shared_folder() as folder:
+    with common_folder() as folder:
         yield folder / "features.h5"
 
 

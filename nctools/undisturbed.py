@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from nctools.collapse.result import CollapseResult
 from nctools.features.batches import MapChoice
 from nctools.features.extraction import extract
+from nctools.features.ranks import common_folder, distributed
 from nctools.measurement import measure
 from nctools.models.output import Anchors
 from nctools.store_measurement import Settings
@@ -163,7 +162,7 @@ def common_buffers(network: nn.Module) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    if not _distributed():
+    if not distributed():
         yield
         return
     buffers = list(network.buffers())
@@ -181,46 +180,3 @@ def common_buffers(network: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in kept:
                 buffer.copy_(value)
-
-
-@contextmanager
-def common_folder(near: Path | None = None) -> Iterator[Path]:
-    """Give all processes one temporary folder, which rank 0 makes and removes.
-
-    Args:
-        near: Over several processes the folder is made beside this file, where all machines see it; None is the
-            machine's own place.
-
-    Yields:
-        The folder.
-    """
-    if not _distributed():
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-        return
-    place: list[str | None] = [None]
-    if process_rank() == 0:
-        if near is not None:
-            near.parent.mkdir(parents=True, exist_ok=True)
-        place[0] = tempfile.mkdtemp(prefix=".nc-features-", dir=None if near is None else near.parent.absolute())
-    torch.distributed.broadcast_object_list(place, src=0)
-    folder_of_all = str(place[0])
-    try:
-        yield Path(folder_of_all)
-        torch.distributed.barrier()  # nobody reads any more
-    finally:
-        if process_rank() == 0:
-            shutil.rmtree(folder_of_all, ignore_errors=True)
-
-
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def process_rank() -> int:
-    """Give the rank of this process.
-
-    Returns:
-        Its rank in ``torch.distributed``; 0 without.
-    """
-    return torch.distributed.get_rank() if _distributed() else 0

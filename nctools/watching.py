@@ -20,8 +20,9 @@ from nctools.collapse_curve import CollapseCurve
 from nctools.features.batches import MapChoice, reduce_map
 from nctools.features.hooks import first_tensor
 from nctools.features.layers import LayerSpec, classifier_anchors, resolve_layers
+from nctools.features.ranks import process_rank
 from nctools.store_measurement import Settings
-from nctools.undisturbed import Loader, Measurement, named_places, process_rank, unwrapped
+from nctools.undisturbed import Loader, Measurement, named_places, unwrapped
 
 if TYPE_CHECKING:
     import pandas as pd

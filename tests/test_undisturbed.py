@@ -15,7 +15,8 @@ from torch.nn.parallel import DataParallel
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, TensorDataset
 
-from nctools.undisturbed import common_buffers, common_folder, named_places, same_randomness, unwrapped
+from nctools.features.ranks import common_folder
+from nctools.undisturbed import common_buffers, named_places, same_randomness, unwrapped
 
 
 def draws() -> tuple[float, float, float]:

@@ -34,7 +34,7 @@ def run(
     weights: WeightsOption = Weights.raw,
     force: Force = False,
 ) -> None:
-    """Rewrite a file of weights as tensors alone, which can be read without running code; or change the format of features.
+    """Rewrite weights as tensors alone, which can be read without running code; or change the format of features.
 
     Features of other programs: an .npz with features [N, D] or [N, C, D] and labels [N] or [N, C], made into an .h5.
 

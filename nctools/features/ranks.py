@@ -1,0 +1,59 @@
+"""Several processes that work on one file: who they are, and a folder that all of them see."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+
+@contextmanager
+def common_folder(near: Path | None = None) -> Iterator[Path]:
+    """Give all processes one temporary folder, which rank 0 makes and removes.
+
+    Args:
+        near: Over several processes the folder is made beside this file, where all machines see it; None is the
+            machine's own place.
+
+    Yields:
+        The folder.
+    """
+    if not distributed():
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+        return
+    place: list[str | None] = [None]
+    if process_rank() == 0:
+        if near is not None:
+            near.parent.mkdir(parents=True, exist_ok=True)
+        place[0] = tempfile.mkdtemp(prefix=".nc-features-", dir=None if near is None else near.parent.absolute())
+    torch.distributed.broadcast_object_list(place, src=0)
+    folder_of_all = str(place[0])
+    try:
+        yield Path(folder_of_all)
+        torch.distributed.barrier()  # nobody reads any more
+    finally:
+        if process_rank() == 0:
+            shutil.rmtree(folder_of_all, ignore_errors=True)
+
+
+def distributed() -> bool:
+    """Tell whether several processes work together through ``torch.distributed``.
+
+    Returns:
+        True once a process group was made.
+    """
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def process_rank() -> int:
+    """Give the rank of this process.
+
+    Returns:
+        Its rank in ``torch.distributed``; 0 without.
+    """
+    return torch.distributed.get_rank() if distributed() else 0
