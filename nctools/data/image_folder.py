@@ -159,11 +159,17 @@ def _files(above: Path, below: str = "") -> Iterator[str]:
     """Yield what is not hidden below a folder, relative to ``above``, sorted within each folder."""
     found: list[tuple[str, list[str]]] = []
     for folder, folders, names in os.walk(above / below, followlinks=True, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not (name.startswith(".") or _leads_back(Path(folder), name))]
         found.append((folder, names))
     for folder, names in sorted(found):
         prefix = Path(folder).relative_to(above).as_posix()
         yield from (f"{prefix}/{name}" for name in sorted(names) if not name.startswith("."))
+
+
+def _leads_back(folder: Path, name: str) -> bool:
+    # A link to a folder above itself: every image would come again at each turn.
+    below = folder / name
+    return below.is_symlink() and folder.resolve().is_relative_to(below.resolve())
 
 
 def _refuse(error: OSError) -> NoReturn:

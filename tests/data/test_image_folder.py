@@ -57,6 +57,14 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     assert load_image_folder(tmp_path).ids == ["a/1.png"]
 
 
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    put(tmp_path, "elsewhere/1.png", "root/a/2.png")
+    (tmp_path / "root" / "a" / "circle").symlink_to(tmp_path / "root")
+    (tmp_path / "root" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root" / "b").symlink_to(tmp_path / "elsewhere")
+    assert load_image_folder(tmp_path / "root").ids == ["a/2.png", "a/more/1.png", "b/1.png"]
+
+
 def test_groups_and_classes_of_every_split_are_those_of_train(tmp_path: Path) -> None:
     put_many(tmp_path / "train", {"a": 20, "b": 2, "c": 1})
     put_many(tmp_path / "val", {"a": 1, "c": 3})
