@@ -40,6 +40,7 @@ class Data:
         groups: Named lists of class indices, or None.
         single_label: Each image has exactly one label.
         about: One line for the user.
+        split: Name of the split, if the data tell.
     """
 
     loader: Iterable[Sequence[Tensor]]
@@ -49,6 +50,7 @@ class Data:
     groups: dict[str, list[int]] | None
     single_label: bool
     about: str
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,14 @@ def prepare(
     if options.get("data") is None:
         data, used = _named(network, options, split or default_split, path), split or default_split
     else:
-        data, used = _given(network, options, split), split or ""
+        data = _given(network, options, split, default_split)
+        used = split or data.split
     _check_classes(network, data, path)
     network.module.to(device)
     return Prepared(network, data, device, used)
 
 
-def _given(network: Network, options: ForwardOptions, split: str | None) -> Data:
+def _given(network: Network, options: ForwardOptions, split: str | None, default_split: str) -> Data:
     given = options.get("data")
     if options.get("dataset"):
         raise ConfigError(f"both --dataset {options['dataset']} and --data were given: one of them")
@@ -153,6 +156,7 @@ def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> D
         groups=images.groups,
         single_label=images.single_label,
         about=about,
+        split=images.split,
     )
 
 

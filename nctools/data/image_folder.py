@@ -109,6 +109,21 @@ def matching_split(split: str, present: Collection[str]) -> str | None:
     return None
 
 
+def usual_split(root: Path, usual: str | None) -> str | None:
+    """Find the split to take from a folder of splits where none was asked for.
+
+    Args:
+        root: The folder.
+        usual: The split that is taken then, or None.
+
+    Returns:
+        Its name there, or None if the folders in ``root`` are not all splits, or it is none of them.
+    """
+    names = list(_folders(root)) if usual is not None and root.is_dir() else []
+    divided = bool(names) and all(name.lower() in _SPLIT_NAMES for name in names)
+    return matching_split(usual, names) if usual is not None and divided else None
+
+
 def _split_folder(root: Path, split: str) -> Path:
     folders = _folders(root)
     name = matching_split(split, folders)

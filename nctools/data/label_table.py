@@ -28,6 +28,7 @@ def load_label_table(
     *,
     root: str | os.PathLike[str] | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
+    usual: str | None = None,
 ) -> MultiLabelDataset:
     r"""Load images with the labels that a table gives them.
 
@@ -53,6 +54,7 @@ def load_label_table(
             each other.
         root: Folder that the paths of the images start from; default: that of the table.
         transform: Called on the uint8 images, single or as a batch.
+        usual: Split to take, if the table has it, where ``split`` is None; None: all images.
 
     Returns:
         The images of the split, read when they are needed; ids are their paths in the table. Every split has all
@@ -75,6 +77,8 @@ def load_label_table(
     path = Path(path)
     text = _text(path)
     rows = read_json(text, path) if path.suffix.lower() == ".json" else read_csv(text, path)
+    if split is None and usual is not None:
+        split = matching_split(usual, sorted(set(filter(None, rows.splits))))
     wanted = _rows_of_split(rows, split, path)
     folder = path.parent if root is None else Path(root)
     if not folder.is_dir():

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from nctools._factories import import_object, is_factory
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_folder import load_image_folder
+from nctools.data.image_folder import load_image_folder, usual_split
 from nctools.data.label_table import load_label_table
 from nctools.errors import ConfigError, DatasetError, NctoolsError
 
@@ -29,6 +29,7 @@ def load_own(
     *,
     root: str | os.PathLike[str] | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
+    usual: str | None = None,
 ) -> MultiLabelDataset:
     """Load images of the user, in one of the forms that need no code.
 
@@ -37,6 +38,7 @@ def load_own(
         split: One of its splits, or None if it has none.
         root: For a table, the folder that its paths start from; default: its own.
         transform: Called on the uint8 images, single or as a batch.
+        usual: Split to take where none is named and the data are divided into splits.
 
     Returns:
         The images with their labels; images are read when they are needed.
@@ -55,9 +57,9 @@ def load_own(
             raise DatasetError(
                 f"{path} is a folder of images, so root={os.fspath(root)!r} has no meaning: leave it out"
             )
-        return load_image_folder(path, split, transform=transform)
+        return load_image_folder(path, split or usual_split(path, usual), transform=transform)
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        return load_label_table(path, split, root=root, transform=transform)
+        return load_label_table(path, split, root=root, transform=transform, usual=usual)
     if path.is_file():
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
     elif is_factory(str(source)):

@@ -177,3 +177,21 @@ def test_names_of_classes_and_images_are_found_below_subsets(small_dataset: Mult
     assert class_names_of(Named()) is None
     assert ids_of(Subset(Named(), [1])) is None
     assert class_names_of(3) is None
+
+
+def test_divided_data_give_the_usual_split_where_none_is_named(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / split / name / "1.png")
+    lines = [f"{split}/{name}/1.png,{name},{split}" for split in ("train", "val") for name in ("cat", "dog")]
+    (tmp_path / "labels.csv").write_text("image,label,split\n" + "\n".join(lines))
+    assert load_own(tmp_path, usual="train").split == "train"
+    assert load_own(tmp_path, usual="validation").split == "val"
+    assert load_own(tmp_path / "labels.csv", usual="validation").ids == ["val/cat/1.png", "val/dog/1.png"]
+    assert len(load_own(tmp_path / "labels.csv")) == 4
+    assert load_own(tmp_path / "train", usual="train").split == ""
+    with pytest.raises(DatasetError, match="holds the splits train, val"):
+        load_own(tmp_path, usual="test")
