@@ -127,7 +127,7 @@ def _draw(runs: list[RunDirectory], folder: Path) -> list[Path]:
     from nctools.plots import save_figure
 
     drawn = {
-        "nc-curves": curves_of(runs, space=None, metrics=_COLLAPSE),
+        "nc-curves": curves_of([run.path for run in runs], space=None, metrics=_COLLAPSE),
         "angles": angles_of([finished.path for finished in runs], space=None, centre="class"),
         "distribution": draw_distribution(describe_dataset(load_dataset(DATASET))),
     }

@@ -45,7 +45,8 @@ class Centre(StrEnum):
 @app.command("nc-curves")
 def nc_curves(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Run directories, side by side. Default: the newest run in runs/.")
+        list[Path] | None,
+        typer.Argument(help="Run directories or NC tables (.csv), side by side. Default: the newest run in runs/."),
     ] = None,
     out: Out = None,
     space: SpaceOption = None,
@@ -61,8 +62,8 @@ def nc_curves(
 
     Example: nctools plot nc-curves runs/mlc_nc runs/erm -o curves.pdf
     """
-    chosen = [RunDirectory(path) for path in runs or []] or [newest_run()]
-    target = out or chosen[0].figures / "nc-curves.png"
+    chosen = list(runs or []) or [newest_run().path]
+    target = out or (chosen[0].with_suffix(".png") if _is_table(chosen[0]) else chosen[0] / "figures" / "nc-curves.png")
     refuse_to_overwrite(target, force=force)
     _save(
         target, *curves_of(chosen, space=space, metrics=[name.strip() for name in metrics.split(",")], weights=weights)
@@ -144,12 +145,12 @@ def distribution(
 
 
 def curves_of(
-    runs: Sequence[RunDirectory], *, space: str | None, metrics: Sequence[str], weights: str | None = None
+    paths: Sequence[Path], *, space: str | None, metrics: Sequence[str], weights: str | None = None
 ) -> Drawing:
     """Draw the NC curves of runs side by side.
 
     Args:
-        runs: Folders with ``nc.csv`` and, where there is one, ``metrics.csv``.
+        paths: Folders with ``nc.csv`` and, where there is one, ``metrics.csv``; or NC tables of any name.
         space: Feature space; None takes each run's main space.
         metrics: Metric ids, a row each.
         weights: Raw or averaged weights; None takes raw ones.
@@ -159,10 +160,11 @@ def curves_of(
     """
     from nctools.plots import nc_curves, nc_curves_data
 
-    paths = [run.path for run in runs]
-    collapse = {_title(run.path, paths): _read_table(run.collapse) for run in runs}
+    tables = {_title(path, paths): path if _is_table(path) else RunDirectory(path).collapse for path in paths}
+    collapse = {title: _read_table(table) for title, table in tables.items()}
     # A training of the user's own has NC values, but no table of ours with mAP.
-    training = {_title(run.path, paths): _read_table(run.metrics) for run in runs if run.metrics.is_file()}
+    beside = {title: RunDirectory(table.parent).metrics for title, table in tables.items() if table.name == "nc.csv"}
+    training = {title: _read_table(table) for title, table in beside.items() if table.is_file()}
     with input_errors():
         figure = nc_curves(collapse, training, space=space, weights=weights, metrics=metrics)
         return figure, nc_curves_data(collapse, training, space=space, weights=weights, metrics=metrics)
@@ -280,6 +282,10 @@ def _read_result(path: Path) -> CollapseResult:
             except (KeyError, TypeError, ValueError) as error:
                 raise ConfigError(f"{path} is a damaged NC result ({type(error).__name__}: {error})") from error
     return load_result(path)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix == ".csv"
 
 
 def _read_table(path: Path) -> pd.DataFrame:
