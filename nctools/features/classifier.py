@@ -27,9 +27,9 @@ from nctools.models.output import Anchors
 
 ClassifierKind = Literal["linear", "conv1x1"]
 
-# In eval mode these return what they were given, or what the last module inside them did.
+# In eval mode these return what they were given, perhaps in another shape, or what the last module inside them did.
 _PASSING = (
-    *(nn.Identity, nn.Sequential, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.Identity, nn.Sequential, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout),
 )
 # Outputs that are kept alive, so that their memory is not given to another tensor while it is compared.
@@ -131,7 +131,7 @@ def find_classifier(model: nn.Module, inputs: Sequence[object], *, num_classes: 
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
         >>> found = find_classifier(model, [torch.randn(2, 3, 9, 9)])
         >>> found.layers, found.num_outputs, found.num_features, found.source, found.exact
-        ({'penultimate': '3:input'}, 5, 8, '2', True)
+        ({'penultimate': '3:input'}, 5, 8, '1', True)
     """
     reader = _CallReader()
     logits = logits_of(run_observed(model, inputs, after=reader.see))
@@ -139,7 +139,9 @@ def find_classifier(model: nn.Module, inputs: Sequence[object], *, num_classes: 
     wanted = num_logits if num_classes is None else num_classes
     chosen = _choose(list(reader.calls.values()), logits, wanted)
     if chosen is None:
-        raise ValueError(no_classifier_message(model, "nn.Linear or 1x1 convolution that could be its classifier"))
+        message = no_classifier_message(model, "nn.Linear or 1x1 convolution that could be its classifier")
+        shape = None if logits is None else list(logits.shape)
+        raise ValueError(message + ("" if shape is None else f'; what it returns, {shape}, is at ":output"'))
     if chosen.features is None:
         _check_shape(chosen, logits, wanted)
     anchors = module_anchors(chosen.module)
@@ -218,7 +220,7 @@ def _version(tensor: Tensor) -> int:
 
 
 def _rows(tensor: Tensor, module: nn.Module) -> Tensor | None:
-    """One row per image in wide numbers; None if there are several."""
+    # One row per image in wide numbers; None if there are several.
     wide = torch.float32 if tensor.device.type == "mps" else torch.float64
     if not is_linear(module) and tensor.ndim > 2:
         # The channels are the first of the dimensions of a place, also where there is no batch.
@@ -256,6 +258,8 @@ def _choose(calls: list[_Call], logits: Tensor | None, num_classes: int | None) 
     rows = {call.name: anchors.weight.shape[0] for call in calls if (anchors := module_anchors(call.module))}
     for fitting in (
         [call for call in calls if _same(call.outputs, logits, call.rounding)],
+        # A head that reads one row per image goes before an auxiliary one for each token.
+        [call for call in linear if rows[call.name] == num_classes and call.features is not None],
         [call for call in linear if rows[call.name] == num_classes],
         [call for call in calls if call.kind == "conv1x1" and rows[call.name] == num_classes],
         linear,
