@@ -107,9 +107,10 @@ def chosen_part(parts: Mapping[Key, object], key: Key) -> object:
         >>> chosen_part({"hidden": 3, "logits": 4}, "hidden")
         3
     """
+    candidates: list[Key] = [key, str(key)]  # a mapping may have the key "1"
     if isinstance(key, int) and key < 0:
-        key += sum(isinstance(known, int) for known in parts)
-    for candidate in (key, str(key)):  # a mapping may have the key "1"
+        candidates.append(key + sum(isinstance(known, int) for known in parts))
+    for candidate in candidates:
         if candidate in parts:
             return parts[candidate]
     there = ", ".join(f"[{known}]" for known in parts)

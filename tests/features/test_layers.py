@@ -18,7 +18,7 @@ from nctools.features.layers import (
     parse_layer,
     resolve_layers,
 )
-from tests.features.models import Classwise, classifier_of, linear_model
+from tests.features.models import Classwise, classifier_of, compiled, linear_model
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_malformed_end_is_refused_with_the_forms_that_exist(spec: str) -> None:
 
 @pytest.mark.parametrize("name", ["2:input", "module.2:input", "_orig_mod.2:input", "_orig_mod.module.2:input"])
 def test_names_with_the_prefix_of_a_wrapper_are_understood(name: str) -> None:
-    model = nn.DataParallel(torch.compile(linear_model(), backend="eager"))
+    model = nn.DataParallel(compiled(linear_model()))
     assert parse_layer(model, name) == LayerSpec("2", "input")
     assert parse_layer(AveragedModel(linear_model()), name) == LayerSpec("2", "input")
 
@@ -143,7 +143,7 @@ def test_child_that_is_really_named_module_goes_before_the_prefix() -> None:
 
 
 def test_name_without_the_trace_of_a_compiled_child_is_understood() -> None:
-    model = nn.Sequential(torch.compile(linear_model(), backend="eager"), nn.ReLU())
+    model = nn.Sequential(compiled(linear_model()), nn.ReLU())
     assert parse_layer(model, "0.2:input") == LayerSpec("0._orig_mod.2", "input")
     assert parse_layer(model, "0") == LayerSpec("0", "output")
 
@@ -158,11 +158,12 @@ def test_layers_and_rows_of_a_wrapped_model_are_those_inside() -> None:
 
 
 def test_rows_of_a_convolutional_classifier_are_a_matrix() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 5, 1), nn.Conv2d(5, 5, 3))
+    classifier = nn.Conv2d(8, 5, 1)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), classifier, nn.Conv2d(5, 5, 3))
     layers = resolve_layers(model, {"map": "1:input", "first": "0:input", "wide": "2:input", "out": "1:output"})
     found = classifier_anchors(model, layers, num_classes=5)
     assert list(found) == ["map"]
-    assert found["map"].weight.equal(model[1].weight[:, :, 0, 0])
+    assert found["map"].weight.equal(classifier.weight[:, :, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -187,8 +188,8 @@ def test_rows_of_a_parametrized_classifier_are_the_effective_ones() -> None:
     model = linear_model()
     nn.utils.parametrizations.weight_norm(classifier_of(model))
     with torch.no_grad():
-        model[2].parametrizations.weight.original0.mul_(3.0)
+        model.get_parameter("2.parametrizations.weight.original0").mul_(3.0)
     found = classifier_anchors(model, resolve_layers(model, None), num_classes=3)["penultimate"]
     images = torch.randn(5, 6)
     assert found.bias is not None
-    torch.testing.assert_close(images @ found.weight.T + found.bias, model[2](images))
+    torch.testing.assert_close(images @ found.weight.T + found.bias, classifier_of(model)(images))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.features.listing import LayerRow, list_layers, shape_text
+from tests.features.models import compiled
 
 
 class Encoder(nn.Module):
@@ -54,7 +55,7 @@ def test_modes_are_put_back_and_no_hook_is_left() -> None:
 
 
 def test_modules_inside_a_compiled_model_are_listed() -> None:
-    rows = list_layers(torch.compile(Model(), backend="eager"), [torch.zeros(2, 4)])
+    rows = list_layers(compiled(Model()), [torch.zeros(2, 4)])
     assert [row.name for row in rows] == ["trunk", "trunk.0", "trunk.1", "encoder", "fc"]
 
 

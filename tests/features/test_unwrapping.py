@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from nctools.features.unwrapping import eager_execution, plain_name, unwrapped
-from tests.features.models import linear_model
+from tests.features.models import compiled, linear_model
 
 
 def test_model_without_wrapper_is_itself() -> None:
@@ -19,8 +19,8 @@ def test_model_without_wrapper_is_itself() -> None:
 
 def test_wrappers_of_every_kind_are_taken_off_in_any_order() -> None:
     model = linear_model()
-    assert unwrapped(nn.DataParallel(torch.compile(model, backend="eager"))) is model
-    assert unwrapped(torch.compile(nn.DataParallel(model), backend="eager")) is model
+    assert unwrapped(nn.DataParallel(compiled(model))) is model
+    assert unwrapped(compiled(nn.DataParallel(model))) is model
 
 
 def test_averaged_model_gives_the_average_and_not_the_last_weights() -> None:
@@ -35,6 +35,7 @@ def test_averaged_model_gives_the_average_and_not_the_last_weights() -> None:
     assert inner.weight.tolist() == [[0.5, 0.5]]
 
 
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed part")
 def test_distributed_model_is_unwrapped(tmp_path: object) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
     try:
@@ -64,11 +65,11 @@ def test_plain_name_has_no_trace_of_compilation(name: str, expected: str) -> Non
 
 
 def test_compiled_program_runs_again_after_eager_execution() -> None:
-    compiled: list[int] = []
+    runs: list[int] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
         def run(*values: torch.Tensor) -> object:
-            compiled.append(1)
+            runs.append(1)
             return graph.forward(*values)
 
         return run
@@ -78,9 +79,9 @@ def test_compiled_program_runs_again_after_eager_execution() -> None:
     expected = model(images)
     with eager_execution():
         assert model(images).allclose(expected)
-    assert len(compiled) == 1
+    assert len(runs) == 1
     model(images)
-    assert len(compiled) == 2
+    assert len(runs) == 2
 
 
 def test_eager_execution_does_not_load_the_compiler() -> None:
