@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from math import isqrt
 from typing import Literal
 
 import numpy as np
@@ -11,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nctools.features.hooks import first_tensor
+from nctools.features.selection import first_tensor
 from nctools.models.output import Output
 
 LayerKind = Literal["shared", "classwise"]
 PairChoice = Literal["positive", "all"]
 FeatureDtype = Literal["float32", "float16"]
 MapChoice = Literal["refuse", "mean", "flatten"]
+TokenChoice = Literal["refuse", "class", "patches", "mean"]
 _TORCH_DTYPE = {"float32": torch.float32, "float16": torch.float16}
 
 
@@ -59,7 +61,8 @@ def logits_of(output: object) -> Tensor | None:
     """Find the logits in what a model returns.
 
     Args:
-        output: A tensor, an ``Output``, a mapping with ``"logits"``, or a tuple whose first tensor they are.
+        output: A tensor, an ``Output``, a mapping, dataclass or named tuple with ``logits``, or a tuple whose first
+            tensor they are.
 
     Returns:
         The tensor, or None.
@@ -70,6 +73,10 @@ def logits_of(output: object) -> Tensor | None:
     """
     if isinstance(output, Mapping):
         return first_tensor(output.get("logits"))
+    if not isinstance(output, (Tensor, Output)) and (is_dataclass(output) or isinstance(output, tuple)):
+        named = first_tensor(getattr(output, "logits", None))
+        if named is not None or not isinstance(output, tuple):
+            return named
     return first_tensor(output) if isinstance(output, (Tensor, Output, tuple, list)) else None
 
 
@@ -100,7 +107,8 @@ def layer_kind(name: str, shape: Sequence[int], num_images: int, num_classes: in
         f"layer {name!r} has features of shape {list(shape)} for {num_images} images and {num_classes} classes, but "
         "[B, D] or [B, C, D] is needed: name a place after pooling and flattening (maps and tokens), "
         'such as the input of the classifier, "MODULE:input"; of maps [B, ch, h, w] maps="mean" (--maps mean) takes '
-        "the mean over their places"
+        'the mean over their places; of tokens [B, T, D] tokens="class" (--tokens class) takes the class token and '
+        'tokens="patches" (--tokens patches) the mean over the patches'
     )
 
 
@@ -108,19 +116,67 @@ def reduce_map(features: Tensor, maps: MapChoice) -> Tensor:
     """Make one feature per image of a convolutional map.
 
     Args:
-        features: Of any shape; only ``[B, ch, h, w]`` is changed.
+        features: Of any shape; only ``[B, ch, h, w]`` (and ``[B, ch, d, h, w]`` of volumes or videos) is changed.
         maps: ``"mean"`` over the places: ``[B, ch]``; ``"flatten"``: ``[B, ch * h * w]``; ``"refuse"`` changes nothing.
 
     Returns:
-        The features.
+        The features; means of half types in float32.
 
     Example:
         >>> reduce_map(torch.zeros(2, 8, 3, 3), "mean").shape, reduce_map(torch.zeros(2, 8, 3, 3), "flatten").shape
         (torch.Size([2, 8]), torch.Size([2, 72]))
     """
-    if features.ndim != 4 or maps == "refuse":
+    if features.ndim not in (4, 5) or maps == "refuse":
         return features
-    return features.flatten(1) if maps == "flatten" else features.float().mean(dim=(2, 3))
+    return features.flatten(1) if maps == "flatten" else _mean(features, tuple(range(2, features.ndim)))
+
+
+def reduce_tokens(features: Tensor, tokens: TokenChoice, prefix_tokens: int | None = None) -> Tensor:
+    """Make one feature per image of a transformer's tokens.
+
+    Args:
+        features: Of any shape; only ``[B, T, D]`` is changed.
+        tokens: ``"class"``: the first token; ``"patches"``: the mean over the tokens after the prefix; ``"mean"``:
+            over all tokens; each gives ``[B, D]``. ``"refuse"`` changes nothing.
+        prefix_tokens: How many class and register tokens come before the patches. None: 1 if ``T - 1`` is a square
+            number and ``T`` is not (a class token and a square grid), else 0; registers must be counted by the caller.
+
+    Returns:
+        The features; means of half types in float32.
+
+    Raises:
+        ValueError: If the prefix leaves no patch.
+
+    Example:
+        >>> reduce_tokens(torch.tensor([[[9.0], [1.0], [3.0], [5.0], [7.0]]]), "patches")
+        tensor([[4.]])
+    """
+    if features.ndim != 3 or tokens == "refuse":
+        return features
+    if tokens == "class":
+        return features[:, 0]
+    if tokens == "mean":
+        return _mean(features, (1,))
+    num_tokens = features.shape[1]
+    prefix = prefix_tokens
+    if prefix is None:
+        prefix = int(_is_square(num_tokens - 1) and not _is_square(num_tokens))
+    if not 0 <= prefix < num_tokens:
+        raise ValueError(
+            f"prefix_tokens is {prefix}, but features of shape {list(features.shape)} have {num_tokens} tokens: "
+            f"pass the number of class and register tokens, from 0 to {num_tokens - 1}"
+        )
+    return _mean(features[:, prefix:], (1,))
+
+
+def _is_square(number: int) -> bool:
+    return number >= 0 and isqrt(number) ** 2 == number
+
+
+def _mean(features: Tensor, dims: tuple[int, ...]) -> Tensor:
+    # The sum of many half-precision values would be rounded, or overflow.
+    dtype = features.dtype if features.dtype in (torch.float32, torch.float64) else torch.float32
+    return features.mean(dim=dims, dtype=dtype)
 
 
 class BatchReader:
@@ -132,6 +188,9 @@ class BatchReader:
         ids: Ids of all images in their order, or None for running numbers.
         num_classes: ``C`` if known; else the columns of the targets, or of the logits where targets are indices.
         maps: What to make of ``[B, ch, h, w]``, see ``reduce_map``.
+        tokens: What to make of ``[B, T, D]``, see ``reduce_tokens``. Unless it is ``"refuse"``, every layer of three
+            dimensions is taken as tokens, also where ``T`` equals ``C`` and it could be class-wise.
+        prefix_tokens: Tokens before the patches; None: guessed, see ``reduce_tokens``.
 
     Attributes:
         num_images: Images read so far.
@@ -147,6 +206,8 @@ class BatchReader:
         ids: Sequence[str] | None,
         num_classes: int | None,
         maps: MapChoice = "refuse",
+        tokens: TokenChoice = "refuse",
+        prefix_tokens: int | None = None,
     ) -> None:
         self.num_images = 0
         self.num_classes = num_classes
@@ -154,6 +215,8 @@ class BatchReader:
         self._pairs = pairs
         self._dtype = dtype
         self._maps = maps
+        self._tokens: TokenChoice = tokens
+        self._prefix_tokens = prefix_tokens
         self._ids = ids
         self._row_shapes: dict[str, torch.Size] = {}
 
@@ -161,7 +224,8 @@ class BatchReader:
         """Check a batch and pick what the file keeps.
 
         Args:
-            features: Layer name -> ``[B, D]`` or ``[B, C, D]``, or a map ``[B, ch, h, w]`` that ``maps`` allows.
+            features: Layer name -> ``[B, D]`` or ``[B, C, D]``, or a map ``[B, ch, h, w]`` that ``maps`` allows, or
+                tokens ``[B, T, D]`` that ``tokens`` allows.
             output: What the model returned.
             targets: ``[B, C]`` in {0, 1}, or class indices ``[B]``.
 
@@ -249,7 +313,7 @@ class BatchReader:
         return values
 
     def _layer(self, name: str, features: Tensor, label_sets: Tensor, samples: Tensor, classes: Tensor) -> LayerRows:
-        features = reduce_map(features, self._maps)
+        features = reduce_tokens(reduce_map(features, self._maps), self._tokens, self._prefix_tokens)
         kind = layer_kind(name, features.shape, *label_sets.shape)
         if self._row_shapes.setdefault(name, features.shape[1:]) != features.shape[1:]:
             raise ValueError(

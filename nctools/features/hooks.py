@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from nctools.features.layers import LayerSpec, resolve_layers
-from nctools.models.output import Output
+from nctools.features.layers import LAST_CALL, LayerSpec, resolve_layers
+from nctools.features.selection import chosen_tensor, first_tensor, input_parts, parts_of
+from nctools.features.unwrapping import eager_execution, unwrapped
 
 # torch's signature of a forward hook with keyword arguments: module, arguments, keyword arguments, output.
 _ForwardHook = Callable[[nn.Module, tuple[object, ...], dict[str, object], object], None]
-
-
-def first_tensor(value: object) -> Tensor | None:
-    """Find the first tensor in what a module takes or returns.
-
-    Args:
-        value: A tensor, an ``Output`` (its logits), or tuples, lists and mappings of such.
-
-    Returns:
-        The tensor, or None if there is none.
-
-    Example:
-        >>> first_tensor((None, {"x": torch.tensor(7)}))
-        tensor(7)
-    """
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, Output):
-        return value.logits
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    if isinstance(value, (tuple, list)):
-        return next((found for found in map(first_tensor, value) if found is not None), None)
-    return None
+# Most calls of a module that a message lists.
+_LISTED = 10
 
 
 class FeatureExtractor:
@@ -50,10 +29,12 @@ class FeatureExtractor:
     is not touched.
 
     Args:
-        model: Any module.
-        layers: Name -> ``"module:input"`` or ``"module:output"`` (``"module"`` alone is its output). A module that
-            takes or returns several tensors gives the first. None: the input of the last ``nn.Linear``, named
-            ``"penultimate"``.
+        model: Any module. Wrappers around it (data parallel, compiled, averaged) are taken off, and compiled modules
+            inside it run as they were written, so that every module can be read.
+        layers: Name -> place: ``"module:input"`` or ``"module:output"`` (``"module"`` alone is its output). A module
+            that takes or returns several tensors gives the first, or the one named: ``"module:output[key]"``,
+            ``"module:input[1]"``. Of a module called several times name the call: ``"module#2"``, ``"module#last"``.
+            None: the input of the last ``nn.Linear``, named ``"penultimate"``.
 
     Attributes:
         layers: Name -> place, as resolved.
@@ -75,21 +56,26 @@ class FeatureExtractor:
     """
 
     def __init__(self, model: nn.Module, layers: Mapping[str, str] | None = None) -> None:
-        self._model = model
+        self._model = unwrapped(model)
         self.layers: dict[str, LayerSpec] = resolve_layers(model, layers)
         self.output: object = None
         self._handles: list[RemovableHandle] = []
         self._entered = 0
-        self._collected: dict[str, Tensor | None] = {}
-        self._calls: Counter[str] = Counter()
+        self._collected: dict[str, Tensor] = {}
+        self._shapes: dict[str, list[list[int] | None]] = {}
+        self._faults: dict[str, str] = {}
 
     def __enter__(self) -> FeatureExtractor:
         self._entered += 1
         if not self._handles:
             modules = dict(self._model.named_modules(remove_duplicate=False))
-            for name, spec in self.layers.items():
-                hook = self._hook(name, spec)
-                self._handles.append(modules[spec.module].register_forward_hook(hook, with_kwargs=True))
+            try:
+                for name, spec in self.layers.items():
+                    hook = self._hook(name, spec)
+                    self._handles.append(modules[spec.module].register_forward_hook(hook, with_kwargs=True))
+            except BaseException:  # no __exit__ follows
+                self.remove()
+                raise
         return self
 
     def __exit__(
@@ -118,43 +104,77 @@ class FeatureExtractor:
 
         Raises:
             RuntimeError: If used outside its ``with`` block.
-            ValueError: If a module ran not exactly once in the pass, or its place holds no tensor.
+            ValueError: If a module did not run, or several times and the place names no call, or its place holds no
+                tensor.
         """
         if not self._handles:
             raise RuntimeError("the extractor has no hooks on the model: use it inside its `with` block")
-        self._collected.clear()
-        self._calls.clear()
+        self._forget()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), eager_execution():
                 self.output = self._model(*args, **kwargs)
             return {name: self._feature(name, spec) for name, spec in self.layers.items()}
         finally:
-            self._collected.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._collected.clear()
+        self._shapes.clear()
+        self._faults.clear()
 
     def _hook(self, name: str, spec: LayerSpec) -> _ForwardHook:
         def hook(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
-            self._calls[name] += 1
-            value = (args, kwargs) if spec.side == "input" else output
-            found = first_tensor(value)
-            self._collected[name] = None if found is None else found.detach().clone()
+            shapes = self._shapes.setdefault(name, [])
+            found, fault = None, "holds no tensor: name another module"
+            try:
+                found = _tensor_at(spec, module, args, kwargs, output)
+            except LookupError as error:
+                fault = str(error)
+            shapes.append(None if found is None else list(found.shape))
+            wanted = 1 if spec.call is None else len(shapes) if spec.call == LAST_CALL else spec.call
+            if len(shapes) == wanted:
+                self._collected.pop(name, None)  # before the copy, so that never two calls are held
+                self._faults[name] = fault
+                if found is not None:
+                    self._collected[name] = found.detach().clone()
 
         return hook
 
     def _feature(self, name: str, spec: LayerSpec) -> Tensor:
-        calls = self._calls[name]
-        if calls == 0:
+        shapes = self._shapes.get(name, [])
+        if not shapes:
             raise ValueError(
-                f"layer {name!r}: module {spec.module!r} was not called in the forward pass "
-                "(its weights may be used directly, or its branch is off): name another module"
+                f"layer {name!r}: module {spec.module!r} was not called in the forward pass (its weights may be used "
+                "directly, its branch may be off, or it runs outside Python, as in TorchScript): name another module"
             )
-        if calls > 1:
+        if spec.call is None and len(shapes) > 1:
             raise ValueError(
-                f"layer {name!r}: module {spec.module!r} was called {calls} times in one forward pass, so it is not "
-                "clear which call is meant: name a module that is called once, such as one that encloses or follows it"
+                f"layer {name!r}: module {spec.module!r} was called {len(shapes)} times in one forward pass, so it is "
+                f"not clear which call is meant: choose one of {_calls(spec, shapes)} (or #last), or name a module "
+                "that is called once, such as one that encloses or follows it"
             )
-        found = self._collected[name]
-        if found is None:
+        if spec.call is not None and spec.call > len(shapes):
             raise ValueError(
-                f"layer {name!r}: the {spec.side} of module {spec.module!r} holds no tensor: name another module"
+                f"layer {name!r}: module {spec.module!r} has no call #{spec.call} in one forward pass: "
+                f"choose one of {_calls(spec, shapes)}"
             )
-        return found
+        if name not in self._collected:
+            raise ValueError(f"layer {name!r}: the {spec.side} of module {spec.module!r} {self._faults[name]}")
+        return self._collected[name]
+
+
+def _tensor_at(
+    spec: LayerSpec, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object
+) -> Tensor | None:
+    if not spec.item:
+        return first_tensor((args, kwargs) if spec.side == "input" else output)
+    parts = input_parts(module, args, kwargs) if spec.side == "input" else parts_of(output)
+    return chosen_tensor(parts, spec.item)
+
+
+def _calls(spec: LayerSpec, shapes: list[list[int] | None]) -> str:
+    shown = [
+        f'"{replace(spec, call=call)}" {"no tensor" if shape is None else shape}'
+        for call, shape in enumerate(shapes[:_LISTED], start=1)
+    ]
+    return ", ".join(shown) + (f", ... up to #{len(shapes)}" if len(shapes) > _LISTED else "")

@@ -57,3 +57,10 @@ def label_sets(num_images: int, num_classes: int, seed: int = 0) -> Tensor:
 def loader(images: Tensor, targets: Tensor, batch_size: int = 4) -> DataLoader[tuple[Tensor, ...]]:
     """Unshuffled batches."""
     return DataLoader(TensorDataset(images, targets), batch_size=batch_size)
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """As ``torch.compile`` wraps it, without the compiler's machine code."""
+    wrapped: object = torch.compile(model, backend="eager")
+    assert isinstance(wrapped, nn.Module)
+    return wrapped

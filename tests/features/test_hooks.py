@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.features import FeatureExtractor
-from nctools.features.hooks import first_tensor
+from nctools.features.selection import first_tensor
 from nctools.models.output import Output
 from tests.features.models import Classwise, linear_model
 

@@ -4,18 +4,21 @@ from collections.abc import Mapping
 from typing import cast
 
 import pytest
+import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from nctools.errors import UnknownNameError
 from nctools.features.layers import (
     LayerSpec,
     classifier_anchors,
+    is_pointwise,
     last_linear,
     layer_names,
     parse_layer,
     resolve_layers,
 )
-from tests.features.models import Classwise, classifier_of, linear_model
+from tests.features.models import Classwise, classifier_of, compiled, linear_model
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,101 @@ def test_classifier_rows_are_found_for_the_layer_that_the_classifier_reads() -> 
     assert found["penultimate"].bias is not None
     assert not found["penultimate"].weight.requires_grad
     assert classifier_anchors(model, layers, num_classes=4) == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("trunk:output[hidden]", LayerSpec("trunk", "output", ("hidden",))),
+        ("trunk[hidden]", LayerSpec("trunk", "output", ("hidden",))),
+        ("trunk['hidden'][-1]", LayerSpec("trunk", "output", ("hidden", -1))),
+        ("trunk:input[0][1]#3", LayerSpec("trunk", "input", (0, 1), 3)),
+        ("trunk#2", LayerSpec("trunk", "output", (), 2)),
+        ("trunk:input#last", LayerSpec("trunk", "input", (), -1)),
+        ("[logits]", LayerSpec("", "output", ("logits",))),
+        (":input[x y]#12", LayerSpec("", "input", ("x y",), 12)),
+    ],
+)
+def test_parts_and_calls_are_read_and_written_back(spec: str, expected: LayerSpec) -> None:
+    model = Classwise(4, 3, 5)
+    found = parse_layer(model, spec)
+    assert found == expected
+    assert parse_layer(model, str(found)) == found
+
+
+def test_module_whose_name_looks_like_a_part_or_a_call_is_found() -> None:
+    model = nn.ModuleDict({"a[0]": nn.Linear(2, 2), "a#1": nn.Linear(2, 2), "a": nn.Linear(2, 2)})
+    assert parse_layer(model, "a[0]") == LayerSpec("a[0]", "output")
+    assert parse_layer(model, "a#1:input[0]") == LayerSpec("a#1", "input", (0,))
+    assert parse_layer(model, "a#1") == LayerSpec("a#1", "output")
+
+
+@pytest.mark.parametrize("spec", ["trunk:output#0", "trunk:output[", "trunk:output#first", "trunk:output[]"])
+def test_malformed_end_is_refused_with_the_forms_that_exist(spec: str) -> None:
+    with pytest.raises(ValueError, match=r"trunk:input.*\[KEY\] or \[POSITION\] for a part and #1, #2"):
+        parse_layer(Classwise(4, 3, 5), spec)
+
+
+@pytest.mark.parametrize("name", ["2:input", "module.2:input", "_orig_mod.2:input", "_orig_mod.module.2:input"])
+def test_names_with_the_prefix_of_a_wrapper_are_understood(name: str) -> None:
+    model = nn.DataParallel(compiled(linear_model()))
+    assert parse_layer(model, name) == LayerSpec("2", "input")
+    assert parse_layer(AveragedModel(linear_model()), name) == LayerSpec("2", "input")
+
+
+def test_child_that_is_really_named_module_goes_before_the_prefix() -> None:
+    model = nn.ModuleDict({"module": nn.ModuleDict({"fc": nn.Linear(2, 2)}), "fc": nn.Linear(2, 3)})
+    assert parse_layer(model, "module.fc") == LayerSpec("module.fc", "output")
+
+
+def test_name_without_the_trace_of_a_compiled_child_is_understood() -> None:
+    model = nn.Sequential(compiled(linear_model()), nn.ReLU())
+    assert parse_layer(model, "0.2:input") == LayerSpec("0._orig_mod.2", "input")
+    assert parse_layer(model, "0") == LayerSpec("0", "output")
+
+
+def test_layers_and_rows_of_a_wrapped_model_are_those_inside() -> None:
+    model = linear_model()
+    wrapped = nn.DataParallel(model)
+    assert layer_names(wrapped) == ["0", "1", "2"]
+    assert last_linear(wrapped) == "2"
+    found = classifier_anchors(wrapped, resolve_layers(wrapped, None), num_classes=3)
+    assert found["penultimate"].weight.equal(classifier_of(model).weight)
+
+
+def test_rows_of_a_convolutional_classifier_are_a_matrix() -> None:
+    classifier = nn.Conv2d(8, 5, 1)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), classifier, nn.Conv2d(5, 5, 3))
+    layers = resolve_layers(model, {"map": "1:input", "first": "0:input", "wide": "2:input", "out": "1:output"})
+    found = classifier_anchors(model, layers, num_classes=5)
+    assert list(found) == ["map"]
+    assert found["map"].weight.equal(classifier.weight[:, :, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (nn.Conv2d(4, 2, 1), True),
+        (nn.Conv3d(4, 2, 1), True),
+        (nn.Conv2d(4, 2, 1, padding="same"), True),
+        (nn.Conv2d(4, 2, 1, padding=1), False),
+        (nn.Conv2d(4, 2, 1, stride=2), False),
+        (nn.Conv2d(4, 2, (1, 3)), False),
+        (nn.Conv2d(4, 2, 1, groups=2), False),
+        (nn.ConvTranspose2d(4, 2, 1), False),
+        (nn.Linear(4, 2), False),
+    ],
+)
+def test_pointwise_convolution_is_a_matrix_at_each_place(module: nn.Module, expected: bool) -> None:
+    assert is_pointwise(module) is expected
+
+
+def test_rows_of_a_parametrized_classifier_are_the_effective_ones() -> None:
+    model = linear_model()
+    nn.utils.parametrizations.weight_norm(classifier_of(model))
+    with torch.no_grad():
+        model.get_parameter("2.parametrizations.weight.original0").mul_(3.0)
+    found = classifier_anchors(model, resolve_layers(model, None), num_classes=3)["penultimate"]
+    images = torch.randn(5, 6)
+    assert found.bias is not None
+    torch.testing.assert_close(images @ found.weight.T + found.bias, classifier_of(model)(images))
