@@ -14,10 +14,10 @@ from nctools.collapse.compute import compute_metrics
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
+from nctools.features.common_folder import common_folder
 from nctools.features.exchange import import_arrays
 from nctools.features.extraction import extract
 from nctools.features.progress import progress_of_passes
-from nctools.features.ranks import common_folder
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.store_measurement import Asked, Settings, mean_outside, measure_store, other_split, rows_of

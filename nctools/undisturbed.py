@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from nctools.collapse.result import CollapseResult
 from nctools.features.batches import MapChoice
+from nctools.features.common_folder import common_folder, distributed
 from nctools.features.extraction import extract
-from nctools.features.ranks import common_folder, distributed
 from nctools.measurement import measure
 from nctools.models.output import Anchors
 from nctools.store_measurement import Settings
@@ -98,29 +96,6 @@ def named_places(layer: str | Mapping[str, str] | None) -> Mapping[str, str] | N
         {'fc:input': 'fc:input'}
     """
     return {layer: layer} if isinstance(layer, str) else layer
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Give the model inside wrappers that prefix the names of its modules.
-
-    Args:
-        model: Any module.
-
-    Returns:
-        What ``DistributedDataParallel``, ``DataParallel``, ``AveragedModel`` or ``torch.compile`` was made of.
-
-    Example:
-        >>> linear = nn.Linear(2, 2)
-        >>> unwrapped(DataParallel(linear)) is linear
-        True
-    """
-    while True:
-        if isinstance(model, AveragedModel | DataParallel | DistributedDataParallel):
-            model = model.module
-        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
-            model = inner
-        else:
-            return model
 
 
 @contextmanager

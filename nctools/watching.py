@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from nctools.collapse.catalogue import METRICS, refusal
 from nctools.collapse.compute import compute_metrics
@@ -18,11 +17,12 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.collapse_curve import CollapseCurve
 from nctools.features.batches import MapChoice, reduce_map
-from nctools.features.hooks import first_tensor
-from nctools.features.layers import LayerSpec, classifier_anchors, resolve_layers
-from nctools.features.ranks import process_rank
+from nctools.features.common_folder import process_rank
+from nctools.features.layers import classifier_anchors, resolve_layers
+from nctools.features.tap import Tap
+from nctools.features.unwrapping import unwrapped
 from nctools.store_measurement import Settings
-from nctools.undisturbed import Loader, Measurement, named_places, unwrapped
+from nctools.undisturbed import Loader, Measurement, named_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ class Watch:
         self._path, self._scatter = None if path is None else Path(path), scatter
         self._places = resolve_layers(self._model, measured.layers)
         modules = dict(self._model.named_modules(remove_duplicate=False))
-        self._taps = {name: _Tap(modules[spec.module], spec) for name, spec in self._places.items()}
+        self._taps = {name: Tap(modules[spec.module], spec) for name, spec in self._places.items()}
         self._curve = CollapseCurve()
         self._statistics: dict[str, CollapseStatistics] = {}
 
@@ -316,63 +316,6 @@ class Watch:
         finally:
             for tap in self._taps.values():
                 tap.paused = False
-
-
-class _Tap:
-    """A forward hook that holds what its module took or returned in its last call."""
-
-    def __init__(self, module: nn.Module, spec: LayerSpec) -> None:
-        self.module, self._spec = module, spec
-        self.paused = False
-        self._handle: RemovableHandle | None = None
-        self._called = False
-        self._features: Tensor | None = None
-
-    def __call__(self, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
-        if self.paused:
-            return
-        found = first_tensor((args, kwargs) if self._spec.side == "input" else output)
-        self._called = True
-        # Copied: a later in-place operation of the model shall not change it.
-        self._features = None if found is None else found.detach().clone()
-
-    def __reduce__(self) -> tuple[Callable[[], _IgnoredHook], tuple[()]]:
-        # A copied or pickled model carries its hooks along; the copy's must do nothing.
-        return _no_hook, ()
-
-    def attach(self) -> None:
-        if self._handle is None:
-            self._handle = self.module.register_forward_hook(self, with_kwargs=True)
-
-    def remove(self) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-        self._handle, self._called, self._features = None, False, None
-
-    def take(self, name: str) -> Tensor:
-        # Gives the features once.
-        if self._handle is None:
-            raise RuntimeError("the watch has no hooks on the model: use update() inside its `with` block")
-        if not self._called:
-            raise RuntimeError(
-                f"layer {name!r}: module {self._spec.module!r} was not called since the last update(): call update() "
-                "once after each forward pass of the watched model"
-            )
-        if self._features is None:
-            raise ValueError(f"layer {name!r}: {self._spec} holds no tensor: name another module")
-        features, self._features, self._called = self._features, None, False
-        return features
-
-
-_IgnoredHook = Callable[[nn.Module, tuple[object, ...], dict[str, object], object], None]
-
-
-def _no_hook() -> _IgnoredHook:
-    return _ignore
-
-
-def _ignore(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
-    return None
 
 
 def _measurable(metrics: str | Sequence[str], *, has_classifier: bool) -> str | list[str]:

@@ -81,7 +81,8 @@ def test_a_resnet_of_timm_on_a_folder_of_images(nctools_command: Command, photos
 
 def test_a_torchvision_model_with_a_bare_state_dict(nctools_command: Command, photos: Path, tmp_path: Path) -> None:
     model = torchvision.models.resnet18(weights=None, num_classes=4).eval()
-    torch.save({"state_dict": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "w.pt")
+    state = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "w.pt")
     outcome = nctools_command(
         "measure", tmp_path / "w.pt", "--model", "torchvision:resnet18", "--data", photos, "--image-size", 32
     )
@@ -155,6 +156,8 @@ def my_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(name)
 
 
+@pytest.mark.filterwarnings("ignore:The .train_dataloader. does not have many workers")
+@pytest.mark.filterwarnings("ignore:GPU available")
 def test_a_lightning_module(nctools_command: Command, my_module: Path, tmp_path: Path) -> None:
     import importlib
 
@@ -164,8 +167,7 @@ def test_a_lightning_module(nctools_command: Command, my_module: Path, tmp_path:
         max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         accelerator="cpu",
     )  # fmt: skip
-    with pytest.warns(UserWarning):
-        trainer.fit(module, loader)
+    trainer.fit(module, loader)
     trainer.save_checkpoint(tmp_path / "lit.ckpt")
     outcome = nctools_command(
         "measure", tmp_path / "lit.ckpt", "--model", f"{my_module}:Lit", "--data", f"{my_module}:data",

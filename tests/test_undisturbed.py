@@ -11,12 +11,10 @@ import pytest
 import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
-from torch.nn.parallel import DataParallel
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, TensorDataset
 
-from nctools.features.ranks import common_folder
-from nctools.undisturbed import common_buffers, named_places, same_randomness, unwrapped
+from nctools.features.common_folder import common_folder
+from nctools.undisturbed import common_buffers, named_places, same_randomness
 
 
 def draws() -> tuple[float, float, float]:
@@ -42,13 +40,6 @@ def test_random_states_are_put_back_also_after_an_error() -> None:
         fail_after_drawing()
     assert draws() == first
     assert torch.equal(generator.get_state(), before[3])
-
-
-def test_wrappers_are_looked_through() -> None:
-    model = nn.Linear(2, 2)
-    average = AveragedModel(DataParallel(model))
-    assert unwrapped(model) is model
-    assert isinstance(unwrapped(average), nn.Linear)
 
 
 def test_places_are_named_after_themselves() -> None:

@@ -197,6 +197,6 @@ def _print_layers(checkpoint: Path | None, split: str | None, options: ForwardOp
     print_wide(
         f"{checkpoint or options.get('model')}: layers in running order, two images",
         ["layer", "type", "input", "output", "calls", "parameters"],
-        [[row.name, row.type, row.input, row.output, str(row.calls), str(row.parameters)] for row in rows],
+        [[row.name, row.type_name, row.inputs, row.output, str(row.calls), str(row.parameters)] for row in rows],
         caption="  read one with --layers NAME=LAYER:input or :output; maps need --maps, tokens --tokens",
     )

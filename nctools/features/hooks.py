@@ -127,7 +127,7 @@ class FeatureExtractor:
             shapes = self._shapes.setdefault(name, [])
             found, fault = None, "holds no tensor: name another module"
             try:
-                found = _tensor_at(spec, module, args, kwargs, output)
+                found = tensor_at(spec, module, args, kwargs, output)
             except LookupError as error:
                 fault = str(error)
             shapes.append(None if found is None else list(found.shape))
@@ -163,9 +163,21 @@ class FeatureExtractor:
         return self._collected[name]
 
 
-def _tensor_at(
+def tensor_at(
     spec: LayerSpec, module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object
 ) -> Tensor | None:
+    """Find the tensor of a place in one call of its module.
+
+    Args:
+        spec: The place.
+        module: Its module.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+        output: What the module returned.
+
+    Returns:
+        The tensor, or None if there is none.
+    """
     if not spec.item:
         return first_tensor((args, kwargs) if spec.side == "input" else output)
     parts = input_parts(module, args, kwargs) if spec.side == "input" else parts_of(output)
