@@ -61,3 +61,15 @@ def test_the_benchmark_of_many_classes_reads_its_stream_twice_and_finds_the_expe
     assert lines["passes"] == ["2"]
     value, expected = float(lines["nc1_pinv"][0]), float(lines["nc1_pinv"][2].strip(")"))
     assert value == pytest.approx(expected, rel=0.02)
+
+
+def test_the_benchmark_of_extraction_prints_a_table_for_each_part() -> None:
+    printed = benchmark("extraction.py", "--quick", "--parts", "size", "class", "forward")
+    tables = [
+        [line.split(" | ") for line in part.splitlines()] for part in printed.split("\n\n") if part.startswith("|")
+    ]
+    assert [len(table) for table in tables] == [4, 6, 6]
+    sizes = {row[0].strip("| "): float(row[2]) for row in tables[0][2:]}
+    # 20 classes, 2.9 labels an image, 64 numbers of 4 bytes; ids and labels come on top.
+    assert sizes["all"] == pytest.approx(20 * 64 * 4 / 1e3, rel=0.2)
+    assert 2.9 * 64 * 4 / 1e3 < sizes["positive"] < 0.5 * sizes["all"]

@@ -7,6 +7,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         Name -> array; bfloat16, which NumPy does not have, as float32.
 
     Raises:
-        StoreError: If the file is missing, damaged or no such file, or holds Python objects.
+        StoreError: If the file is missing, damaged or no such file, holds Python objects, or more than the free memory.
     """
     reader = _read_safetensors if check_suffix(path) == ".safetensors" else _read_npz
     try:
@@ -154,11 +155,33 @@ def needed(arrays: Mapping[str, Array], *names: str) -> Array:
 def _read_npz(path: Path) -> dict[str, Array]:
     # Opened here, because NumPy leaves a damaged archive open.
     with path.open("rb") as file:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                _check_memory(path, sum(entry.file_size for entry in archive.infolist()))
+        file.seek(0)
         loaded = np.load(file, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise ValueError("it holds a single array without a name, so it is a .npy file")
         with loaded:
             return {name: _one(loaded, name) for name in loaded}
+
+
+def _check_memory(path: Path, size: int) -> None:
+    # Unpacked, so that a small file that unpacks to a huge one is refused, too.
+    free = _free_bytes()
+    if free is not None and size > free:
+        raise StoreError(
+            f"{path} holds {size / 2**30:.1f} GiB of arrays, but {free / 2**30:.1f} GiB of memory are free: "
+            "split it, or use a machine with more memory"
+        )
+
+
+def _free_bytes() -> int | None:
+    # Linux says what it could give; elsewhere nothing is checked.
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    return None
 
 
 def _one(loaded: np.lib.npyio.NpzFile, name: str) -> Array:
@@ -180,6 +203,7 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    _check_memory(path, path.stat().st_size)
     try:
         tensors = load_file(path)
     except SafetensorError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nctools.errors import StoreError
 from nctools.features import FeatureStore, extract
-from nctools.features.arrays import Array, read_arrays, write_arrays
+from nctools.features.arrays import Array, _free_bytes, read_arrays, write_arrays
 from nctools.features.exchange import export_store, import_arrays
 from nctools.models.output import Anchors
 from tests.features.models import Classwise, label_sets, loader
@@ -301,6 +301,31 @@ def test_unreadable_file_gives_one_clear_line(suffix: str, kind: str, tmp_path: 
     with pytest.raises(StoreError, match=rf"x\.{suffix}.*(name the file|save the arrays again)") as caught:
         import_arrays(path, tmp_path / "x.h5")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_arrays_larger_than_the_free_memory_are_refused_unread(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"x.{suffix}"
+    zeros = np.zeros((2**18, 8), np.float32)
+    if suffix == "npz":
+        np.savez_compressed(path, X=zeros, y=np.zeros(2**18, np.int64))
+        assert path.stat().st_size < 2**18  # what counts is the size after unpacking
+    else:
+        write_arrays(path, [("X", zeros), ("y", np.zeros(2**18, np.int64))])
+    monkeypatch.setattr("nctools.features.arrays._free_bytes", lambda: 2**23)
+    with pytest.raises(StoreError, match=r"holds 0\.0 GiB of arrays, but 0\.0 GiB of memory are free: split it"):
+        import_arrays(path, tmp_path / "x.h5")
+    monkeypatch.setattr("nctools.features.arrays._free_bytes", lambda: None)
+    assert len(import_arrays(path, tmp_path / "x.h5")) == 2**18
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="Linux tells its free memory")
+def test_free_memory_is_that_of_this_machine() -> None:
+    free = _free_bytes()
+    assert free is not None
+    assert 2**24 < free < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_other_endings_are_refused(tmp_path: Path) -> None:
