@@ -191,11 +191,9 @@ def test_one_call_of_a_module_is_chosen(place: str, applied: int) -> None:
 
 
 def test_call_that_does_not_happen_is_named() -> None:
-    with FeatureExtractor(Repeats(), {"x": "block#4"}) as extractor:
-        with pytest.raises(
-            ValueError, match=r"'block' has no call #4 in one forward pass: choose one of \"block:output#1"
-        ):
-            extractor(torch.zeros(2, 4))
+    message = r"'block' has no call #4 in one forward pass: choose one of \"block:output#1"
+    with FeatureExtractor(Repeats(), {"x": "block#4"}) as extractor, pytest.raises(ValueError, match=message):
+        extractor(torch.zeros(2, 4))
 
 
 class Many(nn.Module):
@@ -208,7 +206,8 @@ class Many(nn.Module):
         size = (3, 1237)
         for step in range(20):
             self.relu(torch.full(size, float(step)))
-            self.alive.append(sum(1 for found in gc.get_objects() if isinstance(found, Tensor) and found.shape == size))
+            # By type(): isinstance would ask proxies of torch for their class.
+            self.alive.append(sum(found.shape == size for found in gc.get_objects() if type(found) is Tensor))
         return images
 
 
@@ -300,9 +299,9 @@ def test_part_is_needed_in_the_chosen_call_only() -> None:
         features = extractor(torch.zeros(2))
     assert features["x"].equal(TWOS)
     assert features["y"].equal(ONES)
-    with FeatureExtractor(Grows(), {"x": "block[a]#last"}) as extractor:
-        with pytest.raises(ValueError, match=r"no part \[a\]: choose one of \[b\]"):
-            extractor(torch.zeros(2))
+    message = r"no part \[a\]: choose one of \[b\]"
+    with FeatureExtractor(Grows(), {"x": "block[a]#last"}) as extractor, pytest.raises(ValueError, match=message):
+        extractor(torch.zeros(2))
 
 
 def child_compiled(model: nn.Module) -> nn.Module:
@@ -354,7 +353,7 @@ def test_memory_does_not_grow_over_many_batches() -> None:
     def alive() -> tuple[int, int]:
         gc.collect()
         found = gc.get_objects()
-        return len(found), sum(isinstance(thing, Tensor) for thing in found)
+        return len(found), sum(type(thing) is Tensor for thing in found)
 
     with FeatureExtractor(model, {"x": "0", "y": "2:input", "z": "1#last"}) as extractor:
         extractor(images)
@@ -395,9 +394,9 @@ def test_module_under_two_names_is_read_under_both() -> None:
 
 def test_autocast_features_have_the_type_of_the_layer() -> None:
     model, images = linear_model(), torch.randn(2, 4)
-    with FeatureExtractor(model, {"in": "0:input", "x": "0", "y": "2:input"}) as extractor:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            features = extractor(images)
+    extractor = FeatureExtractor(model, {"in": "0:input", "x": "0", "y": "2:input"})
+    with extractor, torch.autocast("cpu", dtype=torch.bfloat16):
+        features = extractor(images)
     assert [tensor.dtype for tensor in features.values()] == [torch.float32, torch.bfloat16, torch.bfloat16]
     assert features["in"].equal(images)
     torch.testing.assert_close(features["y"].float(), model[0](images).relu().detach(), rtol=0.02, atol=0.02)
@@ -415,7 +414,7 @@ def test_tokens_of_a_vision_transformer_and_what_its_head_reads() -> None:
     assert features["early"].shape == features["tokens"].shape == (2, 5, 192)
     torch.testing.assert_close(features["tokens"], model.forward_features(images).detach())
     torch.testing.assert_close(features["penultimate"], features["tokens"][:, 0])
-    assert features["logits"].equal(extractor.output)
+    torch.testing.assert_close(features["logits"], extractor.output)
 
 
 @pytest.mark.parametrize(
@@ -455,10 +454,13 @@ def test_shared_inplace_activation_is_read_before_it_is_overwritten(times: int) 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchscript_program_says_why_its_modules_are_not_seen() -> None:
-    model = torch.jit.script(linear_model())
-    with FeatureExtractor(model, {"x": "0"}) as extractor, pytest.raises(ValueError, match="TorchScript"):
-        extractor(torch.zeros(2, 4))
+def test_torchscript_program_is_refused_with_a_way_out() -> None:
+    program = torch.jit.script(linear_model())
+    with pytest.raises(TypeError, match=r"module '2' is a TorchScript program.*load the program's state_dict"):
+        FeatureExtractor(program, {"x": "2"})
+    around = nn.Sequential(nn.Linear(4, 4), program)
+    with FeatureExtractor(around, {"x": "0"}) as extractor:
+        assert extractor(torch.zeros(2, 4))["x"].shape == (2, 4)
 
 
 def test_classifier_gives_the_logits_from_its_features() -> None:
