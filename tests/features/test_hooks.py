@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nctools._torchvision_guard import import_torchvision
-
 from nctools.features import FeatureExtractor
 from nctools.features.selection import first_tensor
 from nctools.models.output import Output
