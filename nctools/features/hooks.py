@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from nctools.features.layers import LAST_CALL, LayerSpec, resolve_layers
 from nctools.features.selection import chosen_tensor, first_tensor, input_parts, parts_of
-from nctools.features.unwrapping import eager_execution, unwrapped
+from nctools.features.unwrapping import check_readable, eager_execution, unwrapped
 
 # torch's signature of a forward hook with keyword arguments: module, arguments, keyword arguments, output.
 _ForwardHook = Callable[[nn.Module, tuple[object, ...], dict[str, object], object], None]
@@ -43,7 +43,7 @@ class FeatureExtractor:
     Raises:
         UnknownNameError: If the model has no such module; near misses are listed.
         ValueError: If a place is malformed, or if no ``nn.Linear`` is there to be the default.
-        TypeError: If ``layers`` is not a mapping of strings.
+        TypeError: If ``layers`` is not a mapping of strings, or a module is a TorchScript program.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -58,6 +58,9 @@ class FeatureExtractor:
     def __init__(self, model: nn.Module, layers: Mapping[str, str] | None = None) -> None:
         self._model = unwrapped(model)
         self.layers: dict[str, LayerSpec] = resolve_layers(model, layers)
+        modules = dict(self._model.named_modules(remove_duplicate=False))
+        for spec in self.layers.values():
+            check_readable(spec.module, modules[spec.module])
         self.output: object = None
         self._handles: list[RemovableHandle] = []
         self._entered = 0
@@ -145,7 +148,7 @@ class FeatureExtractor:
         if not shapes:
             raise ValueError(
                 f"layer {name!r}: module {spec.module!r} was not called in the forward pass (its weights may be used "
-                "directly, its branch may be off, or it runs outside Python, as in TorchScript): name another module"
+                "directly, or its branch is off): name another module"
             )
         if spec.call is None and len(shapes) > 1:
             raise ValueError(

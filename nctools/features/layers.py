@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from nctools.errors import UnknownNameError
+from nctools.features.batches import MapChoice
 from nctools.features.selection import Key
 from nctools.features.unwrapping import WRAPPER_NAMES, plain_name, unwrapped
 from nctools.models.output import Anchors
@@ -18,6 +19,8 @@ from nctools.models.output import Anchors
 Side = Literal["input", "output"]
 PENULTIMATE = "penultimate"
 LAST_CALL = -1
+# What a linear layer or a convolution multiplies is its only argument.
+_WHOLE_INPUT = ((), (0,), ("input",))
 _PLACE = re.compile(r"(?P<path>.*?)(?P<item>(?:\[[^\[\]]+\])*)(?:#(?P<call>[1-9][0-9]*|last))?", re.DOTALL)
 
 
@@ -245,18 +248,20 @@ def check_layer_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot name a layer's features: use printable characters without a slash")
 
 
-def classifier_anchors(model: nn.Module, layers: Mapping[str, LayerSpec], num_classes: int) -> dict[str, Anchors]:
+def classifier_anchors(
+    model: nn.Module, layers: Mapping[str, LayerSpec], num_classes: int, *, maps: MapChoice = "refuse"
+) -> dict[str, Anchors]:
     """Take the rows of each classifier with ``C`` outputs whose input is among the layers.
 
     Args:
         model: The module that the layers belong to.
         layers: Name -> place.
         num_classes: Number of classes ``C``.
+        maps: What is made of maps; the rows of a 1x1 convolution fit the ``"mean"`` over their places only.
 
     Returns:
-        Layer name -> weight ``[C, D]`` and bias ``[C]`` of the ``nn.Linear`` that reads this layer, or of the 1x1
-        convolution that reads it as a map (its rows fit the mean over the places, ``maps="mean"``); others are left
-        out.
+        Layer name -> weight ``[C, D]`` and bias ``[C]`` of the ``nn.Linear`` that reads this layer, or with
+        ``maps="mean"`` of the 1x1 convolution that reads it; others are left out.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -267,7 +272,10 @@ def classifier_anchors(model: nn.Module, layers: Mapping[str, LayerSpec], num_cl
     modules = dict(unwrapped(model).named_modules(remove_duplicate=False))
     found = {}
     for name, spec in layers.items():
-        anchors = module_anchors(modules[spec.module]) if spec.side == "input" and spec.item in ((), (0,)) else None
+        module = modules[spec.module]
+        if spec.side != "input" or spec.item not in _WHOLE_INPUT or (is_pointwise(module) and maps != "mean"):
+            continue
+        anchors = module_anchors(module)
         if anchors is not None and len(anchors.weight) == num_classes:
             found[name] = anchors
     return found

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from nctools.features.unwrapping import eager_execution, unwrapped
+from nctools.features.unwrapping import check_readable, eager_execution, unwrapped
 
 # Name and module, its arguments and keyword arguments.
 BeforeCall = Callable[[str, nn.Module, tuple[object, ...], dict[str, object]], None]
@@ -32,6 +32,9 @@ def run_observed(
     Returns:
         What the model returned.
 
+    Raises:
+        TypeError: If the model is a TorchScript program; programs inside it are passed over.
+
     Example:
         >>> calls = []
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
@@ -40,10 +43,13 @@ def run_observed(
         ['0', '1', '']
     """
     inner = unwrapped(model)
+    check_readable("", inner)
     modes = {module: module.training for module in inner.modules()}
     handles: list[RemovableHandle] = []
     try:
         for name, module in inner.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):  # has no hooks
+                continue
             if before is not None:
                 handles.append(module.register_forward_pre_hook(_before_hook(name, before), with_kwargs=True))
             if after is not None:

@@ -114,9 +114,8 @@ def chosen_part(parts: Mapping[Key, object], key: Key) -> object:
         if candidate in parts:
             return parts[candidate]
     there = ", ".join(f"[{known}]" for known in parts)
-    raise LookupError(
-        f"has no part [{key}]: " + (f"choose one of {there}" if there else "it has no parts, leave it out")
-    )
+    mend = f"choose one of {there}" if there else "nothing can be chosen from it, leave the key out"
+    raise LookupError(f"has no part [{key}]: {mend}")
 
 
 def chosen_tensor(parts: Mapping[Key, object], item: Sequence[Key]) -> Tensor | None:

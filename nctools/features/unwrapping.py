@@ -65,6 +65,23 @@ def plain_name(name: str) -> str:
     return ".".join(part for part in name.split(".") if part != _COMPILED_CHILD)
 
 
+def check_readable(name: str, module: nn.Module) -> None:
+    """Refuse a module that no hook can be put on.
+
+    Args:
+        name: Its dotted name, for the message.
+        module: The module.
+
+    Raises:
+        TypeError: If it is a TorchScript program.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise TypeError(
+            f"module {name!r} is a TorchScript program, whose inner tensors cannot be read: make the model from its "
+            "Python code and load the program's state_dict() into it"
+        )
+
+
 @contextmanager
 def eager_execution() -> Iterator[None]:
     """Run compiled modules as they were written, so that the hooks of the modules inside them are called.

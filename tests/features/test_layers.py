@@ -161,9 +161,11 @@ def test_rows_of_a_convolutional_classifier_are_a_matrix() -> None:
     classifier = nn.Conv2d(8, 5, 1)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), classifier, nn.Conv2d(5, 5, 3))
     layers = resolve_layers(model, {"map": "1:input", "first": "0:input", "wide": "2:input", "out": "1:output"})
-    found = classifier_anchors(model, layers, num_classes=5)
+    found = classifier_anchors(model, layers, num_classes=5, maps="mean")
     assert list(found) == ["map"]
     assert found["map"].weight.equal(classifier.weight[:, :, 0, 0])
+    # The rows are not as wide as a flattened map.
+    assert classifier_anchors(model, layers, num_classes=5, maps="flatten") == {}
 
 
 @pytest.mark.parametrize(
@@ -193,3 +195,11 @@ def test_rows_of_a_parametrized_classifier_are_the_effective_ones() -> None:
     images = torch.randn(5, 6)
     assert found.bias is not None
     torch.testing.assert_close(images @ found.weight.T + found.bias, classifier_of(model)(images))
+
+
+@pytest.mark.parametrize(
+    ("place", "rows"), [("2:input[0]", 1), ("2:input[input]", 1), ("2:input#last", 1), ("2[0]", 0)]
+)
+def test_rows_belong_to_the_whole_input(place: str, rows: int) -> None:
+    model = linear_model()
+    assert len(classifier_anchors(model, resolve_layers(model, {"x": place}), num_classes=3)) == rows

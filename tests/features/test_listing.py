@@ -84,3 +84,12 @@ class Pair(NamedTuple):
 )
 def test_shapes_are_readable(value: object, text: str) -> None:
     assert shape_text(value) == text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_torchscript_program_is_refused_but_passed_over_inside_a_model() -> None:
+    program = torch.jit.script(nn.Sequential(nn.Linear(4, 3)))
+    with pytest.raises(TypeError, match="TorchScript program"):
+        list_layers(program, [torch.zeros(2, 4)])
+    rows = list_layers(nn.Sequential(nn.Linear(4, 4), program), [torch.zeros(2, 4)])
+    assert [row.name for row in rows] == ["0"]
