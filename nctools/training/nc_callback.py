@@ -101,6 +101,7 @@ class NeuralCollapseCallback(pl.Callback):
                 groups=self._groups,
                 class_names=self._class_names,
                 progress=False,
+                shard_size=None,
             ) as store,
         ):
             result = measure(store, metrics=self._metrics, split=self._split)
