@@ -75,6 +75,7 @@ class BatchOrder:
         self._starts = [0] if self.lengths is None else [0, *np.cumsum(self.lengths).tolist()]
         self._stream: Iterator[object] | None = None
         self._awaited = 0
+        self._running: object = None
         self._digest = hashlib.sha256()
 
     @property
@@ -162,11 +163,15 @@ class BatchOrder:
                 f"({str(error).splitlines()[0]}): it may have run out of memory; use fewer workers (num_workers=...) "
                 "or smaller batches, or look at the images that come next"
             ) from error
+        finally:
+            # At once: while a dead worker is known, torch raises its message at any place where a process ends.
+            getattr(self._running, "_shutdown_workers", lambda: None)()
+            self._running = None
 
     def _load_known(self, numbers: Sequence[int]) -> Iterator[LoadedBatch]:
         if not numbers or self.batches is None or not isinstance(self._loader, DataLoader):
             return
-        stream = iter(_rebuilt(self._loader, [self.batches[number] for number in numbers]))
+        stream = self._running = iter(_rebuilt(self._loader, [self.batches[number] for number in numbers]))
         for number in numbers:
             self._awaited = number
             batch = self._next(stream)
@@ -180,7 +185,12 @@ class BatchOrder:
 
     def _opened(self) -> Iterator[object]:
         stream, self._stream = self._stream, None
-        return iter(self._loader) if stream is None else stream
+        if stream is not None:
+            return stream
+        stream = iter(self._loader)
+        # Persistent workers belong to the loader, which would wait for them the next time.
+        self._running = None if getattr(self._loader, "persistent_workers", False) else stream
+        return stream
 
     def _next(self, stream: Iterator[object]) -> object:
         if not isinstance(self._loader, DataLoader):

@@ -124,6 +124,12 @@ class PartsFolder:
         with suppress(OSError):  # a file of the user's, or the lock of a process that came just now
             self.path.rmdir()
 
+    def remove_remains(self) -> None:
+        """Remove what a process left that was killed while it removed the folder, unless another is at work there."""
+        if self.path.is_dir():
+            with suppress(StoreError), self.locked():
+                self.remove()
+
     @contextmanager
     def naming_full_disk(self) -> Iterator[None]:
         """Turn what HDF5 says about a full disk into an error that says what to do.

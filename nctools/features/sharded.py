@@ -100,6 +100,7 @@ def _begin(
     if resume and parts.target.exists() and read_manifest(parts.path) is None:
         found = differences(finished_facts(parts.target) or {}, work.facts)
         if not found:
+            parts.remove_remains()
             return None
         if not overwrite:
             raise StoreError(_other_settings(f"{parts.target} is complete but made from something else", found))
