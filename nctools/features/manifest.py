@@ -1,0 +1,282 @@
+"""Says what an extraction was made from, so that it is resumed only with the same model, data and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from nctools.errors import StoreError
+from nctools.features.loading import BatchOrder
+from nctools.models.output import Anchors
+from nctools.run_directory import replace_atomically
+
+MANIFEST_VERSION = 1
+_FILE = "manifest.json"
+# Where data sets of torchvision and of this package keep what they hold.
+_HOLDINGS = ("samples", "imgs", "targets", "ids", "indices")
+_ITEMS, _ELEMENTS = 4096, 2**22
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Give the SHA-256 of all parameters and buffers that a checkpoint would keep.
+
+    Args:
+        model: On any device; a piece at a time is brought to the CPU.
+
+    Returns:
+        Hexadecimal digits; equal for equal names, dtypes, shapes and values.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> before = weights_hash(layer)
+        >>> _ = layer.weight.data.add_(1)
+        >>> before == weights_hash(layer)
+        False
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode() + b"\0")
+        if isinstance(value, Tensor) and not is_lazy(value):
+            _add_tensor(digest, value)
+        else:
+            digest.update(type(value).__name__.encode())
+    return digest.hexdigest()
+
+
+def dataset_facts(dataset: object) -> dict[str, object]:
+    """Tell data sets apart without loading an image.
+
+    Args:
+        dataset: If it has a method ``fingerprint()``, its word is taken. Else its class, its length and what it holds
+            under ``samples``, ``imgs``, ``targets``, ``ids`` and ``indices`` count, and the same of the ``dataset``
+            inside it.
+
+    Returns:
+        JSON-ready facts.
+
+    Example:
+        >>> dataset_facts([1, 2, 3])
+        {'class': 'list', 'length': 3}
+    """
+    facts: dict[str, object] = {"class": type(dataset).__name__}
+    try:
+        facts["length"] = len(dataset)  # type: ignore[arg-type]
+    except (TypeError, NotImplementedError):
+        facts["length"] = None
+    fingerprint = getattr(dataset, "fingerprint", None)
+    if callable(fingerprint):
+        return facts | {"fingerprint": str(fingerprint())}
+    for name in _HOLDINGS:
+        held = getattr(dataset, name, None)
+        found = content_hash(held) if isinstance(held, (list, tuple, Tensor, np.ndarray)) else None
+        if found is not None:
+            facts[name] = found
+    inner = getattr(dataset, "dataset", None)
+    return facts if inner is None else facts | {"dataset": dataset_facts(inner)}
+
+
+def content_hash(value: object) -> str | None:
+    """Give the SHA-256 of tensors, arrays, strings, numbers and lists of such.
+
+    Args:
+        value: What is hashed.
+
+    Returns:
+        Hexadecimal digits; None for objects that can only be told by their place in memory.
+
+    Example:
+        >>> content_hash(["a", 1]) == content_hash(["a", 1]), content_hash([object()])
+        (True, None)
+    """
+    digest = hashlib.sha256()
+    return digest.hexdigest() if _add(digest, value) else None
+
+
+def extraction_facts(
+    model: nn.Module,
+    dataset: object,
+    order: BatchOrder,
+    *,
+    layers: Mapping[str, object],
+    ids: Sequence[str] | None,
+    class_names: Sequence[str] | None,
+    groups: Mapping[str, Sequence[int]] | None,
+    anchors: Mapping[str, Anchors] | None,
+    settings: Mapping[str, object],
+    fingerprints: Mapping[str, str] | None,
+) -> dict[str, object]:
+    """Gather all that decides what a feature file holds.
+
+    Args:
+        model: Its class and weights count.
+        dataset: What the dataloader reads, or None where it is not known.
+        order: Number and order of the images, and the batches.
+        layers: Name -> place.
+        ids: One id per image, or None.
+        class_names: One name per class, or None.
+        groups: Group name -> class indices, or None.
+        anchors: As given, or None.
+        settings: Further settings by name, such as the dtype.
+        fingerprints: What the caller knows about data and transform.
+
+    Returns:
+        JSON-ready facts.
+    """
+    transform = repr(getattr(dataset, "transform", None))
+    return {
+        "version": MANIFEST_VERSION,
+        "images": order.expected,
+        "order": order.hash,
+        "batch_size": order.batch_size,
+        "ids": None if ids is None else content_hash([str(name) for name in ids]),
+        "layers": {name: str(place) for name, place in layers.items()},
+        "layer_order": list(layers),
+        **settings,
+        "classes": None if class_names is None else f"{len(class_names)} {content_hash(list(class_names))}",
+        "groups": None if groups is None else content_hash([(str(k), [int(i) for i in v]) for k, v in groups.items()]),
+        "anchors": None if anchors is None else _anchors_hash(anchors),
+        "model": type(model).__name__,
+        "weights": weights_hash(model),
+        "dataset": None if dataset is None else dataset_facts(dataset),
+        # Functions and objects without a description of their own are told by their address only.
+        "transform": None if "0x" in transform else transform,
+        "fingerprints": {str(name): str(value) for name, value in (fingerprints or {}).items()},
+    }
+
+
+def made_with(device: torch.device) -> dict[str, str]:
+    """Name what the features were made with; for the reader, not compared.
+
+    Args:
+        device: Where the model runs.
+
+    Returns:
+        Versions and device.
+    """
+    try:
+        own = version("nctools")
+    except PackageNotFoundError:
+        own = "unknown"
+    return {"nctools": own, "torch": torch.__version__, "device": device.type}
+
+
+def differences(before: object, now: object) -> list[str]:
+    """Say in words where two sets of facts differ.
+
+    Args:
+        before: The facts that were kept.
+        now: Those of this call.
+
+    Returns:
+        One phrase for each difference; empty if they are equal.
+
+    Example:
+        >>> differences({"dtype": "float32", "layers": {"x": "0:input"}}, {"dtype": "float16", "layers": {}})
+        ['dtype was float32 and is float16', 'layers.x was 0:input and is missing']
+    """
+    old, new = dict(_flat("", before)), dict(_flat("", now))
+    phrases = []
+    for name in dict.fromkeys([*old, *new]):
+        left, right = old.get(name, "missing"), new.get(name, "missing")
+        if left == right:
+            continue
+        plural = name.endswith("s") and not name.endswith("ss") and "." not in name
+        was, is_now = ("were", "are") if plural else ("was", "is")
+        phrase = f"{name} {was} {_short(left)} and {is_now} {_short(right)}"
+        phrases.append(phrase + (" (a random order cannot be resumed: shuffle=False)" if name == "order" else ""))
+    return phrases
+
+
+def write_manifest(folder: Path, document: Mapping[str, object]) -> None:
+    """Write the manifest of a folder of shards; a reader sees all of it or none.
+
+    Args:
+        folder: The folder.
+        document: JSON-ready.
+    """
+    with replace_atomically(folder / _FILE) as temporary:
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, object] | None:
+    """Read the manifest of a folder of shards.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The document, or None where there is none.
+
+    Raises:
+        StoreError: If it cannot be read.
+    """
+    try:
+        document = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{folder / _FILE} cannot be read ({error}): pass overwrite=True (--force) to start again"
+        ) from error
+    if not isinstance(document, dict) or not {"facts", "batches_per_shard"} <= set(document):
+        raise StoreError(f"{folder / _FILE} is no manifest of an extraction: remove {folder}")
+    return cast("dict[str, object]", document)
+
+
+def _anchors_hash(anchors: Mapping[str, Anchors]) -> str | None:
+    rows = [[name, rows.kind, rows.weight, "" if rows.bias is None else rows.bias] for name, rows in anchors.items()]
+    return content_hash(rows)
+
+
+def _add(digest: hashlib._Hash, value: object) -> bool:
+    if isinstance(value, np.ndarray) and value.dtype == np.dtype(object):
+        value = value.tolist()
+    if isinstance(value, (Tensor, np.ndarray)):
+        _add_tensor(digest, value)
+        return True
+    if not isinstance(value, (list, tuple)):
+        text = repr(value)
+        digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
+        return " at 0x" not in text
+    for start in range(0, len(value), _ITEMS):
+        piece = value[start : start + _ITEMS]
+        text = repr(piece)
+        # Long tensors and arrays hide their middle when they are printed.
+        if "tensor(" in text or "array(" in text or " at 0x" in text:
+            if not all(_add(digest, item) for item in piece):
+                return False
+        else:
+            digest.update(text.encode("utf-8", "backslashreplace"))
+    digest.update(f"{type(value).__name__} {len(value)}".encode())
+    return True
+
+
+def _add_tensor(digest: hashlib._Hash, value: Tensor | np.ndarray) -> None:
+    digest.update(f"{value.dtype} {list(value.shape)}\0".encode())
+    if isinstance(value, np.ndarray):
+        digest.update(np.ascontiguousarray(value).tobytes())
+        return
+    for piece in value.detach().contiguous().reshape(-1).split(_ELEMENTS):
+        digest.update(piece.cpu().view(torch.uint8).numpy())
+
+
+def _flat(prefix: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else str(name), inner)
+    else:
+        yield prefix, value if isinstance(value, str) else json.dumps(value)
+
+
+def _short(text: str) -> str:
+    return re.sub(r"\b([0-9a-f]{6})[0-9a-f]{26,}\b", r"\1...", text)
