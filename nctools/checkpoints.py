@@ -12,8 +12,10 @@ import torch
 from nctools.errors import CheckpointError
 from nctools.evaluation.summary import Evaluation, evaluate_scores
 from nctools.features.batches import logits_of
-from nctools.features.extraction import extract, first_inputs
+from nctools.features.extraction import extract
+from nctools.features.inference import ready_model
 from nctools.features.listing import LayerRow, list_layers
+from nctools.features.loading import BatchOrder
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.prepared import Prepared, prepare
@@ -87,7 +89,7 @@ def extract_checkpoint(
         device=ready.device,
         autocast=options.get("autocast"),
         channels_last=options.get("channels_last", False),
-        single_label=data.single_label or None,
+        single_label=data.single_label,
         provenance={
             "split": ready.split,
             "dataset": data.name,
@@ -120,7 +122,9 @@ def layers_of(
         DatasetError: If the data are missing or unreadable.
     """
     ready = prepare(path, options, split=split)
-    return list_layers(ready.network.module, [first_inputs(ready.data.loader, ready.device)])
+    images = BatchOrder(ready.data.loader, ready.data.ids).sample()
+    with ready_model(ready.network.module, ready.device):
+        return list_layers(ready.network.module, [images.to(ready.device)])
 
 
 def evaluate_checkpoint(

@@ -77,6 +77,8 @@ class Measurement:
                 groups=self.groups,
                 anchors=self.anchors(network) if self.anchors else None,
                 progress=False,
+                # Over several processes shards divide the images; one process needs no files in between.
+                shard_size=1024 if distributed() else None,
             ) as store,
         ):
             return measure(store, metrics=self.metrics, split=self.split, **(self.settings or {}))

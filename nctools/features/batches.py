@@ -191,11 +191,12 @@ class BatchReader:
         tokens: What to make of ``[B, T, D]``, see ``reduce_tokens``. Unless it is ``"refuse"``, every layer of three
             dimensions is taken as tokens, also where ``T`` equals ``C`` and it could be class-wise.
         prefix_tokens: Tokens before the patches; None: guessed, see ``reduce_tokens``.
+        single_label: Each image has exactly one label, also where targets are ``[B, C]``.
 
     Attributes:
         num_images: Images read so far.
         num_classes: ``C``; None before the first batch where it was not given.
-        single_label: The targets were class indices.
+        single_label: The targets are class indices, or stand for one class each.
     """
 
     def __init__(
@@ -208,10 +209,11 @@ class BatchReader:
         maps: MapChoice = "refuse",
         tokens: TokenChoice = "refuse",
         prefix_tokens: int | None = None,
+        single_label: bool = False,
     ) -> None:
         self.num_images = 0
         self.num_classes = num_classes
-        self.single_label = False
+        self.single_label = single_label
         self._pairs = pairs
         self._dtype = dtype
         self._maps = maps
@@ -273,6 +275,13 @@ class BatchReader:
             raise ValueError(
                 f"image {self._image(row)!r} has the label {targets[row, column].item()!r} for class {column}: "
                 "label sets hold only 0 and 1"
+            )
+        not_one = targets.sum(dim=1) != 1
+        if self.single_label and bool(not_one.any()):
+            row = int(not_one.nonzero()[0])
+            raise ValueError(
+                f"image {self._image(row)!r} has {int(targets[row].sum())} labels, but single_label is True: "
+                "leave it out for images with several labels or none"
             )
         return targets.to(torch.uint8, copy=True)
 

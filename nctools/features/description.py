@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from nctools.errors import UnknownNameError
-from nctools.features.batches import FileBatch
+from nctools.features.batches import FileBatch, MapChoice
 from nctools.features.layers import LayerSpec, classifier_anchors
 from nctools.models.output import Anchors
 
 
 def settled_anchors(
-    anchors: Mapping[str, Anchors] | None, model: nn.Module, layers: Mapping[str, LayerSpec], batch: FileBatch
+    anchors: Mapping[str, Anchors] | None,
+    model: nn.Module,
+    layers: Mapping[str, LayerSpec],
+    batch: FileBatch,
+    maps: MapChoice,
 ) -> dict[str, Anchors]:
     """Check the anchors that were given, or take the rows of the classifiers that read the layers.
 
@@ -23,6 +27,7 @@ def settled_anchors(
         model: The module that the layers belong to.
         layers: Name -> place.
         batch: The first batch: tells classes and widths.
+        maps: What is made of convolutional maps.
 
     Returns:
         Layer name -> rows, in the order of the layers.
@@ -33,7 +38,7 @@ def settled_anchors(
     """
     num_classes = batch.targets.shape[1]
     if anchors is None:
-        return classifier_anchors(model, layers, num_classes)
+        return classifier_anchors(model, layers, num_classes, maps=maps)
     for name, rows in anchors.items():
         if name not in batch.layers:
             raise UnknownNameError("layer", name, batch.layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -10,11 +11,13 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from nctools.features.batches import BatchReader, FeatureDtype, MapChoice, PairChoice
+from nctools.features.batches import BatchReader, FeatureDtype, MapChoice, PairChoice, TokenChoice
+from nctools.features.classifier import FoundClassifier, find_classifier
+from nctools.features.compression import Compression
 from nctools.features.description import checked_provenance
 from nctools.features.feature_pass import FeaturePass
 from nctools.features.hooks import FeatureExtractor
-from nctools.features.inference import Precision, home_of
+from nctools.features.inference import Autocast, home_of, ready_model
 from nctools.features.loading import BatchOrder
 from nctools.features.manifest import extraction_facts, made_with, read_manifest
 from nctools.features.parts_folder import PartsFolder
@@ -44,9 +47,13 @@ def extract(
     overwrite: bool = False,
     shard_size: int | None = 1024,
     resume: bool = False,
-    precision: Precision = "float32",
+    autocast: Autocast | None = None,
     channels_last: bool = False,
     fingerprints: Mapping[str, str] | None = None,
+    tokens: TokenChoice = "refuse",
+    prefix_tokens: int | None = None,
+    compression: Compression | None = None,
+    single_label: bool = False,
 ) -> FeatureStore:
     """Run ``model`` over ``dataloader`` in one pass and write the features of all ``layers`` to an HDF5 file.
 
@@ -66,9 +73,10 @@ def extract(
             It must go through the whole data set, without ``drop_last``. Of a plain ``DataLoader`` only the images
             that are still missing are loaded; anything else is gone through from its beginning.
         path: The HDF5 file to write.
-        layers: Name -> ``"module:input"`` or ``"module:output"``; None: the input of the last ``nn.Linear``, named
-            ``"penultimate"``. Features ``[B, D]`` are shared by all classes of an image, ``[B, C, D]`` class-wise.
-            Name them in the order of the forward pass where they are to be read as depth.
+        layers: Name -> ``"module:input"`` or ``"module:output"``; None: the input of the classifier, named
+            ``"penultimate"``, which is found by a trial pass over two images (``find_classifier``). Features ``[B, D]``
+            are shared by all classes of an image, ``[B, C, D]`` class-wise. Name them in the order of the forward pass
+            where they are to be read as depth.
         pairs: Of class-wise layers keep the ``"positive"`` pairs (image, class) only, or ``"all"``.
         maps: Convolutional maps ``[B, ch, h, w]``: keep the ``"mean"`` over their places, ``"flatten"`` them, or
             ``"refuse"`` them (an error).
@@ -88,9 +96,15 @@ def extract(
             cannot be resumed.
         resume: Go on with the shards of an earlier call with the same model, data and settings. Where there are none
             the extraction begins anew, or the finished file is returned if it was made from the same.
-        precision: Number format of the forward pass; the half types by ``torch.autocast``.
+        autocast: Half type of the forward pass under ``torch.autocast``; None runs the model as it is.
         channels_last: Lay model and images out for ``torch.channels_last``, which is faster for convolutions on GPUs.
         fingerprints: Facts about data and transform that must be equal on resuming, such as a hash of the image list.
+        tokens: Of tokens ``[B, T, D]`` keep the ``"class"`` token, the mean of the ``"patches"``, the ``"mean"`` of
+            all, or ``"refuse"`` them unless ``T`` is ``C``.
+        prefix_tokens: Number of tokens before the patches (class token, registers); None tells it from ``T``.
+        compression: Of the features: ``"zstd"`` or ``"blosc"`` (with hdf5plugin), ``"gzip"``, ``"lzf"``; None is
+            fastest.
+        single_label: Each image has exactly one label, although targets are ``[B, C]``.
 
     Returns:
         The finished store.
@@ -117,16 +131,25 @@ def extract(
     """
     target = Path(path)
     parts = PartsFolder(target)
+    ranks = Ranks() if shard_size is None else current_ranks()
 
     def prepared() -> FeaturePass:
         check_target(target, replaceable=overwrite or resume or read_manifest(parts.path) is not None)
-        choices = {"pairs": pairs, "dtype": dtype, "maps": maps, "precision": precision}
-        for name, choice in zip(choices, (PairChoice, FeatureDtype, MapChoice, Precision), strict=True):
+        choices = {"pairs": pairs, "dtype": dtype, "maps": maps, "tokens": tokens}
+        for name, choice in zip(choices, (PairChoice, FeatureDtype, MapChoice, TokenChoice), strict=True):
             _check_choice(name, choices[name], get_args(choice))
+        for name, value, choice in (("autocast", autocast, Autocast), ("compression", compression, Compression)):
+            if value is not None:
+                _check_choice(name, value, get_args(choice))
         _check_shard_size(shard_size, resume)
         order = BatchOrder(dataloader, ids)
-        extractor = FeatureExtractor(model, layers)
         place = home_of(model) if device is None else torch.device(device)
+        num_classes = None if class_names is None else len(class_names)
+        found = None if layers is not None else _find(model, order, place, num_classes)
+        if found is not None and progress and ranks.rank == 0:
+            sys.stderr.write(f"{found}\n")
+        extractor = FeatureExtractor(model, layers if found is None else found.layers)
+        read_maps = found.maps if found is not None and maps == "refuse" else maps
         facts = extraction_facts(
             model,
             getattr(dataloader, "dataset", None),
@@ -136,27 +159,44 @@ def extract(
             class_names=class_names,
             groups=groups,
             anchors=anchors,
-            settings={**choices, "channels_last": channels_last},
+            settings={
+                **choices,
+                "maps": read_maps,
+                "prefix_tokens": prefix_tokens,
+                "compression": compression,
+                "autocast": autocast,
+                "channels_last": channels_last,
+                "single_label": single_label,
+            },
             fingerprints=fingerprints,
         )
-        num_classes = None if class_names is None else len(class_names)
         metadata: dict[str, object] = {
             "provenance": checked_provenance(provenance),
             "model": type(model).__name__,
             "places": facts["layers"],
             "pairs": pairs,
-            "maps": maps,
+            "maps": read_maps,
+            "tokens": tokens,
             "dtype": dtype,
-            "precision": precision,
+            "autocast": autocast,
+            "hooked": None if found is None else str(found),
             "manifest": {"facts": facts, "made_with": made_with(place)},
         }
-        reader = BatchReader(pairs=pairs, dtype=dtype, ids=ids, num_classes=num_classes, maps=maps)
+        reader = BatchReader(
+            pairs=pairs,
+            dtype=dtype,
+            ids=ids,
+            num_classes=num_classes,
+            maps=read_maps,
+            tokens=tokens,
+            prefix_tokens=prefix_tokens,
+            single_label=single_label,
+        )
         return FeaturePass(
-            *(model, order, extractor, reader, place, precision, channels_last),
-            *(facts, metadata, class_names, groups, anchors),
+            *(model, order, extractor, reader, place, autocast, channels_last),
+            *(facts, metadata, class_names, groups, anchors, read_maps, compression),
         )
 
-    ranks = Ranks() if shard_size is None else current_ranks()
     work = ranks.together(prepared)
     if shard_size is None:
         with replace_atomically(target) as temporary, work.running(parts, work.order.expected, progress) as advance:
@@ -166,6 +206,12 @@ def extract(
             work, target, ranks, shard_size=shard_size, resume=resume, overwrite=overwrite, progress=progress
         )
     return FeatureStore(target)
+
+
+def _find(model: nn.Module, order: BatchOrder, place: torch.device, num_classes: int | None) -> FoundClassifier:
+    images = order.sample()
+    with ready_model(model, place):
+        return find_classifier(model, [images.to(place)], num_classes=num_classes)
 
 
 def _check_choice(argument: str, value: str, choices: Sequence[str]) -> None:

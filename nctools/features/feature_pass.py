@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nctools.features.batches import BatchReader
+from nctools.features.batches import BatchReader, MapChoice
+from nctools.features.compression import Compression
 from nctools.features.description import checked_groups, settled_anchors
 from nctools.features.hooks import FeatureExtractor
-from nctools.features.inference import Precision, read_batch, ready_model
+from nctools.features.inference import Autocast, read_batch, ready_model
 from nctools.features.loading import BatchOrder, LoadedBatch
 from nctools.features.parts_folder import PartsFolder
 from nctools.features.progress import image_progress
@@ -34,13 +35,15 @@ class FeaturePass:
         extractor: Its hooks go on the model in ``running``.
         reader: Checks features and labels.
         device: Where to run.
-        precision: Number format of the forward pass.
+        autocast: Half type of the forward pass, or None.
         channels_last: Lay model and images out for ``torch.channels_last``.
         facts: What the features are made from, for the manifest.
         metadata: Description of the file, as far as it is known before the first batch.
         class_names: One name per class, or None.
         groups: Group name -> class indices, or None.
         anchors: Layer name -> rows, or None for those of the classifiers.
+        maps: What is made of convolutional maps.
+        compression: Of the features.
     """
 
     model: nn.Module
@@ -48,13 +51,15 @@ class FeaturePass:
     extractor: FeatureExtractor
     reader: BatchReader
     device: torch.device
-    precision: Precision
+    autocast: Autocast | None
     channels_last: bool
     facts: dict[str, object]
     metadata: dict[str, object]
     class_names: Sequence[str] | None
     groups: Mapping[str, Sequence[int]] | None
     anchors: Mapping[str, Anchors] | None
+    maps: MapChoice
+    compression: Compression | None
 
     @contextmanager
     def running(self, parts: PartsFolder, total: int | None, progress: bool) -> Iterator[Advance]:
@@ -88,7 +93,7 @@ class FeaturePass:
         lengths: list[int] = []
         anchors: Mapping[str, Anchors] = {}
         metadata = dict(self.metadata)
-        with FeatureWriter(path) as writer:
+        with FeatureWriter(path, self.compression) as writer:
             for batch in batches:
                 self.reader.num_images = batch.start
                 rows = read_batch(
@@ -97,11 +102,11 @@ class FeaturePass:
                     batch.images,
                     batch.targets,
                     device=self.device,
-                    precision=self.precision,
+                    autocast=self.autocast,
                     channels_last=self.channels_last,
                 )
                 if not lengths:  # the first batch has told the number of classes and the widths
-                    anchors = settled_anchors(self.anchors, self.model, self.extractor.layers, rows)
+                    anchors = settled_anchors(self.anchors, self.model, self.extractor.layers, rows, self.maps)
                     metadata["groups"] = checked_groups(self.groups, rows.targets.shape[1])
                 writer.append(rows)
                 lengths.append(len(rows.ids))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nctools.features.batches import BatchReader, FileBatch
 from nctools.features.hooks import FeatureExtractor
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Autocast = Literal["bfloat16", "float16"]
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -70,7 +70,7 @@ def read_batch(
     targets: Tensor,
     *,
     device: torch.device,
-    precision: Precision = "float32",
+    autocast: Autocast | None = None,
     channels_last: bool = False,
 ) -> FileBatch:
     """Run one batch and pick what a file keeps of it.
@@ -81,7 +81,7 @@ def read_batch(
         images: ``[B, ...]``.
         targets: ``[B, C]`` or ``[B]``.
         device: Where the model is.
-        precision: Number format of the forward pass; the half types by ``torch.autocast``.
+        autocast: Half type of the forward pass, or None.
         channels_last: Lay images ``[B, ch, h, w]`` out for ``torch.channels_last``.
 
     Returns:
@@ -90,8 +90,8 @@ def read_batch(
     images = images.to(device, non_blocking=True)
     if channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
-    half = _HALF.get(precision)
-    with torch.inference_mode():
-        with nullcontext() if half is None else torch.autocast(device.type, half):
+    # Not inference_mode: what modules keep from this pass must be of use in a training that goes on.
+    with torch.no_grad():
+        with nullcontext() if autocast is None else torch.autocast(device.type, _HALF[autocast]):
             features = extractor(images)
         return reader.read(features, extractor.output, targets)

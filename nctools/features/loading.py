@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -116,6 +117,34 @@ class BatchOrder:
             check_num_images(0, self.expected, self._ids)
         self._stream = chain([first], stream)
         return max(1, len(_pair(first)[1]))
+
+    def sample(self, most: int = 2) -> Tensor:
+        """Load the first images, for a trial pass; they come again in ``load``.
+
+        Args:
+            most: Number of images, if there are so many.
+
+        Returns:
+            Images ``[b, ...]`` as the dataloader gives them.
+
+        Raises:
+            DatasetError: If they cannot be loaded.
+            ValueError: If there is no batch.
+        """
+        if self.batches is None or not isinstance(self._loader, DataLoader):
+            self.longest()  # looks at the first batch, and keeps it
+            stream = self._opened()
+            first = next(stream)
+            self._stream = chain([first], stream)
+            return _pair(first)[0][:most]
+        # In this process: workers would be started for two images.
+        few = DataLoader(
+            self._loader.dataset,
+            batch_sampler=_Listed([self.batches[0][:most]]),
+            collate_fn=self._loader.collate_fn,
+            generator=torch.Generator(),
+        )
+        return _pair(self._next(iter(few)))[0]
 
     def load(self, numbers: Iterable[int] | None = None) -> Iterator[LoadedBatch]:
         """Load batches.

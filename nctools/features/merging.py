@@ -11,6 +11,7 @@ import numpy as np
 
 from nctools.errors import StoreError
 from nctools.features.batches import FileBatch, LayerKind, LayerRows
+from nctools.features.compression import Compression
 from nctools.features.feature_file import CACHE_BYTES, read_description
 from nctools.features.shards import batch_lengths, run_lengths
 from nctools.features.store import FeatureStore
@@ -22,7 +23,7 @@ _BLOCK_BYTES = 64 * 2**20
 _SHARED = ("class_names", "layers", "dtype", "pairs", "places")
 
 
-def merge(shards: Sequence[Path], path: Path) -> None:
+def merge(shards: Sequence[Path], path: Path, compression: Compression | None = None) -> None:
     """Stream shards in their order into one file.
 
     Rows go to the writer in the batches that they came in, so that the file is the same byte for byte as one that was
@@ -31,13 +32,14 @@ def merge(shards: Sequence[Path], path: Path) -> None:
     Args:
         shards: Complete feature files.
         path: The file to make.
+        compression: Of its features, as of those of the shards.
 
     Raises:
         StoreError: If a shard does not go with the first.
     """
     lengths: list[int] = []
     single_label, first = False, None
-    with FeatureWriter(path) as writer:
+    with FeatureWriter(path, compression) as writer:
         for shard in shards:
             with h5py.File(shard, "r", rdcc_nbytes=CACHE_BYTES) as file:
                 document = read_description(file)
@@ -52,8 +54,10 @@ def merge(shards: Sequence[Path], path: Path) -> None:
                     writer.append(batch)
             lengths += batch_lengths(document)
             single_label |= bool(document["single_label"])
-        # The writer adds the last two itself.
-        metadata = {key: value for key, value in (first or {}).items() if key not in {"layers", "num_images"}}
+        # The writer adds these itself.
+        metadata = {
+            key: value for key, value in (first or {}).items() if key not in {"layers", "num_images", "compression"}
+        }
         metadata |= {"single_label": single_label, "batches": run_lengths(lengths)}
         writer.finish(metadata, _anchors(shards[0]))
 

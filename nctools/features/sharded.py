@@ -12,6 +12,7 @@ from typing import cast
 import torch
 
 from nctools.errors import StoreError
+from nctools.features.compression import Compression
 from nctools.features.feature_pass import Advance, FeaturePass
 from nctools.features.loading import LoadedBatch
 from nctools.features.manifest import differences, made_with, read_manifest, write_manifest
@@ -67,7 +68,7 @@ def extract_in_shards(
         if plan is not None:
             num_shards = ranks.together(lambda: _make_shards(work, parts, plan, ranks, progress))
             _check_same_data(ranks.gather(work.order.seen))
-            ranks.first(lambda: _finish(parts, num_shards))
+            ranks.first(lambda: _finish(parts, num_shards, work.compression))
 
 
 def check_target(path: Path, *, replaceable: bool) -> None:
@@ -196,11 +197,11 @@ def _skip(batches: Iterable[LoadedBatch], shard: Path, lengths: list[int], advan
         )
 
 
-def _finish(parts: PartsFolder, num_shards: int) -> None:
+def _finish(parts: PartsFolder, num_shards: int, compression: Compression | None) -> None:
     shards = [parts.shard(number) for number in range(num_shards)]
     with parts.naming_full_disk():
         if len(shards) > 1:
-            merge(shards, parts.merged)
+            merge(shards, parts.merged, compression)
         move_durably(shards[0] if len(shards) == 1 else parts.merged, parts.target)
     parts.remove()
 
