@@ -25,7 +25,7 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
 from nctools.plots import nc_curves_data
-from nctools.watching import _Tap
+from nctools.features.tap import Tap
 
 Pairs = DataLoader[tuple[Tensor, Tensor]]
 ONE_PASS = ["nc1_cdnv", "nc2_etf_error", "nc3_self_duality"]
@@ -324,7 +324,7 @@ def test_copies_of_a_watched_model_have_no_hooks_that_act() -> None:
         twin(torch.randn(7, 4))
         read(torch.randn(7, 4))
         for other in (twin, read):
-            assert not any(isinstance(hook, _Tap) for hook in other.fc._forward_hooks.values())
+            assert not any(isinstance(hook, Tap) for hook in other.fc._forward_hooks.values())
         watch.update(labels)
         assert set(watch.compute().table.query("group == 'all'")["n_max"]) == {10}
 

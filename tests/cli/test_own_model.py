@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
@@ -18,6 +17,7 @@ from nctools._torchvision_guard import import_torchvision
 from tests.cli.conftest import Command
 
 import_torchvision()
+import lightning.pytorch as pl  # noqa: E402
 import timm  # noqa: E402
 import torchvision  # noqa: E402
 
