@@ -12,7 +12,7 @@ from torch.utils.data import Subset
 from nctools.errors import DatasetError
 from nctools.features.manifest import content_hash, dataset_facts, differences, weights_hash
 from nctools.features.shards import finished_facts
-from tests.features.models import linear_model
+from tests.features.models import classifier_of, linear_model
 from tests.features.shard_cases import Images, parts_of, run
 
 
@@ -24,20 +24,20 @@ def test_weights_hash_sees_name_dtype_shape_and_value() -> None:
     assert before != weights_hash(linear_model().double())
     assert before != weights_hash(nn.Sequential(*model, nn.ReLU(), nn.Linear(1, 1)))
     assert before != weights_hash(nn.Sequential(nn.ReLU(), *model))
-    model[0].weight.data[5, 3] += 1e-6
+    classifier_of(model).weight.data[2, 3] += 1e-6
     assert before != weights_hash(model)
 
 
 def test_weights_hash_sees_buffers_and_odd_tensors() -> None:
     layer = nn.BatchNorm2d(3)
     before = weights_hash(layer)
-    layer.num_batches_tracked += 1
+    layer(torch.ones(2, 3, 1, 1))
     assert before != weights_hash(layer)
     convolution = nn.Conv2d(3, 4, 3)
     before = weights_hash(convolution)
     convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert before == weights_hash(convolution)
-    assert len({weights_hash(nn.Linear(2, 2).to(kind)) for kind in (torch.bfloat16, torch.complex64)}) == 2
+    assert len({weights_hash(nn.Linear(2, 2).to(kind)) for kind in (torch.bfloat16, torch.float16)}) == 2
     assert weights_hash(nn.LazyLinear(3)) == weights_hash(nn.LazyLinear(3))
 
 
@@ -51,6 +51,8 @@ def test_weights_hash_sees_buffers_and_odd_tensors() -> None:
         ([("a", np.arange(2000))], [("a", np.arange(2000) * (np.arange(2000) != 1000))]),
         (list(range(9000)), [*range(8999), 0]),
         ([1], [1.0]),
+        (torch.tensor([1j]), torch.tensor([1 + 1j])),
+        (torch.tensor(True), torch.tensor(False)),
     ],
 )
 def test_content_hash_tells_contents_apart(left: object, right: object) -> None:

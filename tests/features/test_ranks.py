@@ -46,10 +46,13 @@ def work(rank: int, folder: str, size: int) -> None:
             ),
             "iterated": attempt(Images(N), here / f"iterated{size}.h5", loader=list(DataLoader(images, batch_size=4))),
             "other data": attempt(
-                images, here / f"data{size}.h5", loader=list(DataLoader(images, batch_size=4, sampler=sampler)), ids=None
+                images,
+                here / f"data{size}.h5",
+                loader=list(DataLoader(images, batch_size=4, sampler=sampler)),
+                ids=None,
             ),
             "resumed": attempt(Images(N), here / f"begun{size}.h5", resume=True),
-            "error": attempt(Images(N, unreadable=5 if rank == 1 else None), here / f"error{size}.h5"),
+            "error": attempt(Images(N, unreadable=10 if rank == 1 else None), here / f"error{size}.h5"),
             "on the first": attempt(Images(N, unreadable=1 if rank == 0 else None), here / f"first{size}.h5"),
             "again": attempt(Images(N), here / f"plain{size}.h5"),
             "other model": attempt(Images(N), here / f"model{size}.h5", model=other),
@@ -122,7 +125,9 @@ def test_error_of_one_rank_ends_all(processes: tuple[Path, int]) -> None:
             if number == rank:
                 assert end.startswith("DatasetError: image 'image/"), end
             else:
-                assert end.startswith(f"StoreError: rank {rank} of {size} failed, so the extraction ends on all: Data"), end
+                assert end.startswith(
+                    f"StoreError: rank {rank} of {size} failed, so the extraction ends on all: Data"
+                ), end
     assert not (folder / f"error{size}.h5").exists()
 
 
@@ -153,5 +158,6 @@ def test_one_process_needs_no_torch_distributed() -> None:
     assert ranks == Ranks(0, 1)
     assert ranks.gather("x") == ["x"]
     assert ranks.first(lambda: 3) == 3
+    empty: dict[str, int] = {}
     with pytest.raises(KeyError, match="seven"):
-        ranks.together(lambda: {}["seven"])
+        ranks.together(lambda: empty["seven"])

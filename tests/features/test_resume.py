@@ -153,7 +153,10 @@ DIFFERENCES: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
         lambda: {"layers": {"classwise": "split", "images": "trunk:output"}},
         r"layers.images was trunk:input and is trunk:output; layers.map was map:output and is missing",
     ),
-    "layer order": (lambda: {"layers": {"map": "map", "classwise": "split", "images": "trunk:input"}}, "layer_order was"),
+    "layer order": (
+        lambda: {"layers": {"map": "map", "classwise": "split", "images": "trunk:input"}},
+        "layer_order was",
+    ),
     "batch size": (lambda: {"batch_size": 5}, "batch_size was 4 and is 5"),
     "order": (lambda: {"loader": shuffled()}, r"order was .* \(a random order cannot be resumed: shuffle=False\)"),
     "ids": (lambda: {"ids": [f"{row}" for row in range(N)]}, r"ids were \w{6}\.\.\. and are \w{6}\.\.\.:"),
@@ -283,7 +286,8 @@ def test_file_that_exists_is_not_replaced_because_a_folder_without_shards_is_bes
 # --- two at once ---
 
 
-def test_second_process_is_refused_while_the_first_is_at_work(tmp_path: Path, whole: str) -> None:
+@pytest.mark.usefixtures("whole")
+def test_second_extraction_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
 
     class Meets(Images):
@@ -294,17 +298,18 @@ def test_second_process_is_refused_while_the_first_is_at_work(tmp_path: Path, wh
                         run(path, Images(N), **{choice: True})
             return super().__getitem__(index)
 
-    loader = DataLoader(Meets(N), batch_size=4)
-    run(path, Images(N), loader=loader)
-    run(tmp_path / "y.h5", Images(N), loader=loader)
-    assert digest(path) == digest(tmp_path / "y.h5")
-    assert FeatureStore(path).features("classwise").equal(FeatureStore(tmp_path / "whole.h5").features("classwise"))
+    with run(path, Images(N), loader=DataLoader(Meets(N), batch_size=4)) as store:
+        assert store.ids == Images(N).ids
+        assert store.features("classwise").equal(FeatureStore(tmp_path / "whole.h5").features("classwise"))
+    assert not parts_of(path).exists()
 
 
 # --- what can only be gone through ---
 
 
-def iterated(images: Images, stop: int | None = None, *, order: list[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def iterated(
+    images: Images, stop: int | None = None, *, order: list[int] | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, len(images), 4):
         if start == stop:
             raise RuntimeError("the power went off")
@@ -333,10 +338,19 @@ def test_iterator_that_comes_in_another_order_is_refused(tmp_path: Path) -> None
     backwards = iterated(images, order=list(range(N))[::-1])
     with pytest.raises(StoreError, match=r"batch \d has other labels .* the data come in another order than before"):
         run(path, images, loader=backwards, resume=True)
-    with pytest.raises(StoreError, match="the dataloader ends before the end of"):
-        run(path, images, loader=[next(iterated(images))], resume=True, ids=images.ids)
     run(path, images, loader=iterated(images), resume=True)
     assert len(FeatureStore(path)) == N
+
+
+@pytest.mark.parametrize("num_batches", [1, 2, 3])
+def test_iterator_that_ends_sooner_is_refused(num_batches: int, tmp_path: Path) -> None:
+    path, images = tmp_path / "x.h5", Images(N)
+    with pytest.raises(RuntimeError, match="the power went off"):
+        run(path, images, loader=iterated(images, stop=20), ids=None)
+    fewer = list(iterated(images))[:num_batches]
+    with pytest.raises(StoreError, match=r"the dataloader ends before the end of .*shard-0000[01].h5"):
+        run(path, images, loader=fewer, resume=True, ids=None)
+    assert len(list(parts_of(path).glob("shard-*"))) == 2
 
 
 def test_loader_of_the_tests_is_plain() -> None:
