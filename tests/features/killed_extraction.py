@@ -1,6 +1,6 @@
 """Kills extractions at random moments and resumes them.
 
-``python -m tests.features.killed_extraction FOLDER TIMES SEED``: one process does the imports, each extraction runs in a
+``python -m tests.features.killed_extraction FOLDER TIMES SEED``: one process does the imports, each extraction is a
 fork of it.
 """
 
