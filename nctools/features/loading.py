@@ -185,7 +185,7 @@ class BatchOrder:
         try:
             yield
         except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            if not _lost_worker(error):
                 raise
             raise DatasetError(
                 f"a worker of the dataloader died while {self._describe(self._awaited)} was awaited "
@@ -227,7 +227,7 @@ class BatchOrder:
         try:
             return next(stream, None)
         except Exception as error:
-            if "DataLoader worker" in str(error):
+            if _lost_worker(error):
                 raise  # named outside, where it also comes out
             raise self._named(self._loader.dataset, error) from error
 
@@ -257,6 +257,11 @@ class BatchOrder:
             return str(row)
         position = range(self._starts[number], self._starts[number + 1])[row]
         return str(int(self.batches[number][row])) if self._ids is None else repr(self._ids[position])
+
+
+def _lost_worker(error: Exception) -> bool:
+    # An error that a worker reports before it goes on has "in DataLoader worker process 1".
+    return "DataLoader worker (pid" in str(error)
 
 
 def _pair(batch: object) -> tuple[Tensor, Tensor]:

@@ -204,7 +204,13 @@ def _lock_file(handle: IO[str]) -> None:
         import fcntl
     except ImportError:  # Windows: two extractions to one target are not told apart
         return
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:  # a file system without locks
+            raise
 
 
 def _sync(path: Path) -> None:

@@ -171,7 +171,11 @@ def _make_shards(work: FeaturePass, parts: PartsFolder, plan: _Plan, ranks: Rank
                 advance(sum(len(batch.targets) for batch in batches))
             else:
                 _skip(batches, parts.shard(shard), plan.complete[shard], advance)
-    return shard + 1 if numbers is None else num_shards
+    if numbers is not None:
+        return num_shards
+    if shard < max(plan.complete, default=0):
+        raise StoreError(_ended(parts.shard(max(plan.complete))))
+    return shard + 1
 
 
 def _skip(batches: Iterable[LoadedBatch], shard: Path, lengths: list[int], advance: Advance) -> None:
@@ -192,9 +196,11 @@ def _skip(batches: Iterable[LoadedBatch], shard: Path, lengths: list[int], advan
             )
         advance(len(targets))
     if stored:
-        raise StoreError(
-            f"the dataloader ends before the end of {shard}: pass the same data, or overwrite=True (--force)"
-        )
+        raise StoreError(_ended(shard))
+
+
+def _ended(shard: Path) -> str:
+    return f"the dataloader ends before the end of {shard}: pass the same data, or overwrite=True (--force)"
 
 
 def _finish(parts: PartsFolder, num_shards: int, compression: Compression | None) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 
 import h5py
@@ -116,7 +117,27 @@ class FeatureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            if kind is None:
+                self._file.flush()
+            else:
+                self._abandon()
+        except (OSError, RuntimeError):
+            self._abandon()
+            raise
+        finally:
+            self._file.close()
+
+    def _abandon(self) -> None:
+        # On a full disk HDF5 cannot close the file, and crashes at the end of the process when it tries again. The
+        # file is of no use after an error: what is still to be written goes nowhere, and flushing then succeeds.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self._file.id.get_vfd_handle())
+        os.close(nowhere)
+        for _ in range(3):  # the first attempts may still report the old error
+            with suppress(OSError, RuntimeError):
+                self._file.flush()
+                break
 
     def append(self, batch: FileBatch) -> None:
         """Add a batch of images.
@@ -155,6 +176,7 @@ class FeatureWriter:
         """
         for dataset in (*self._by_image.values(), *self._by_pair.values()):
             dataset.flush()
+        self._file.flush()  # a full disk shows here, and not while a small data set below is closed
         for name, rows in anchors.items():
             group = self._file["layers"][name].create_group("anchors")
             group.attrs["kind"] = rows.kind

@@ -1,6 +1,7 @@
-"""Kills extractions at random moments and resumes them: ``python -m tests.features.killed_extraction FOLDER TIMES SEED``.
+"""Kills extractions at random moments and resumes them.
 
-One process does the imports; each extraction runs in a fork of it.
+``python -m tests.features.killed_extraction FOLDER TIMES SEED``: one process does the imports, each extraction is a
+fork of it.
 """
 
 from __future__ import annotations
