@@ -126,7 +126,11 @@ def _given(network: Network, options: ForwardOptions, split: str | None, default
         return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
     preprocessing = _preprocessing(network.preprocessing or IMAGENET, options)
     images = load_own(
-        Path(cast("str", given)), split, root=options.get("data_root"), transform=test_transform(preprocessing)
+        Path(given),
+        split,
+        root=options.get("data_root"),
+        transform=test_transform(preprocessing),
+        usual=default_split,
     )
     return _own(images, options, about=_about(images, preprocessing))
 

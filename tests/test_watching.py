@@ -24,8 +24,8 @@ from nctools.collapse.compute import compute_metrics
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
-from nctools.plots import nc_curves_data
 from nctools.features.tap import Tap
+from nctools.plots import nc_curves_data
 
 Pairs = DataLoader[tuple[Tensor, Tensor]]
 ONE_PASS = ["nc1_cdnv", "nc2_etf_error", "nc3_self_duality"]

@@ -43,7 +43,7 @@ def images_by_hand(root: Path, size: int, mean: tuple[float, ...], std: tuple[fl
 
     transform = v2.Compose(
         [
-            v2.Resize(round(size / 0.875)),
+            v2.Resize(round(size / 0.875), v2.InterpolationMode.BICUBIC),
             v2.CenterCrop(size),
             v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
@@ -88,7 +88,7 @@ def test_a_torchvision_model_with_a_bare_state_dict(nctools_command: Command, ph
     )
     assert outcome.code == 0, outcome.err
     assert "classifier: fc (4 x 512)" in outcome.err
-    assert "nc3_duality" in outcome.out
+    assert "nc3_self_duality" in outcome.out
 
 
 def test_a_vision_transformer(nctools_command: Command, photos: Path, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ DIFFERENCES: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
     "dtype": (lambda: {"dtype": "float16"}, "dtype was float32 and is float16"),
     "pairs": (lambda: {"pairs": "all"}, "pairs were positive and are all"),
     "maps": (lambda: {"maps": "flatten"}, "maps were mean and are flatten"),
-    "precision": (lambda: {"precision": "bfloat16"}, "precision was float32 and is bfloat16"),
+    "autocast": (lambda: {"autocast": "bfloat16"}, "autocast was null and is bfloat16"),
     "channels": (lambda: {"channels_last": True}, "channels_last was false and is true"),
     "layers": (
         lambda: {"layers": {"classwise": "split", "images": "trunk:output"}},

@@ -152,7 +152,7 @@ def test_progress_counts_images_once(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float16", torch.float16)])
 def test_half_precision_runs_the_forward_pass_in_it(precision: str, dtype: torch.dtype, tmp_path: Path) -> None:
     images, model = Images(10), TwoLayers()
-    store = run(tmp_path / "half.h5", images, precision=precision, model=model)
+    store = run(tmp_path / "half.h5", images, autocast=precision, model=model)
     full = run(tmp_path / "full.h5", images, model=model)
     found, exact = store.features("classwise"), full.features("classwise")
     assert not found.equal(exact)
@@ -176,10 +176,11 @@ def test_channels_last_reaches_the_model_and_is_undone(tmp_path: Path) -> None:
 
     model = Convolution()
     batches = [(torch.randn(5, 3, 8, 8), torch.ones(5, 2))]
-    last = extract(model, batches, tmp_path / "last.h5", channels_last=True, progress=False)
+    layers = {"penultimate": "fc:input"}
+    last = extract(model, batches, tmp_path / "last.h5", layers=layers, channels_last=True, progress=False)
     assert seen == [[True, True]]
     assert model.conv.weight.is_contiguous()
-    first = extract(model, batches, tmp_path / "first.h5", progress=False)
+    first = extract(model, batches, tmp_path / "first.h5", layers=layers, progress=False)
     assert seen[1] == [False, False]
     torch.testing.assert_close(last.features("penultimate"), first.features("penultimate"))
 
@@ -305,8 +306,8 @@ def test_wrong_shard_size_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "x.h5", Images(6), shard_size=0)
     with pytest.raises(ValueError, match="resume=True needs shards"):
         run(tmp_path / "x.h5", Images(6), shard_size=None, resume=True)
-    with pytest.raises(ValueError, match="precision is 'int8'; it is one of: float32, bfloat16, float16"):
-        run(tmp_path / "x.h5", Images(6), precision="int8")
+    with pytest.raises(ValueError, match="autocast is 'int8'; it is one of: bfloat16, float16"):
+        run(tmp_path / "x.h5", Images(6), autocast="int8")
 
 
 def test_torch_goes_on_with_the_numbers_it_would_have_had(tmp_path: Path) -> None:
