@@ -37,8 +37,8 @@ SCRIPT = """
 
     def main(folder):
         warnings.simplefilter("ignore")
-        import lightning.pytorch as pl
         from nctools.training import NeuralCollapseCallback
+        import lightning.pytorch as pl  # after nctools, which mends a torchvision that does not load
 
         class Lit(pl.LightningModule):
             def __init__(self):
