@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import h5py
@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.features.batches import FileBatch, LayerRows
+from nctools.features.class_chunks import ClassChunks
 from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, Compression, dataset_options, needs_plugin
 from nctools.models.output import Anchors
 
@@ -63,6 +64,7 @@ class _GrowingDataset:
             **(options or {}),
         )
         self._chunk_rows = chunk[0]
+        self._class_chunks = ClassChunks(self._dataset) if len(chunk) == 3 and not options else None
         self._waiting: list[NDArray[np.generic]] = []
         self.num_rows = 0
 
@@ -79,9 +81,16 @@ class _GrowingDataset:
     def _write(self, count: int) -> None:
         if count == 0:
             return
-        rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         start = len(self._dataset)
         self._dataset.resize(start + count, axis=0)
+        if self._class_chunks is not None:
+            while count >= self._chunk_rows:
+                parts, self._waiting = _split(self._waiting, self._chunk_rows)
+                self._class_chunks.write(start, parts)
+                start, count = start + self._chunk_rows, count - self._chunk_rows
+            if count == 0:
+                return
+        rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._dataset[start:] = rows[:count]
         self._waiting = [rows[count:]] if count < len(rows) else []
 
@@ -206,6 +215,19 @@ class FeatureWriter:
 
 def _rows(most: int, row_bytes: int) -> int:
     return max(1, min(most, _CHUNK_BYTES // max(row_bytes, 1)))
+
+
+def _split(
+    parts: Sequence[NDArray[np.generic]], count: int
+) -> tuple[list[NDArray[np.generic]], list[NDArray[np.generic]]]:
+    # The first rows of the parts and the others.
+    first: list[NDArray[np.generic]] = []
+    for index, part in enumerate(parts):
+        if len(part) > count:
+            return [*first, part[:count]], [part[count:], *parts[index + 1 :]]
+        first.append(part)
+        count -= len(part)
+    return first, []
 
 
 def _encoded(ids: list[str]) -> NDArray[np.object_]:
