@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from nctools.features import class_chunks
+from nctools.features.batches import FileBatch, LayerRows
 from nctools.features.class_chunks import ClassChunks
+from nctools.features.writer import FeatureWriter
 
 
 def dataset(path: Path, shape: tuple[int, int, int], rows: int, dtype: str, **options: object) -> h5py.Dataset:
@@ -67,3 +69,24 @@ def test_data_sets_with_filters_or_chunks_of_several_classes_are_refused(tmp_pat
         ClassChunks(dataset(tmp_path / "a.h5", (8, 2, 5), 4, "float32", compression="gzip"))
     with h5py.File(tmp_path / "b.h5", "w") as file, pytest.raises(ValueError, match=r"chunks \(4, 2, 5\)"):
         ClassChunks(file.create_dataset("f", (8, 2, 5), "float32", chunks=(4, 2, 5)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("batches", [(64,), (1,), (63, 1, 64), (200, 7), (16, 48, 64, 65, 3), (65, 0, 130)])
+def test_feature_file_holds_batches_of_any_size(
+    tmp_path: Path, dtype: str, classes: int, batches: tuple[int, ...]
+) -> None:
+    values = np.random.default_rng(0).normal(size=(sum(batches), classes, 5)).astype(dtype)
+    none, start = np.zeros(0, np.int64), 0
+    with FeatureWriter(tmp_path / "a.h5") as writer:
+        for size in batches:
+            ids = [str(start + row) for row in range(size)]
+            layers = {"f": LayerRows("classwise", values[start : start + size])}
+            writer.append(FileBatch(ids, np.zeros((size, classes), np.uint8), None, none, none, layers))
+            start += size
+        writer.finish({}, {})
+    with h5py.File(tmp_path / "a.h5") as file:
+        read = file["layers/f/features"][()]
+    assert read.dtype == values.dtype
+    assert read.tobytes() == values.tobytes()
