@@ -14,7 +14,7 @@ from nctools.collapse.compute import compute_metrics
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
-from nctools.features.common_folder import common_folder
+from nctools.features.common_folder import common_folder, distributed
 from nctools.features.exchange import import_arrays
 from nctools.features.extraction import extract
 from nctools.features.progress import progress_of_passes
@@ -202,7 +202,7 @@ def measure_checkpoint(path: Path | None, asked: Asked, run: RunOptions) -> Coll
             target,
             split=asked.split,
             progress=asked.progress,
-            shard_size=None if keep is None else 1024,
+            shard_size=_shard_size(keep),
             resume=keep is not None,
             **options,  # type: ignore[arg-type]
         ) as store,
@@ -229,12 +229,17 @@ def _measure_model(
             device=None if device == "auto" else device,
             autocast=run.get("autocast"),
             channels_last=run.get("channels_last", False),
-            shard_size=None if keep is None else 1024,
+            shard_size=_shard_size(keep),
             resume=keep is not None,
             progress=asked.progress,
         ) as store,
     ):
         return measure_store(store, asked)
+
+
+def _shard_size(keep: str | Path | None) -> int | None:
+    # Features that nobody keeps need no shards, unless several processes divide them.
+    return None if keep is None and not distributed() else 1024
 
 
 @contextmanager

@@ -186,6 +186,8 @@ def overhead(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
 
 def write(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
     """Dense features by ``extract`` against the same bytes written raw."""
+    # A file keeps each class together, a model gives image by image: "raw bytes" writes the memory as it is, "in the
+    # order of the chunks" makes the copy too that a file of this order needs.
     data = feature_batches(sizes)
     size = sum(features.nbytes for features, _ in data)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.features.batches import FileBatch, LayerRows
+from nctools.features.class_chunks import ClassChunks
 from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, Compression, dataset_options, needs_plugin
 from nctools.models.output import Anchors
 
@@ -41,6 +42,7 @@ FORMAT_VERSION = 1
 # One chunk holds whole rows up to these counts, and never more than _CHUNK_BYTES.
 _PAIR_ROWS, _DENSE_ROWS, _INDEX_ROWS = 256, 64, 8192
 _CHUNK_BYTES = 4 * 2**20
+_METADATA_BYTES = 64 * 2**10
 
 
 class _GrowingDataset:
@@ -64,6 +66,7 @@ class _GrowingDataset:
             **(options or {}),
         )
         self._chunk_rows = chunk[0]
+        self._class_chunks = ClassChunks(self._dataset) if len(chunk) == 3 and not options else None
         self._waiting: list[NDArray[np.generic]] = []
         self.num_rows = 0
 
@@ -80,9 +83,16 @@ class _GrowingDataset:
     def _write(self, count: int) -> None:
         if count == 0:
             return
-        rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         start = len(self._dataset)
         self._dataset.resize(start + count, axis=0)
+        if self._class_chunks is not None:
+            while count >= self._chunk_rows:
+                parts, self._waiting = _split(self._waiting, self._chunk_rows)
+                self._class_chunks.write(start, parts)
+                start, count = start + self._chunk_rows, count - self._chunk_rows
+            if count == 0:
+                return
+        rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._dataset[start:] = rows[:count]
         self._waiting = [rows[count:]] if count < len(rows) else []
 
@@ -106,7 +116,8 @@ class FeatureWriter:
         self._compression = compression
         self._feature_options = dataset_options(compression)
         # Version 1.10 of the format: its chunk index makes growing data sets twice as fast to write as the default.
-        self._file = h5py.File(os.fspath(path), "w", libver=("v110", "v110"))
+        # Metadata in blocks: else it stands between the features, 2 KB at a time, and cuts their writing into pieces.
+        self._file = h5py.File(os.fspath(path), "w", libver=("v110", "v110"), meta_block_size=_METADATA_BYTES)
         self._by_image: dict[str, _GrowingDataset] = {}
         self._by_pair: dict[str, _GrowingDataset] = {}
         self._layers: dict[str, dict[str, object]] = {}
@@ -228,6 +239,19 @@ class FeatureWriter:
 
 def _rows(most: int, row_bytes: int) -> int:
     return max(1, min(most, _CHUNK_BYTES // max(row_bytes, 1)))
+
+
+def _split(
+    parts: Sequence[NDArray[np.generic]], count: int
+) -> tuple[list[NDArray[np.generic]], list[NDArray[np.generic]]]:
+    # The first rows of the parts and the others.
+    first: list[NDArray[np.generic]] = []
+    for index, part in enumerate(parts):
+        if len(part) > count:
+            return [*first, part[:count]], [part[count:], *parts[index + 1 :]]
+        first.append(part)
+        count -= len(part)
+    return first, []
 
 
 def _encoded(ids: list[str]) -> NDArray[np.object_]:
