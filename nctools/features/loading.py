@@ -211,9 +211,11 @@ class BatchOrder:
                 except Exception as again:
                     place, error = f"image {self._name(self._awaited, row)} (in batch {self._awaited})", again
                     break
-        message = str(error).strip() or type(error).__name__
+        message = f"{type(error).__name__}: {error}".strip()
+        if "Original Traceback" in message:  # of a worker, and the image could be loaded now
+            message = message.splitlines()[-1]
         return DatasetError(
-            f"{place} cannot be loaded ({type(error).__name__}: {message}): mend the image or the transform, "
+            f"{place} cannot be loaded ({message}): mend the image or the transform, "
             "or leave it out with a torch.utils.data.Subset"
         )
 
