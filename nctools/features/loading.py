@@ -24,6 +24,9 @@ from nctools.features.batch_order import (
 )
 
 ITERATED = "iterated"
+# What an error has that a worker reports, and what comes out where a worker has died while it handed a batch over.
+_ORIGINAL = "Original Traceback"
+_CUT_OFF = (ConnectionError, EOFError, FileNotFoundError)
 
 
 class LoadedBatch(NamedTuple):
@@ -187,11 +190,7 @@ class BatchOrder:
         except RuntimeError as error:
             if not _lost_worker(error):
                 raise
-            raise DatasetError(
-                f"a worker of the dataloader died while {self._describe(self._awaited)} was awaited "
-                f"({str(error).splitlines()[0]}): it may have run out of memory; use fewer workers (num_workers=...) "
-                "or smaller batches, or look at the images that come next"
-            ) from error
+            raise self._lost(error) from error
         finally:
             # At once: while a dead worker is known, torch raises its message at any place where a process ends.
             getattr(self._running, "_shutdown_workers", lambda: None)()
@@ -229,7 +228,16 @@ class BatchOrder:
         except Exception as error:
             if _lost_worker(error):
                 raise  # named outside, where it also comes out
+            if self._loader.num_workers and isinstance(error, _CUT_OFF) and _ORIGINAL not in str(error):
+                raise self._lost(error) from error
             raise self._named(self._loader.dataset, error) from error
+
+    def _lost(self, error: Exception) -> DatasetError:
+        return DatasetError(
+            f"a worker of the dataloader died while {self._describe(self._awaited)} was awaited "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): it may have run out of memory; "
+            "use fewer workers (num_workers=...) or smaller batches, or look at the images that come next"
+        )
 
     def _named(self, dataset: Any, error: Exception) -> DatasetError:
         place = self._describe(self._awaited)
@@ -238,11 +246,15 @@ class BatchOrder:
                 try:
                     dataset[index]
                 except Exception as again:
+                    if _lost_worker(again):  # this message comes out anywhere
+                        raise
                     place, error = f"image {self._name(self._awaited, row)} (in batch {self._awaited})", again
                     break
-        message = str(error).strip() or type(error).__name__
+        message = f"{type(error).__name__}: {error}".strip()
+        if _ORIGINAL in message:  # of a worker, and the image could be loaded now
+            message = message.splitlines()[-1]
         return DatasetError(
-            f"{place} cannot be loaded ({type(error).__name__}: {message}): mend the image or the transform, "
+            f"{place} cannot be loaded ({message}): mend the image or the transform, "
             "or leave it out with a torch.utils.data.Subset"
         )
 

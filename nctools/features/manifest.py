@@ -133,7 +133,7 @@ def extraction_facts(
         JSON-ready facts.
     """
     transform = repr(getattr(dataset, "transform", None))
-    return {
+    facts = {
         "version": MANIFEST_VERSION,
         "images": order.expected,
         "order": order.hash,
@@ -152,6 +152,8 @@ def extraction_facts(
         "transform": None if "0x" in transform else transform,
         "fingerprints": {str(name): str(value) for name, value in (fingerprints or {}).items()},
     }
+    # As they come back from a file, so that they can be compared.
+    return cast("dict[str, object]", json.loads(json.dumps(facts)))
 
 
 def made_with(device: torch.device) -> dict[str, str]:

@@ -193,10 +193,10 @@ def move_durably(path: Path, target: Path) -> None:
         path: The file.
         target: Its new name on the same file system.
     """
-    _sync(path)
+    _sync(path, os.O_RDWR)
     path.replace(target)
     with suppress(OSError):  # not every system syncs folders
-        _sync(target.parent)
+        _sync(target.parent, os.O_RDONLY)
 
 
 def _lock_file(handle: IO[str]) -> None:
@@ -213,8 +213,8 @@ def _lock_file(handle: IO[str]) -> None:
             raise
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, mode: int) -> None:
+    descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)
     finally:

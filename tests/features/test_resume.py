@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from nctools.errors import DatasetError, StoreError
 from nctools.features import FeatureStore
 from nctools.features import sharded as steps
+from nctools.features.merging import merge
 from nctools.features.parts_folder import PartsFolder
 from nctools.models.output import Anchors
 from tests.features.shard_cases import CLASSES, WIDTH, Images, TwoLayers, data, digest, parts_of, run
@@ -281,6 +282,26 @@ def test_file_that_exists_is_not_replaced_because_a_folder_without_shards_is_bes
     with pytest.raises(StoreError, match="exists already"):
         run(path, Images(N))
     assert path.read_bytes() == b"mine"
+
+
+def test_remains_beside_a_finished_file_are_removed(tmp_path: Path, whole: str) -> None:
+    path = tmp_path / "x.h5"
+    run(path, Images(N))
+    parts_of(path).mkdir()
+    for name in ("shard-00003.h5", "lock", "unfinished-00001.h5", "merged.h5"):
+        (parts_of(path) / name).write_bytes(b"rest")
+    images = Images(N)
+    run(path, images, resume=True)
+    assert images.loaded == []
+    assert not parts_of(path).exists()
+    assert digest(path) == whole
+
+
+def test_shards_that_do_not_belong_together_are_not_merged(tmp_path: Path) -> None:
+    run(tmp_path / "a.h5", Images(N))
+    run(tmp_path / "b.h5", Images(N), layers={"images": "trunk:input"})
+    with pytest.raises(StoreError, match=r"b\.h5 has layers .* but .*a\.h5 has"):
+        merge([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "c.h5")
 
 
 # --- two at once ---

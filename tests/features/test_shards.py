@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, DistributedSampler, RandomSampler
+from torch.utils.data import DataLoader, DistributedSampler, RandomSampler, get_worker_info
 
 from nctools.errors import DatasetError, StoreError
 from nctools.features import FeatureStore, extract
@@ -103,6 +103,31 @@ def test_batches_out_of_an_iterator_and_out_of_workers_are_the_same(num_workers:
     plain = FeatureStore(tmp_path / "plain.h5")
     assert plain.ids == own.ids
     assert plain.features("classwise").equal(own.features("classwise"))
+
+
+def test_loader_with_persistent_workers_can_be_used_again(tmp_path: Path) -> None:
+    class OwnLoader(DataLoader[tuple[Tensor, Tensor]]):
+        """Not taken apart."""
+
+    images = Images(10)
+    for kind in (OwnLoader, DataLoader):
+        loader = kind(images, batch_size=4, num_workers=1, persistent_workers=True)
+        for turn in range(2):
+            run(tmp_path / f"{kind.__name__}{turn}.h5", images, loader=loader)
+        assert len(list(loader)) == 3
+    assert len({digest(path) for path in tmp_path.iterdir()}) == 2
+
+
+def test_image_that_can_be_loaded_the_second_time_is_named_by_its_batch(tmp_path: Path) -> None:
+    class Once(Images):
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+            if index == 6 and get_worker_info() is not None:
+                raise OSError("the network is down")
+            return super().__getitem__(index)
+
+    message = r"batch 1 \(images 'image/4.jpg' to 'image/7.jpg'\) cannot be loaded \(OSError: the network is down\)"
+    with pytest.raises(DatasetError, match=message):
+        run(tmp_path / "x.h5", Once(10), num_workers=1)
 
 
 def test_a_random_order_is_kept_as_it_was_drawn(tmp_path: Path) -> None:
