@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def nc1_of(csv: Path) -> float:
 
 
 def test_a_resnet_of_timm_on_a_folder_of_images(nctools_command: Command, photos: Path, tmp_path: Path) -> None:
-    model = timm.create_model("resnet18", num_classes=4).eval()
+    model: Any = timm.create_model("resnet18", num_classes=4).eval()
     torch.save(model.state_dict(), tmp_path / "weights.pth")
     outcome = nctools_command(
         "measure", tmp_path / "weights.pth", "--model", "timm:resnet18", "--data", photos, "--image-size", 32,
@@ -195,10 +196,11 @@ def test_an_mlp_in_five_lines() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3
     inputs = torch.randn(60, 8, generator=generator)
-    model = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
+    classifier = nn.Linear(12, 3)
+    model = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), classifier)
     result = nctools.measure(model, DataLoader(TensorDataset(inputs, labels), batch_size=16))
     with torch.no_grad():
-        expected = nctools.measure(model[:2](inputs), labels, model[2].weight, model[2].bias)
+        expected = nctools.measure(model[:2](inputs), labels, classifier.weight, classifier.bias)
     assert result.to_dict()["all"] == pytest.approx(expected.to_dict()["all"], rel=1e-5, nan_ok=True)
 
 
