@@ -210,7 +210,7 @@ def _check_classes(network: Network, data: Data, path: str | Path | None) -> Non
         return
     raise CheckpointError(
         f"{path} was trained on {network.dataset!r} with {len(ours)} classes ({', '.join(ours[:3])}, ...), but "
-        f"{data.name!r} has {len(theirs)} ({', '.join(theirs[:3])}, ...): give the data it was trained on"
+        f"data set {data.name!r} has {len(theirs)} ({', '.join(theirs[:3])}, ...): give the data it was trained on"
     )
 
 

@@ -10,7 +10,7 @@ import typer
 
 from nctools import __version__
 from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, plot, train
-from nctools.cli.output import say
+from nctools.cli.output import notes_of, say
 from nctools.errors import NctoolsError, UnknownNameError
 
 EPILOG = (
@@ -62,7 +62,10 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        raise SystemExit(_report(error)) from None
+        code = _report(error)
+        for note in notes_of(error):
+            say(note)
+        raise SystemExit(code) from None
 
 
 def _report(error: Exception) -> int:

@@ -191,4 +191,22 @@ def input_errors() -> Iterator[None]:
     except NctoolsError:
         raise
     except ValueError as error:
-        raise NctoolsError(" ".join(str(error).split())) from error
+        found = NctoolsError(" ".join(str(error).split()))
+        found.__notes__ = notes_of(error)
+        raise found from error
+    except KeyboardInterrupt as stop:
+        for note in notes_of(stop):
+            say(note)
+        raise
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """Give what was added to an error on its way, such as where finished work is kept.
+
+    Args:
+        error: Any.
+
+    Returns:
+        Sentences.
+    """
+    return list(getattr(error, "__notes__", []))

@@ -258,7 +258,7 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train") as store,
+        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train", shard_size=None) as store,
     ):
         yield store
 

@@ -79,6 +79,7 @@ class FeaturePass:
             ready_model(self.model, self.device, channels_last=self.channels_last),
             self.extractor,
             image_progress(total, enabled=progress) as advance,
+            self.order.closing_workers(),
         ):
             yield advance
 

@@ -191,10 +191,28 @@ class BatchOrder:
             if not _lost_worker(error):
                 raise
             raise self._lost(error) from error
+
+    @contextmanager
+    def closing_workers(self) -> Iterator[None]:
+        """End the workers at the end of the block, also after an error.
+
+        While torch knows of a dead worker it raises its message wherever the main process happens to be.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            RuntimeError: If ending them failed for another reason.
+        """
+        try:
+            yield
         finally:
-            # At once: while a dead worker is known, torch raises its message at any place where a process ends.
-            getattr(self._running, "_shutdown_workers", lambda: None)()
-            self._running = None
+            running, self._running = self._running, None
+            try:
+                getattr(running, "_shutdown_workers", lambda: None)()
+            except RuntimeError as error:  # the same message, and the workers are ended all the same
+                if not _lost_worker(error):
+                    raise
 
     def _load_known(self, numbers: Sequence[int]) -> Iterator[LoadedBatch]:
         if not numbers or self.batches is None or not isinstance(self._loader, DataLoader):

@@ -5,8 +5,7 @@ Layout, format version 1, for N images, C classes and M positive pairs:
 ==============================  =========================================================================
 ``/`` attributes                ``format`` = ``"nctools-features"``, ``format_version`` = 1; ``needs_library`` =
                                 ``"hdf5plugin"`` where features are compressed with zstd or blosc
-``/metadata``                   JSON: provenance, class names, groups, layers (in order), dtype, manifest, lengths of
-                                the batches
+``/metadata``                   JSON: provenance, class names, groups, layers (in order), dtype, manifest, batches
 ``/ids``                        N strings
 ``/targets``                    ``[N, C]`` uint8 (gzip, because nearly all are zero)
 ``/logits``                     ``[N, C]`` float32; missing if the model gave none

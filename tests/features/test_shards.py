@@ -241,6 +241,8 @@ def test_collation_that_fails_names_the_batch(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+# torch raises in a signal handler, which may meet a destructor; the loss then shows a moment later.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_worker_that_is_killed_is_named_with_its_batch(tmp_path: Path) -> None:
     path = tmp_path / "x.h5"
     message = r"a worker of the dataloader died while batch \d \(images 'image/\d+.jpg' to .* use fewer workers"
@@ -311,7 +313,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(10_000, 0), (60_000, 0), (200_000, 3)])
+@pytest.mark.parametrize(("limit", "kept"), [(10_000, 0), (60_000, 0), (230_000, 3)])
 def test_real_limit_of_the_system_is_reported_by_a_process_that_ends_in_order(
     limit: int, kept: int, tmp_path: Path
 ) -> None:

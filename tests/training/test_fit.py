@@ -164,7 +164,7 @@ def test_an_unknown_data_set_leaves_no_folder(short_config: TrainConfig, tmp_pat
 def test_measuring_with_the_wrong_data_set_says_which_is_right(
     short_run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import nctools.checkpoints as module
+    import nctools.prepared as module
 
     def other(name: str, split: str, **rest: object) -> object:
         from nctools.data.dataset import MultiLabelDataset
