@@ -313,7 +313,7 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(10_000, 0), (60_000, 0), (230_000, 3)])
+@pytest.mark.parametrize(("limit", "kept"), [(10_000, 0), (60_000, 0), (260_000, 3)])
 def test_real_limit_of_the_system_is_reported_by_a_process_that_ends_in_order(
     limit: int, kept: int, tmp_path: Path
 ) -> None:
