@@ -15,132 +15,37 @@ other number formats. ``formats`` is float16 and compression, for information.
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from _extraction_cases import (
+    QUICK,
+    Gated,
+    Sizes,
+    Timing,
+    Way,
+    drop_from_cache,
+    extract_features,
+    feature_batches,
+    in_turn,
+    label_sets,
+    write_chunked,
+)
 from _machine import machine_facts, markdown, number, one_thread
 from torch import Tensor, nn
 
-from nctools import FeatureStore, extract, methods
-
-LABELS_PER_IMAGE = 2.9  # COCO
-Way = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large everything is.
-
-    Args:
-        images: Of a feature file.
-        classes: C.
-        width: D.
-        batch: Images of a forward pass.
-        batches: Forward passes of a run.
-        pixels: Side of an image.
-        backbone: Of the forward pass.
-        runs: Of each way.
-    """
-
-    images: int = 1024
-    classes: int = 80
-    width: int = 768
-    batch: int = 16
-    batches: int = 3
-    pixels: int = 224
-    backbone: str = "resnet50"
-    runs: int = 5
-
-
-QUICK = Sizes(images=256, classes=20, width=64, batch=2, batches=2, pixels=64, backbone="small", runs=3)
-
-
-class Gated(nn.Module):
-    """A network whose features are multiplied with one vector per class: class-wise features at no cost."""
-
-    def __init__(self, sizes: Sizes) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.network = methods.build("erm", num_classes=sizes.classes, backbone=sizes.backbone)
-        self.gates = nn.Parameter(torch.randn(sizes.classes, sizes.width))
-        self.classwise = nn.Identity()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Give logits."""
-        shared: Tensor = self.network(images).features["penultimate"]
-        width = self.gates.shape[1]
-        shared = shared.repeat(1, -(-width // shared.shape[1]))[:, :width]
-        features: Tensor = self.classwise(shared[:, None] * self.gates)
-        return features.mean(dim=2)
-
-
-class Echo(nn.Module):
-    """Hands on what it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.features = nn.Identity()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Give logits of nothing, for features ``[B, C, D]``."""
-        return torch.zeros(self.features(features).shape[:2])
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Median seconds of a way."""
-
-    cpu: float
-    wall: float
-
-
-def in_turn(ways: Mapping[str, Way], runs: int) -> dict[str, Timing]:
-    """Run the ways in turn, once to warm up and then to be timed."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for run in range(runs + 1):
-        for name, way in ways.items():
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            way()
-            if run:
-                found[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    return {
-        name: Timing(*(statistics.median(column) for column in zip(*rows, strict=True))) for name, rows in found.items()
-    }
-
-
-def label_sets(num_images: int, num_classes: int) -> Tensor:
-    """Label sets with as many labels as those of COCO."""
-    draw = torch.rand(num_images, num_classes, generator=torch.Generator().manual_seed(0))
-    return (draw < LABELS_PER_IMAGE / num_classes).to(torch.uint8)
-
-
-def feature_batches(sizes: Sizes, batch: int = 64, *, relu: bool = False) -> list[tuple[Tensor, Tensor]]:
-    """Normal features ``[B, C, D]`` with label sets; the same four batches come again and again."""
-    draw = torch.Generator().manual_seed(0)
-    few = [torch.randn(batch, sizes.classes, sizes.width, generator=draw) for _ in range(4)]
-    few = [features.relu() if relu else features for features in few]
-    targets = label_sets(sizes.images, sizes.classes).split(batch)
-    return [(few[index % 4][: len(labels)], labels) for index, labels in enumerate(targets)]
-
-
-def extract_features(data: Sequence[tuple[Tensor, Tensor]], path: Path, **options: str) -> FeatureStore:
-    """Write features that exist already with ``extract``."""
-    chosen: dict[str, object] = {"layers": {"f": "features"}, "progress": False, "overwrite": True, **options}
-    return extract(Echo(), data, path, **chosen)  # type: ignore[arg-type]
+from nctools import FeatureStore, extract
 
 
 def overhead(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
@@ -200,8 +105,8 @@ def write(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
     def hdf5(path: Path) -> None:
         write_chunked(data, path, (64, 1, sizes.width))
 
-    def whole(path: Path) -> None:
-        extract_features(data, path, pairs="all")
+    def whole(path: Path, shard_size: int) -> None:
+        extract_features(data, path, pairs="all", shard_size=shard_size)
 
     def to_disk(way: Callable[[Path], object]) -> None:
         path = folder / "w.h5"
@@ -214,7 +119,8 @@ def write(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
         "raw bytes": partial(raw, turned=False),
         "raw bytes, in the order of the chunks": partial(raw, turned=True),
         "h5py, chunks (64, 1, D)": hdf5,
-        "extract": whole,
+        "extract": partial(whole, shard_size=sizes.images),
+        "extract, four shards put together": partial(whole, shard_size=sizes.images // 4),
     }
     timed = in_turn({name: partial(to_disk, way) for name, way in ways.items()}, sizes.runs)
     first = timed["raw bytes"]
@@ -228,31 +134,6 @@ def write(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
             "disk": number(100 * first.wall / timing.wall, ".0f") + " %",
             "goal": "70 %" if name == "extract" else "",
         }
-
-
-def write_chunked(
-    data: Sequence[tuple[Tensor, Tensor]], path: Path, chunks: tuple[int, int, int], **options: object
-) -> None:
-    """Write features with h5py alone."""
-    num_images, shape = sum(len(labels) for _, labels in data), data[0][0].shape[1:]
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        found = file.create_dataset("f", (num_images, *shape), "float32", chunks=chunks, **options)
-        for index, (features, _) in enumerate(data):
-            start = index * len(data[0][0])
-            found[start : start + len(features)] = features.numpy()
-
-
-def drop_from_cache(path: Path) -> bool:
-    """Ask the system to forget a file; false where it has no way to be asked."""
-    if not hasattr(os, "posix_fadvise"):
-        return False
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def one_class(sizes: Sizes, folder: Path) -> Iterator[dict[str, str]]:
