@@ -17,9 +17,10 @@ from torch import Tensor
 from nctools.errors import UnknownNameError
 from nctools.features.batches import LayerKind
 from nctools.features.feature_file import CACHE_BYTES, FeatureFile, read_description
+from nctools.features.layer_slices import read_anchors, read_images, read_pair_index, read_pairs
 from nctools.features.random_access import LayerDataset, read_class
 from nctools.features.writer import FORMAT, FORMAT_VERSION
-from nctools.models.output import AnchorKind, Anchors
+from nctools.models.output import Anchors
 
 
 class FeatureStore:
@@ -180,7 +181,7 @@ class FeatureStore:
         if not self._holds_pairs(layer):
             samples, classes = self.targets.nonzero(as_tuple=True)
             return samples, classes
-        return self._file.read(partial(_pair_index, layer=layer, part=slice(None)))
+        return self._file.read(partial(read_pair_index, layer=layer, part=slice(None)))
 
     def iterate(self, layer: str, chunk_size: int = 8192) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Stream the positive pairs of a layer without reading the file as a whole.
@@ -293,7 +294,7 @@ class FeatureStore:
             StoreError: If the file cannot be read.
         """
         self._layer(layer)
-        return self._file.read(lambda file: _anchors(file["layers"][layer]))
+        return self._file.read(lambda file: read_anchors(file["layers"][layer]))
 
     @property
     def classifier(self) -> Anchors | None:
@@ -360,7 +361,7 @@ class FeatureStore:
     def _stored_pairs(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         num_pairs = self._file.read(lambda file: len(file["layers"][layer]["classes"]))
         for start in range(0, num_pairs, chunk_size):
-            yield self._file.read(partial(_pairs, layer=layer, part=slice(start, start + chunk_size)))
+            yield self._file.read(partial(read_pairs, layer=layer, part=slice(start, start + chunk_size)))
 
     def _rows_at_once(self, layer: str, chunk_size: int) -> int:
         row_bytes = 4 * self.num_features(layer) * (self.num_classes if self.kind(layer) == "classwise" else 1)
@@ -371,37 +372,15 @@ class FeatureStore:
     def _all_images(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         num_rows = self._rows_at_once(layer, chunk_size)
         for start in range(0, len(self), num_rows):
-            _, features = self._file.read(partial(_images, layer=layer, part=slice(start, start + num_rows)))
+            _, features = self._file.read(partial(read_images, layer=layer, part=slice(start, start + num_rows)))
             yield features.float(), torch.arange(start, start + len(features))
 
     def _pairs_of_images(self, layer: str, chunk_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         num_rows = self._rows_at_once(layer, chunk_size)
         for start in range(0, len(self), num_rows):
-            targets, features = self._file.read(partial(_images, layer=layer, part=slice(start, start + num_rows)))
+            targets, features = self._file.read(partial(read_images, layer=layer, part=slice(start, start + num_rows)))
             pairs = targets.nonzero()
             # An empty tensor would be split into one empty piece.
             for samples, classes in (piece.unbind(1) for piece in (pairs.split(chunk_size) if len(pairs) else ())):
                 index = (samples, classes) if features.ndim == 3 else (samples,)
                 yield features[index].float(), classes, samples + start
-
-
-def _pair_index(file: h5py.File, *, layer: str, part: slice) -> tuple[Tensor, Tensor]:
-    group = file["layers"][layer]
-    return torch.from_numpy(group["samples"][part]), torch.from_numpy(group["classes"][part])
-
-
-def _pairs(file: h5py.File, *, layer: str, part: slice) -> tuple[Tensor, Tensor, Tensor]:
-    samples, classes = _pair_index(file, layer=layer, part=part)
-    return torch.from_numpy(file["layers"][layer]["features"][part]).float(), classes, samples
-
-
-def _images(file: h5py.File, *, layer: str, part: slice) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(file["targets"][part]), torch.from_numpy(file["layers"][layer]["features"][part])
-
-
-def _anchors(group: h5py.Group) -> Anchors | None:
-    if "anchors" not in group:
-        return None
-    rows = group["anchors"]
-    bias = torch.from_numpy(rows["bias"][()]) if "bias" in rows else None
-    return Anchors(torch.from_numpy(rows["weight"][()]), bias=bias, kind=cast("AnchorKind", rows.attrs["kind"]))
