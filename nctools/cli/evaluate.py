@@ -25,7 +25,6 @@ from nctools.cli.options import (
     Model,
     ModelArgs,
     Std,
-    Weights,
     Workers,
 )
 from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
@@ -40,6 +39,7 @@ class WeightsShown(StrEnum):
 
 
 def run(
+    context: typer.Context,
     checkpoint: Annotated[
         Path | None,
         typer.Argument(help="File of weights (.pt, .ckpt, .safetensors), for example RUN/checkpoints/best.pt."),
@@ -76,23 +76,7 @@ def run(
     evaluations = {}
     with input_errors():
         for kind in kinds:
-            options = forward_options(
-                model=model,
-                model_args=model_args,
-                weights=Weights(kind),
-                dataset=dataset,
-                data_root=data_root,
-                data=data,
-                data_args=data_args,
-                image_size=image_size,
-                mean=mean,
-                std=std,
-                batch_size=batch_size,
-                workers=workers,
-                device=device,
-                autocast=autocast,
-                channels_last=channels_last,
-            )
+            options = forward_options({**context.params, "weights": kind})
             evaluations[kind] = evaluate_checkpoint(checkpoint, split=split, **options)
     first, title, used = evaluations[kinds[0]], str(checkpoint or model), split or "test"
     if json_file is not None:

@@ -67,6 +67,7 @@ class Compression(StrEnum):
 
 
 def run(
+    context: typer.Context,
     checkpoint: Annotated[
         Path | None,
         typer.Argument(help="File of weights (.pt, .ckpt, .safetensors), for example RUN/checkpoints/last.pt."),
@@ -123,23 +124,7 @@ def run(
 
     Example: nctools extract weights.pth --model timm:resnet50 --data photos/ --split val --out val.h5
     """
-    options = forward_options(
-        model=model,
-        model_args=model_args,
-        weights=weights,
-        dataset=dataset,
-        data_root=data_root,
-        data=data,
-        data_args=data_args,
-        image_size=image_size,
-        mean=mean,
-        std=std,
-        batch_size=batch_size,
-        workers=workers,
-        device=device,
-        autocast=autocast,
-        channels_last=channels_last,
-    )
+    options = forward_options(context.params)
     if list_layers:
         _print_layers(checkpoint, split, options)
         return

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import cast
 
 from nctools._factories import parse_arguments
-from nctools.cli.options import Autocast, Weights
 from nctools.errors import ConfigError
-
-if TYPE_CHECKING:
-    from nctools.forward_options import ForwardOptions
+from nctools.forward_options import ForwardOptions
 
 
-def forward_options(
-    *,
-    model: str | None,
-    model_args: str | None,
-    weights: Weights,
-    dataset: str | None,
-    data_root: str | None,
-    data: str | None,
-    data_args: str | None,
-    image_size: int | None,
-    mean: str | None,
-    std: str | None,
-    batch_size: int,
-    workers: int,
-    device: str,
-    autocast: Autocast | None,
-    channels_last: bool,
-) -> ForwardOptions:
-    """Read the flags; what was not given is left out.
+def forward_options(flags: Mapping[str, object]) -> ForwardOptions:
+    """Take the options of a forward pass out of the flags of a command.
 
     Args:
-        model: ``--model``.
-        model_args: ``--model-args``.
-        weights: ``--weights``.
-        dataset: ``--dataset``.
-        data_root: ``--data-root``.
-        data: ``--data``.
-        data_args: ``--data-args``.
-        image_size: ``--image-size``.
-        mean: ``--mean``.
-        std: ``--std``.
-        batch_size: ``--batch-size``.
-        workers: ``--workers``.
-        device: ``--device``.
-        autocast: ``--autocast``.
-        channels_last: ``--channels-last``.
+        flags: ``context.params`` of a command that has all flags of ``nctools.forward_options.ForwardOptions``; others
+            are left alone.
 
     Returns:
         The options.
@@ -55,24 +23,12 @@ def forward_options(
     Raises:
         ConfigError: If a text cannot be read.
     """
-    options: ForwardOptions = {
-        "model": model,
-        "model_args": parse_arguments(model_args) if model_args else None,
-        "weights": "raw" if weights is Weights.raw else "ema",
-        "dataset": dataset,
-        "data_root": data_root,
-        "data": data,
-        "data_args": parse_arguments(data_args) if data_args else None,
-        "image_size": image_size,
-        "mean": _numbers("--mean", mean),
-        "std": _numbers("--std", std),
-        "batch_size": batch_size,
-        "workers": workers,
-        "device": device,
-        "autocast": None if autocast is None else autocast.value,
-        "channels_last": channels_last,
-    }
-    return options
+    options = {name: flags[name] for name in ForwardOptions.__annotations__}
+    for name in ("model_args", "data_args"):
+        options[name] = parse_arguments(str(options[name])) if options[name] else None
+    for name in ("mean", "std"):
+        options[name] = None if options[name] is None else _numbers(f"--{name}", str(options[name]))
+    return cast("ForwardOptions", options)
 
 
 def parse_layers(text: str) -> dict[str, str]:
@@ -95,9 +51,7 @@ def parse_layers(text: str) -> dict[str, str]:
     return layers
 
 
-def _numbers(flag: str, text: str | None) -> list[float] | None:
-    if text is None:
-        return None
+def _numbers(flag: str, text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     inputs: Inputs = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
@@ -177,23 +178,7 @@ def run(
         "references": ("random", "etf") if references else (),
     }
     run_options: RunOptions = {
-        **forward_options(
-            model=model,
-            model_args=model_args,
-            weights=weights,
-            dataset=dataset,
-            data_root=data_root,
-            data=data,
-            data_args=data_args,
-            image_size=image_size,
-            mean=mean,
-            std=std,
-            batch_size=batch_size,
-            workers=workers,
-            device=device,
-            autocast=autocast,
-            channels_last=channels_last,
-        ),
+        **forward_options(context.params),
         "layers": parse_layers(layers) if layers else None,
         "maps": maps.value,
         "tokens": tokens.value,
