@@ -48,7 +48,7 @@ def test_killed_extraction_leaves_nothing_broken_and_resumes_to_the_same_bytes(
     times: int, seed: int, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "tests.features.killed_extraction", str(tmp_path), str(times), str(seed)]
-    # Files, not pipes: a worker of torch whose parent is killed while it starts never notices, and would hold a pipe open.
+    # Files, not pipes: a worker of torch whose parent is killed while it starts never notices and holds pipes open.
     printed, said = tmp_path / "printed.txt", tmp_path / "said.txt"
     with printed.open("w") as out, said.open("w") as err:
         process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
