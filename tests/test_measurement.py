@@ -162,3 +162,14 @@ def test_features_from_outside_are_the_mean_of_all_images_of_a_file(
     found = nctools.measure(store, spaces="penultimate", metrics=ids, ood_features=tmp_path / "f.h5").to_dict()
     expected = nctools.measure(features, store.targets, metrics=ids, ood_features=features).to_dict()
     assert found["all"][ids[0]] == pytest.approx(expected["all"][ids[0]], rel=1e-12)
+
+
+def test_features_stored_too_coarsely_are_warned_about(tmp_path: Path) -> None:
+    labels = torch.arange(60) % 3
+    features = torch.eye(3, 8)[labels] + 1e-3 * torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    model = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(8, 3))
+    batches = [(features, labels)]
+    coarse = nctools.extract(model, batches, tmp_path / "coarse.h5", dtype="float16", progress=False)
+    fine = nctools.extract(model, batches, tmp_path / "fine.h5", progress=False)
+    assert any("stored as float16" in text for text in nctools.measure(coarse).warnings)
+    assert not any("float16" in text for text in nctools.measure(fine).warnings)
