@@ -13,7 +13,7 @@ from nctools.errors import CheckpointError
 from nctools.evaluation.summary import Evaluation, evaluate_scores
 from nctools.features.batches import logits_of
 from nctools.features.extraction import extract
-from nctools.features.inference import ready_model
+from nctools.features.inference import ready_model, run_batch
 from nctools.features.listing import LayerRow, list_layers
 from nctools.features.loading import BatchOrder
 from nctools.features.store import FeatureStore
@@ -30,6 +30,7 @@ def extract_checkpoint(
     pairs: Literal["positive", "all"] = "positive",
     maps: Literal["refuse", "mean", "flatten"] = "refuse",
     tokens: Literal["refuse", "class", "patches", "mean"] = "refuse",
+    prefix_tokens: int | None = None,
     dtype: Literal["float32", "float16"] = "float32",
     compression: Literal["zstd", "blosc", "gzip", "lzf"] | None = None,
     shard_size: int | None = 1024,
@@ -50,6 +51,7 @@ def extract_checkpoint(
         pairs: Of class-wise layers keep the positive pairs, or all.
         maps: Convolutional maps: keep the mean over their places, flatten them, or refuse them.
         tokens: Of token layers keep the class token, the mean of the patches, or of all tokens, or refuse them.
+        prefix_tokens: Class and register tokens before the patches; None asks the model.
         dtype: Number format of the stored features.
         compression: Of the stored features; None is fastest. zstd and blosc need hdf5plugin.
         shard_size: Images after which what is done is safe on disk; None writes one file and cannot be resumed.
@@ -69,8 +71,7 @@ def extract_checkpoint(
         StoreError: If the target exists and ``overwrite`` is off, or the unfinished extraction does not fit.
     """
     ready = prepare(path, options, split=split)
-    if progress:
-        _tell(ready)
+    _tell(ready, progress=progress)
     network, data = ready.network, ready.data
     return extract(
         network.module,
@@ -80,6 +81,7 @@ def extract_checkpoint(
         pairs=pairs,
         maps=maps,
         tokens=tokens,
+        prefix_tokens=prefix_tokens,
         class_names=ready.class_names,
         ids=data.ids,
         groups=ready.groups,
@@ -96,7 +98,9 @@ def extract_checkpoint(
             "checkpoint": None if path is None else str(path),
             "weights": options.get("weights", "raw"),
             **network.provenance,
+            "notes": list(network.notes),
         },
+        fingerprints={"data": data.about, "model": network.about},
         shard_size=shard_size,
         resume=resume,
         progress=progress,
@@ -146,11 +150,13 @@ def evaluate_checkpoint(
     """
     ready = prepare(path, options, split=split, default_split="test")
     network, data = ready.network, ready.data
+    _tell(ready, progress=False)
     scores, targets = [], []
-    with torch.inference_mode():
+    autocast, channels_last = options.get("autocast"), options.get("channels_last", False)
+    with ready_model(network.module, ready.device, channels_last=channels_last), torch.no_grad():
         for images, labels in data.loader:
-            logits = logits_of(network.module(images.to(ready.device)))
-            scores.append(_scores(logits, data.single_label or labels.ndim == 1).cpu())
+            output = run_batch(network.module, images, ready.device, autocast=autocast, channels_last=channels_last)
+            scores.append(_scores(logits_of(output), data.single_label or labels.ndim == 1).cpu())
             targets.append(labels)
     names = ready.class_names or [str(index) for index in range(scores[0].shape[1])]
     return evaluate_scores(torch.cat(scores), _label_sets(targets, len(names)), names, ready.groups or {})
@@ -167,6 +173,8 @@ def _label_sets(batches: Sequence[torch.Tensor], num_classes: int) -> torch.Tens
     return torch.nn.functional.one_hot(targets, num_classes).float() if targets.ndim == 1 else targets
 
 
-def _tell(ready: Prepared) -> None:
-    for line in (ready.network.about, ready.data.about, *(f"note: {note}" for note in ready.network.notes)):
+def _tell(ready: Prepared, *, progress: bool) -> None:
+    # Notes say what the numbers depend on: they are never left out.
+    about = (ready.network.about, ready.data.about) if progress else ()
+    for line in (*about, *(f"note: {note}" for note in ready.network.notes)):
         sys.stderr.write(line + "\n")

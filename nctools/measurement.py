@@ -37,12 +37,14 @@ class RunOptions(ForwardOptions, total=False):
         layers: Space name -> place, as for ``extract``.
         maps: Of convolutional maps, as for ``extract``.
         tokens: Of token layers, as for ``extract``.
+        prefix_tokens: Number of tokens before the patches.
         keep_features: Feature file to keep; one of the same model and data is taken up where it ended.
     """
 
     layers: Mapping[str, str] | None
     maps: Literal["refuse", "mean", "flatten"]
     tokens: Literal["refuse", "class", "patches", "mean"]
+    prefix_tokens: int | None
     keep_features: str | Path | None
 
 
@@ -89,10 +91,10 @@ def measure(
             layers: NC1 and NC4 then say how these features lie around means that have not seen them.
         **settings: ``centre, weighting, ddof, scope, pairs, convention, precision, min_count, multiplicity,
             sample_pairs, max_memory``; ``bootstrap, seed, confidence`` for intervals of the values; ``references`` for
-            what random and collapsed features would give. For models also ``layers, maps, tokens``, ``keep_features``
-            (a feature file to keep and to go on from), and all of ``nctools.forward_options.ForwardOptions``: ``model,
-            model_args, weights, dataset, data_root, data, data_args, image_size, mean, std, batch_size, workers,
-            device, autocast, channels_last``.
+            what random and collapsed features would give. For models also ``layers, maps, tokens, prefix_tokens``,
+            ``keep_features`` (a feature file to keep and to go on from), and all of
+            ``nctools.forward_options.ForwardOptions``: ``model, model_args, weights, dataset, data_root, data,
+            data_args, image_size, mean, std, batch_size, workers, device, autocast, channels_last``.
 
     Returns:
         Values by space, group and class, with definitions and warnings.
@@ -213,7 +215,7 @@ def measure_checkpoint(path: Path | None, asked: Asked, run: RunOptions) -> Coll
 def _measure_model(
     model: nn.Module, batches: Iterable[Sequence[Tensor]], asked: Asked, run: RunOptions
 ) -> CollapseResult:
-    known = {"layers", "maps", "tokens", "keep_features", "device", "autocast", "channels_last"}
+    known = {"layers", "maps", "tokens", "prefix_tokens", "keep_features", "device", "autocast", "channels_last"}
     _refuse(set(run) - known, "a model in memory, which comes with its own data")
     keep, device = run.get("keep_features"), run.get("device", "auto")
     with (
@@ -225,6 +227,7 @@ def _measure_model(
             layers=run.get("layers"),
             maps=run.get("maps", "refuse"),
             tokens=run.get("tokens", "refuse"),
+            prefix_tokens=run.get("prefix_tokens"),
             groups=asked.groups,
             device=None if device == "auto" else device,
             autocast=run.get("autocast"),

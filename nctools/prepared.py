@@ -10,7 +10,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, Subset
 
 from nctools._factories import is_factory
 from nctools.data.catalogue import DATASETS, dataset_entry
@@ -146,7 +146,14 @@ def _named(network: Network, options: ForwardOptions, split: str, path: str | Pa
         raise DatasetError(f"{name!r} is a path, not the name of a data set: give your own data as --data {name}")
     # A checkpoint of ours brings the preprocessing it was trained with; other weights get the data set's own.
     own = network.preprocessing if network.dataset else None
-    preprocessing = _preprocessing(own or dataset_entry(name).preprocessing, options)
+    usual = own or dataset_entry(name).preprocessing
+    preprocessing = _preprocessing(usual, options)
+    other = network.preprocessing
+    if other is not None and other != usual and preprocessing == usual:
+        network.notes.append(
+            f"images are prepared as {name} says, although the model's own configuration says {_sizes(other)}: "
+            "--image-size, --mean and --std choose"
+        )
     images = load_dataset(name, split, root=options.get("data_root"), transform=test_transform(preprocessing))
     return _own(images, options, about=_about(images, preprocessing))
 
@@ -170,15 +177,32 @@ def _loaded(data: object, options: ForwardOptions, name: str) -> Data:
         return replace(_own(data, options, about=f"{data!r} as it comes"), name=data.name or name)
     loader = data if isinstance(data, DataLoader) or not isinstance(data, Dataset) else _loader(data, options)
     inside = loader.dataset if isinstance(loader, DataLoader) else None
-    known = isinstance(inside, MultiLabelDataset)
+    whole = _innermost(inside)
+    known = whole if isinstance(whole, MultiLabelDataset) else None
     return Data(
         loader=cast("Iterable[Sequence[Tensor]]", loader),
         name=name,
         class_names=None if inside is None else class_names_of(inside),
-        ids=None if inside is None else ids_of(inside),
-        groups=inside.groups if isinstance(inside, MultiLabelDataset) else None,
-        single_label=inside.single_label if isinstance(inside, MultiLabelDataset) and known else False,
+        ids=ids_of(inside) if isinstance(loader, DataLoader) and _in_order(loader) else None,
+        groups=None if known is None else known.groups,
+        single_label=known is not None and known.single_label,
         about=f"data from {name}, prepared by it",
+    )
+
+
+def _innermost(dataset: object) -> object:
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def _in_order(loader: DataLoader[object]) -> bool:
+    # Only then the ids of the data set are those of the batches.
+    batches = loader.batch_sampler
+    return (
+        type(batches) is BatchSampler
+        and batches.sampler is loader.sampler
+        and isinstance(loader.sampler, SequentialSampler)
     )
 
 
@@ -196,12 +220,16 @@ def _preprocessing(usual: Preprocessing, options: ForwardOptions) -> Preprocessi
     return changed
 
 
-def _about(images: MultiLabelDataset, preprocessing: Preprocessing) -> str:
-    size = "" if preprocessing.resize is None else f", resized to {preprocessing.resize} px"
-    size += "" if preprocessing.crop is None else f", cropped to {preprocessing.crop} px"
+def _sizes(preprocessing: Preprocessing) -> str:
+    size = "" if preprocessing.resize is None else f"resized to {preprocessing.resize} px, "
+    size += "" if preprocessing.crop is None else f"cropped to {preprocessing.crop} px, "
     mean, std = (" ".join(f"{value:g}" for value in values) for values in (preprocessing.mean, preprocessing.std))
+    return f"{size}mean {mean}, std {std}"
+
+
+def _about(images: MultiLabelDataset, preprocessing: Preprocessing) -> str:
     name = f"{images.name} {images.split}".strip()
-    return f"data: {name}, {len(images)} images, {images.num_classes} classes{size}; mean {mean}, std {std}"
+    return f"data: {name}, {len(images)} images, {images.num_classes} classes, {_sizes(preprocessing)}"
 
 
 def _check_classes(network: Network, data: Data, path: str | Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
@@ -128,9 +129,12 @@ class Watch:
         path: str | Path | None = None,
         scatter: bool = False,
     ) -> None:
-        self._model, self._measured, self._loader = unwrapped(model), measured, loader
+        self._model, self._loader = unwrapped(model), loader
         self._path, self._scatter = None if path is None else Path(path), scatter
         self._places = resolve_layers(self._model, measured.layers)
+        # The same places for both ways to measure.
+        places = {name: str(spec) for name, spec in self._places.items()}
+        self._measured = replace(measured, layers=places)
         modules = dict(self._model.named_modules(remove_duplicate=False))
         self._taps = {name: Tap(modules[spec.module], spec) for name, spec in self._places.items()}
         self._curve = CollapseCurve()
@@ -247,7 +251,7 @@ class Watch:
         if not self._statistics:
             raise ValueError("nothing to compute: call update(targets) after each forward pass")
         num_classes = next(iter(self._statistics.values())).num_classes
-        anchors = classifier_anchors(self._model, self._places, num_classes)
+        anchors = classifier_anchors(self._model, self._places, num_classes, maps=self._measured.maps)
         asked, last = self._measured, list(self._statistics)[-1]
         split = f"{asked.split}, running"
         results: list[CollapseResult] = []

@@ -28,6 +28,7 @@ from nctools.cli.options import (
     Mean,
     Model,
     ModelArgs,
+    PrefixTokens,
     Quiet,
     Std,
     Tokens,
@@ -83,6 +84,7 @@ def run(
     layers: Layers = None,
     maps: MapsOption = Maps.refuse,
     tokens: TokensOption = Tokens.refuse,
+    prefix_tokens: PrefixTokens = None,
     list_layers: ListLayers = False,
     weights: WeightsOption = Weights.raw,
     pairs: Annotated[
@@ -145,6 +147,7 @@ def run(
             pairs=kept,
             maps=maps.value,
             tokens=tokens.value,
+            prefix_tokens=prefix_tokens,
             dtype="float32" if dtype is Dtype.float32 else "float16",
             compression=None if compression is None else compression.value,
             shard_size=shard_size,

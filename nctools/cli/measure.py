@@ -58,6 +58,7 @@ from nctools.cli.options import (
     Mean,
     Model,
     ModelArgs,
+    PrefixTokens,
     Quiet,
     Std,
     Tokens,
@@ -114,6 +115,7 @@ def run(
     layers: Layers = None,
     maps: MapsOption = Maps.refuse,
     tokens: TokensOption = Tokens.refuse,
+    prefix_tokens: PrefixTokens = None,
     weights: WeightsOption = Weights.raw,
     data: Data = None,
     data_args: DataArgs = None,
@@ -182,6 +184,7 @@ def run(
         "layers": parse_layers(layers) if layers else None,
         "maps": maps.value,
         "tokens": tokens.value,
+        "prefix_tokens": prefix_tokens,
         "keep_features": keep_features,
     }
     sources = _sources(inputs, run_options)
@@ -233,7 +236,9 @@ def _say_what_plays_no_part(path: Path | None, split: str | None, options: RunOp
     if not _is_features(path):
         return
     usual = {"weights": "raw", "device": "auto", "maps": "refuse", "tokens": "refuse", "batch_size": 256, "workers": 0}
-    given = [name for name, value in options.items() if value not in {None, False} and usual.get(name) != value]
+    given = [
+        name for name, value in options.items() if value is not None and value is not False and usual.get(name) != value
+    ]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         say(f"note: {path} holds features, measured as they are: {flags} would change nothing and was not looked at")

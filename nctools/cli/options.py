@@ -99,6 +99,16 @@ TokensOption = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+PrefixTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--prefix-tokens",
+        min=0,
+        help="Class and register tokens before the patches. Default: what the model says, else what the number of "
+        "tokens tells.",
+        rich_help_panel=_MODEL,
+    ),
+]
 ListLayers = Annotated[
     bool,
     typer.Option(

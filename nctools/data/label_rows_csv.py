@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +104,15 @@ def _add_multi_hot(
 
 def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int, split: int | None) -> None:
     rows.single_label = True
+    for _, fields in lines:
+        # pandas writes whole numbers beside missing ones as 3.0.
+        fields[column] = re.sub(r"^(\d+)\.0*$", r"\1", fields[column])
     values = {fields[column] for _, fields in lines} - {""}
+    negative = sorted(value for value in values if re.fullmatch(r"-\d+(\.\d*)?", value))
+    if negative:
+        rows.problems += [
+            f"{place}: label {fields[column]} is negative" for place, fields in lines if fields[column] in negative
+        ]
     if all(value.isascii() and value.isdigit() for value in values):
         largest = max((index for index in map(int, values) if index < _MOST_CLASSES), default=-1)
         rows.class_names = [str(index) for index in range(largest + 1)]

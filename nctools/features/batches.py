@@ -139,13 +139,13 @@ def reduce_tokens(features: Tensor, tokens: TokenChoice, prefix_tokens: int | No
         tokens: ``"class"``: the first token; ``"patches"``: the mean over the tokens after the prefix; ``"mean"``:
             over all tokens; each gives ``[B, D]``. ``"refuse"`` changes nothing.
         prefix_tokens: How many class and register tokens come before the patches. None: 1 if ``T - 1`` is a square
-            number and ``T`` is not (a class token and a square grid), else 0; registers must be counted by the caller.
+            number (a class token and a square grid), 0 if ``T`` is one.
 
     Returns:
         The features; means of half types in float32.
 
     Raises:
-        ValueError: If the prefix leaves no patch.
+        ValueError: If the prefix leaves no patch, or cannot be told from ``T``.
 
     Example:
         >>> reduce_tokens(torch.tensor([[[9.0], [1.0], [3.0], [5.0], [7.0]]]), "patches")
@@ -160,7 +160,12 @@ def reduce_tokens(features: Tensor, tokens: TokenChoice, prefix_tokens: int | No
     num_tokens = features.shape[1]
     prefix = prefix_tokens
     if prefix is None:
-        prefix = int(_is_square(num_tokens - 1) and not _is_square(num_tokens))
+        if not (_is_square(num_tokens) or _is_square(num_tokens - 1)):
+            raise ValueError(
+                f"features of shape {list(features.shape)} have {num_tokens} tokens, of which some may be class or "
+                "register tokens: pass their number as prefix_tokens (--prefix-tokens), 0 if all are patches"
+            )
+        prefix = int(not _is_square(num_tokens))
     if not 0 <= prefix < num_tokens:
         raise ValueError(
             f"prefix_tokens is {prefix}, but features of shape {list(features.shape)} have {num_tokens} tokens: "

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from nctools.features.ranks import current_ranks
+
 
 @contextmanager
 def common_folder(near: Path | None = None) -> Iterator[Path]:
@@ -26,19 +28,22 @@ def common_folder(near: Path | None = None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
         return
-    place: list[str | None] = [None]
-    if process_rank() == 0:
-        if near is not None:
-            near.parent.mkdir(parents=True, exist_ok=True)
-        place[0] = tempfile.mkdtemp(prefix=".nc-features-", dir=None if near is None else near.parent.absolute())
-    torch.distributed.broadcast_object_list(place, src=0)
-    folder_of_all = str(place[0])
+    ranks = current_ranks()
+    folder_of_all = Path(ranks.first(lambda: _made_near(near)))
+    failed = True
     try:
-        yield Path(folder_of_all)
-        torch.distributed.barrier()  # nobody reads any more
+        yield folder_of_all
+        failed = False
     finally:
-        if process_rank() == 0:
+        ranks.gather(failed)  # nobody reads any more, also after an error
+        if ranks.rank == 0:
             shutil.rmtree(folder_of_all, ignore_errors=True)
+
+
+def _made_near(near: Path | None) -> str:
+    if near is not None:
+        near.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.mkdtemp(prefix=".nc-features-", dir=None if near is None else near.parent.absolute())
 
 
 def distributed() -> bool:

@@ -96,12 +96,16 @@ def import_arrays(
     check_suffix(source)
     _check_free(place, overwrite)
     arrays = read_arrays(source)
-    with replace_atomically(place) as temporary, FeatureWriter(temporary) as writer:
+    with replace_atomically(place) as temporary:
         try:
-            if "metadata" in arrays:
-                _write_export(writer, arrays)
-            else:
-                write_plain(writer, arrays, layer, pairs, source.name)
+            with FeatureWriter(temporary) as writer:
+                if "metadata" in arrays:
+                    _write_export(writer, arrays)
+                else:
+                    write_plain(writer, arrays, layer, pairs, source.name)
+            FeatureStore(temporary)  # what cannot be read does not take the place of what can
+        except StoreError as error:
+            raise StoreError(f"{source} does not make a feature file: {error}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             listed = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in arrays.items())
             raise StoreError(f"{source}: {error.args[0]}; the file holds: {listed or 'nothing'}") from error

@@ -17,7 +17,7 @@ from nctools.features.compression import Compression
 from nctools.features.description import checked_provenance
 from nctools.features.feature_pass import FeaturePass
 from nctools.features.hooks import FeatureExtractor
-from nctools.features.inference import Autocast, home_of, ready_model
+from nctools.features.inference import Autocast, home_of, own_prefix_tokens, ready_model
 from nctools.features.loading import BatchOrder
 from nctools.features.manifest import extraction_facts, made_with, read_manifest
 from nctools.features.parts_folder import PartsFolder
@@ -101,7 +101,8 @@ def extract(
         fingerprints: Facts about data and transform that must be equal on resuming, such as a hash of the image list.
         tokens: Of tokens ``[B, T, D]`` keep the ``"class"`` token, the mean of the ``"patches"``, the ``"mean"`` of
             all, or ``"refuse"`` them unless ``T`` is ``C``.
-        prefix_tokens: Number of tokens before the patches (class token, registers); None tells it from ``T``.
+        prefix_tokens: Number of tokens before the patches (class token, registers); None asks the model
+            (``num_prefix_tokens`` of timm), else tells it from ``T``.
         compression: Of the features: ``"zstd"`` or ``"blosc"`` (with hdf5plugin), ``"gzip"``, ``"lzf"``; None is
             fastest.
         single_label: Each image has exactly one label, although targets are ``[B, C]``.
@@ -134,7 +135,10 @@ def extract(
     ranks = Ranks() if shard_size is None else current_ranks()
 
     def prepared() -> FeaturePass:
-        check_target(target, replaceable=overwrite or resume or read_manifest(parts.path) is not None)
+        check_target(
+            target,
+            replaceable=overwrite or resume or (shard_size is not None and read_manifest(parts.path) is not None),
+        )
         choices = {"pairs": pairs, "dtype": dtype, "maps": maps, "tokens": tokens}
         for name, choice in zip(choices, (PairChoice, FeatureDtype, MapChoice, TokenChoice), strict=True):
             _check_choice(name, choices[name], get_args(choice))
@@ -143,6 +147,7 @@ def extract(
                 _check_choice(name, value, get_args(choice))
         _check_shard_size(shard_size, resume)
         order = BatchOrder(dataloader, ids)
+        own_prefix = own_prefix_tokens(model) if prefix_tokens is None else prefix_tokens
         place = home_of(model) if device is None else torch.device(device)
         num_classes = None if class_names is None else len(class_names)
         found = None if layers is not None else _find(model, order, place, num_classes)
@@ -154,6 +159,7 @@ def extract(
             model,
             getattr(dataloader, "dataset", None),
             order,
+            dataloader=dataloader,
             layers=extractor.layers,
             ids=ids,
             class_names=class_names,
@@ -189,7 +195,7 @@ def extract(
             num_classes=num_classes,
             maps=read_maps,
             tokens=tokens,
-            prefix_tokens=prefix_tokens,
+            prefix_tokens=own_prefix,
             single_label=single_label,
         )
         return FeaturePass(

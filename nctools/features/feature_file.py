@@ -121,6 +121,7 @@ def read_description(file: h5py.File) -> dict[str, object]:
             "make one with nctools.extract or `nctools extract`"
         )
     _check_version(file.filename, version)
+    check_own_data(file)
     document: dict[str, object] = json.loads(file["metadata"].asstr()[()])
     missing = sorted(_KEYS - set(document))
     if missing:
@@ -139,6 +140,29 @@ def _check_version(name: str, version: object) -> None:
             f"{name} has format version {version}, but this nctools reads up to {FORMAT_VERSION}: "
             "upgrade nctools, or extract the features again"
         )
+
+
+def check_own_data(group: h5py.Group) -> None:
+    """Refuse a file whose data lie in other files, which reading it would open.
+
+    Args:
+        group: An open file, or a group in it.
+
+    Raises:
+        StoreError: If there is a link to elsewhere, or a data set of external or virtual storage.
+    """
+    for name in group:
+        outside = not isinstance(group.get(name, getlink=True), h5py.HardLink)
+        held = None if outside else group[name]
+        if isinstance(held, h5py.Dataset):
+            outside = bool(held.external) or held.is_virtual
+        if outside:
+            raise StoreError(
+                f"{group.file.filename} keeps {group.name.rstrip('/')}/{name} in another file, which is not read: "
+                "extract the features again, or copy them into one file"
+            )
+        if isinstance(held, h5py.Group):
+            check_own_data(held)
 
 
 def _one_line(error: Exception) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nctools.features.batches import BatchReader, FileBatch
 from nctools.features.hooks import FeatureExtractor
 
+_Result = TypeVar("_Result")
 Autocast = Literal["bfloat16", "float16"]
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -28,6 +29,19 @@ def home_of(model: nn.Module) -> torch.device:
     """
     first = next(chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def own_prefix_tokens(model: nn.Module) -> int | None:
+    """Ask a model how many class and register tokens come before its patches.
+
+    Args:
+        model: Any module.
+
+    Returns:
+        ``num_prefix_tokens`` of the first module that has it, as transformers of timm do; else None.
+    """
+    found = (getattr(module, "num_prefix_tokens", None) for module in model.modules())
+    return next((number for number in found if isinstance(number, int)), None)
 
 
 @contextmanager
@@ -87,11 +101,34 @@ def read_batch(
     Returns:
         The rows.
     """
+    # Not inference_mode: what modules keep from this pass must be of use in a training that goes on.
+    with torch.no_grad():
+        features = run_batch(extractor, images, device, autocast=autocast, channels_last=channels_last)
+        return reader.read(features, extractor.output, targets)
+
+
+def run_batch(
+    model: Callable[[Tensor], _Result],
+    images: Tensor,
+    device: torch.device,
+    *,
+    autocast: Autocast | None = None,
+    channels_last: bool = False,
+) -> _Result:
+    """Run a model, or an extractor on it, over a batch.
+
+    Args:
+        model: What is called.
+        images: ``[B, ...]``.
+        device: Where the model is.
+        autocast: Half type of the forward pass, or None.
+        channels_last: Lay images ``[B, ch, h, w]`` out for ``torch.channels_last``.
+
+    Returns:
+        What it returned.
+    """
     images = images.to(device, non_blocking=True)
     if channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
-    # Not inference_mode: what modules keep from this pass must be of use in a training that goes on.
-    with torch.no_grad():
-        with nullcontext() if autocast is None else torch.autocast(device.type, _HALF[autocast]):
-            features = extractor(images)
-        return reader.read(features, extractor.output, targets)
+    with nullcontext() if autocast is None else torch.autocast(device.type, _HALF[autocast]):
+        return model(images)

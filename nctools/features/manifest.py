@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from nctools.errors import StoreError
+from nctools.features.content_hashes import content_hash, weights_hash
+from nctools.features.identity import settings_hash, short_identity
 from nctools.features.loading import BatchOrder
 from nctools.models.output import Anchors
 from nctools.run_directory import replace_atomically
@@ -24,33 +24,6 @@ MANIFEST_VERSION = 1
 _FILE = "manifest.json"
 # Where data sets of torchvision and of this package keep what they hold.
 _HOLDINGS = ("samples", "imgs", "targets", "ids", "indices")
-_ITEMS, _ELEMENTS = 4096, 2**22
-
-
-def weights_hash(model: nn.Module) -> str:
-    """Give the SHA-256 of all parameters and buffers that a checkpoint would keep.
-
-    Args:
-        model: On any device; a piece at a time is brought to the CPU.
-
-    Returns:
-        Hexadecimal digits; equal for equal names, dtypes, shapes and values.
-
-    Example:
-        >>> layer = nn.Linear(2, 2)
-        >>> before = weights_hash(layer)
-        >>> _ = layer.weight.data.add_(1)
-        >>> before == weights_hash(layer)
-        False
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode() + b"\0")
-        if isinstance(value, Tensor) and not is_lazy(value):
-            _add_tensor(digest, value)
-        else:
-            digest.update(type(value).__name__.encode())
-    return digest.hexdigest()
 
 
 def dataset_facts(dataset: object) -> dict[str, object]:
@@ -85,28 +58,12 @@ def dataset_facts(dataset: object) -> dict[str, object]:
     return facts if inner is None else facts | {"dataset": dataset_facts(inner)}
 
 
-def content_hash(value: object) -> str | None:
-    """Give the SHA-256 of tensors, arrays, strings, numbers and lists of such.
-
-    Args:
-        value: What is hashed.
-
-    Returns:
-        Hexadecimal digits; None for objects that can only be told by their place in memory.
-
-    Example:
-        >>> content_hash(["a", 1]) == content_hash(["a", 1]), content_hash([object()])
-        (True, None)
-    """
-    digest = hashlib.sha256()
-    return digest.hexdigest() if _add(digest, value) else None
-
-
 def extraction_facts(
     model: nn.Module,
     dataset: object,
     order: BatchOrder,
     *,
+    dataloader: object,
     layers: Mapping[str, object],
     ids: Sequence[str] | None,
     class_names: Sequence[str] | None,
@@ -120,6 +77,7 @@ def extraction_facts(
     Args:
         model: Its class and weights count.
         dataset: What the dataloader reads, or None where it is not known.
+        dataloader: Where the batches come from.
         order: Number and order of the images, and the batches.
         layers: Name -> place.
         ids: One id per image, or None.
@@ -133,6 +91,7 @@ def extraction_facts(
         JSON-ready facts.
     """
     transform = repr(getattr(dataset, "transform", None))
+    source = dataset if dataset is not None else dataloader if isinstance(dataloader, (list, tuple)) else None
     facts = {
         "version": MANIFEST_VERSION,
         "images": order.expected,
@@ -147,7 +106,10 @@ def extraction_facts(
         "anchors": None if anchors is None else _anchors_hash(anchors),
         "model": type(model).__name__,
         "weights": weights_hash(model),
+        "model_settings": settings_hash(model),
         "dataset": None if dataset is None else dataset_facts(dataset),
+        # All that the data set and the code that makes batches of it hold, transforms inside it too.
+        "contents": short_identity([source, getattr(dataloader, "collate_fn", None)]),
         # Functions and objects without a description of their own are told by their address only.
         "transform": None if "0x" in transform else transform,
         "fingerprints": {str(name): str(value) for name, value in (fingerprints or {}).items()},
@@ -238,38 +200,6 @@ def read_manifest(folder: Path) -> dict[str, object] | None:
 def _anchors_hash(anchors: Mapping[str, Anchors]) -> str | None:
     rows = [[name, rows.kind, rows.weight, "" if rows.bias is None else rows.bias] for name, rows in anchors.items()]
     return content_hash(rows)
-
-
-def _add(digest: hashlib._Hash, value: object) -> bool:
-    if isinstance(value, np.ndarray) and value.dtype == np.dtype(object):
-        value = value.tolist()
-    if isinstance(value, (Tensor, np.ndarray)):
-        _add_tensor(digest, value)
-        return True
-    if not isinstance(value, (list, tuple)):
-        text = repr(value)
-        digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
-        return " at 0x" not in text
-    for start in range(0, len(value), _ITEMS):
-        piece = value[start : start + _ITEMS]
-        text = repr(piece)
-        # Long tensors and arrays hide their middle when they are printed.
-        if "tensor(" in text or "array(" in text or " at 0x" in text:
-            if not all(_add(digest, item) for item in piece):
-                return False
-        else:
-            digest.update(text.encode("utf-8", "backslashreplace"))
-    digest.update(f"{type(value).__name__} {len(value)}".encode())
-    return True
-
-
-def _add_tensor(digest: hashlib._Hash, value: Tensor | np.ndarray) -> None:
-    digest.update(f"{value.dtype} {list(value.shape)}\0".encode())
-    if isinstance(value, np.ndarray):
-        digest.update(np.ascontiguousarray(value).tobytes())
-        return
-    for piece in value.detach().contiguous().reshape(-1).split(_ELEMENTS):
-        digest.update(piece.cpu().view(torch.uint8).numpy())
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, str]]:

@@ -107,8 +107,11 @@ class PartsFolder:
 
     def tidy(self) -> None:
         """Remove what an interrupted process left half done."""
-        for path in (*self.path.glob("unfinished-*.h5"), *self.path.glob(".*"), self.merged):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in (*self.path.glob("unfinished-*.h5"), *self.path.glob(f".{_MANIFEST}.*"), self.merged):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove all that an extraction puts into the folder, but not the lock."""

@@ -139,7 +139,12 @@ def _from_factory(
     options = dict(arguments)
     if takes_hyper_parameters(found):
         # The weights of the file replace pretrained ones; nothing is to be downloaded.
-        kept = {key: value for key, value in hyper_parameters.items() if key in known}
+        # Values of the file that could name a place to load from are the user's to give, not the file's.
+        kept = {
+            key: value
+            for key, value in hyper_parameters.items()
+            if key in known and not (isinstance(value, str) and {":", "/", "\\"} & set(value))
+        }
         options = kept | ({"pretrained": False} if kept.get("pretrained") is True else {}) | options
     if num_classes is not None and "num_classes" in known:
         options.setdefault("num_classes", num_classes)

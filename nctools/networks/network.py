@@ -45,7 +45,7 @@ class Network:
     groups: dict[str, list[int]] | None = None
     dataset: str | None = None
     preprocessing: Preprocessing | None = None
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     provenance: dict[str, object] = field(default_factory=dict)
 
 
@@ -103,7 +103,7 @@ def _without_file(model: str, arguments: dict[str, object], num_classes: int | N
         module,
         f"{model} with {'pretrained' if pretrained else 'random'} weights, {_entries(module)} tensors",
         preprocessing=preprocessing,
-        notes=tuple(notes),
+        notes=notes,
         provenance=_model_provenance(model, arguments) | {"weights": "pretrained" if pretrained else "random"},
     )
 
@@ -134,7 +134,7 @@ def _released(file: WeightFile, state: Mapping[str, Tensor], weights: Literal["r
         anchors=method.anchors(),
         # What the released code normalises with.
         preprocessing=Preprocessing(mean=(0.466, 0.471, 0.380), std=(0.195, 0.194, 0.192), resize=256, crop=224),
-        notes=(*notes, *_weight_notes(file, weights)),
+        notes=[*notes, *_weight_notes(file, weights)],
         provenance=_file_provenance(file, weights) | {"model": "mlc_nc", "model_arguments": {"variant": "released"}},
     )
 
@@ -163,7 +163,7 @@ def _foreign(
         module,
         _loaded(file, spec, weights),
         preprocessing=preprocessing,
-        notes=(*notes, *more, *_weight_notes(file, weights)),
+        notes=[*notes, *more, *_weight_notes(file, weights)],
         provenance=_file_provenance(file, weights) | _model_provenance(spec, arguments),
     )
 

@@ -110,7 +110,11 @@ def weights_in(document: object, path: Path) -> WeightFile:
         return _lightning(named, path)
     ema = _first_state(named, _EMA_KEYS)
     # A bare state dict has tensors at its top; elsewhere they lie below a name that tells.
-    raw = _first_state(named, _RAW_KEYS) or ema or _tensors(named) or _parts_joined(named)
+    others = {key: value for key, value in named.items() if key not in _EMA_KEYS}
+    tensors = _tensors(others)
+    if ema and tensors and not set(tensors) & set(ema):
+        tensors = None  # a best score beside the averages
+    raw = _first_state(named, _RAW_KEYS) or tensors or _parts_joined(others) or ema
     if raw is None:
         keys = ", ".join(map(repr, list(named)[:6])) or "nothing"
         raise CheckpointError(f"{path} holds no weights by name, but {keys}: save model.state_dict()")

@@ -19,6 +19,16 @@ from tests.features.models import label_sets
 CLASSES, WIDTH = 3, 5
 
 
+class _Knobs:
+    """What does not change the images; without attributes that could tell data sets apart."""
+
+    __slots__ = ("deadly", "loaded", "pause", "unreadable")
+
+    def __init__(self, pause: float, unreadable: int | None, deadly: int | None) -> None:
+        self.pause, self.unreadable, self.deadly = pause, unreadable, deadly
+        self.loaded: list[int] = []
+
+
 class Images(Dataset[tuple[Tensor, Tensor]]):
     """Random images with what data sets usually carry; some cannot be loaded.
 
@@ -37,20 +47,24 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         self.targets = label_sets(num_images, CLASSES, seed=num_images)
         self.ids = [f"image/{number}.jpg" for number in range(num_images)]
         self.transform: object = "resize 256"
-        self.loaded: list[int] = []
-        self._pause, self._unreadable, self._deadly = pause, unreadable, deadly
+        self._knobs = _Knobs(pause, unreadable, deadly)
+
+    @property
+    def loaded(self) -> list[int]:
+        """Indices in the order they were asked for."""
+        return self._knobs.loaded
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         self.loaded.append(index)
-        if index == self._unreadable:
+        if index == self._knobs.unreadable:
             raise OSError("cannot identify image file")
-        if index == self._deadly:
+        if index == self._knobs.deadly:
             os.kill(os.getpid(), 9)
-        if self._pause:
-            time.sleep(self._pause)
+        if self._knobs.pause:
+            time.sleep(self._knobs.pause)
         return self._images[index], self.targets[index]
 
 

@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import Subset
 
 from nctools.errors import DatasetError
-from nctools.features.manifest import content_hash, dataset_facts, differences, weights_hash
+from nctools.features.content_hashes import content_hash, weights_hash
+from nctools.features.manifest import dataset_facts, differences
 from nctools.features.shards import finished_facts
 from tests.features.models import classifier_of, linear_model
 from tests.features.shard_cases import Images, parts_of, run

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -378,7 +379,7 @@ def test_iterator_that_ends_sooner_is_refused(num_batches: int, tmp_path: Path) 
     path, images = tmp_path / "x.h5", Images(N)
     with pytest.raises(RuntimeError, match="the power went off"):
         run(path, images, loader=iterated(images, stop=20), ids=None)
-    fewer = list(iterated(images))[:num_batches]
+    fewer = islice(iterated(images), num_batches)
     with pytest.raises(StoreError, match=r"the dataloader ends before the end of .*shard-0000[01].h5"):
         run(path, images, loader=fewer, resume=True, ids=None)
     assert len(list(parts_of(path).glob("shard-*"))) == 2
@@ -386,3 +387,16 @@ def test_iterator_that_ends_sooner_is_refused(num_batches: int, tmp_path: Path) 
 
 def test_loader_of_the_tests_is_plain() -> None:
     assert type(data(Images(3))) is DataLoader
+
+
+def test_parts_of_another_call_do_not_make_a_file_replaceable(begun: Path) -> None:
+    begun.write_bytes(b"whole")
+    with pytest.raises(StoreError, match="exists already"):
+        run(begun, Images(N), shard_size=None)
+    assert begun.read_bytes() == b"whole"
+
+
+def test_what_else_lies_in_the_folder_of_parts_stays(begun: Path) -> None:
+    (parts_of(begun) / ".git").mkdir()
+    run(begun, Images(N), resume=True).close()
+    assert (parts_of(begun) / ".git").is_dir()

@@ -88,7 +88,7 @@ def test_a_state_dict_and_a_timm_name(tmp_path: Path) -> None:
     assert network.about == "loaded state dict (weights only), 122 tensors, into timm:resnet18"
     assert network.preprocessing is not None
     assert (network.preprocessing.crop, network.preprocessing.mean) == (224, (0.485, 0.456, 0.406))
-    assert (network.layers, network.anchors, network.class_names, network.notes) == (None, None, None, ())
+    assert (network.layers, network.anchors, network.class_names, network.notes) == (None, None, None, [])
     assert network.provenance["model"] == "timm:resnet18"
 
 
@@ -130,7 +130,7 @@ def test_a_factory_of_the_user_has_no_preprocessing(tmp_path: Path) -> None:
     torch.save({"model": Small(7).state_dict(), "ema": Small(7).state_dict(), "epoch": 3}, tmp_path / "a.pt")
     network = open_network(tmp_path / "a.pt", model=SMALL, arguments={"width": 4})
     assert network.preprocessing is None
-    assert network.notes == ("the file also holds averaged weights: --weights ema",)
+    assert network.notes == ["the file also holds averaged weights: --weights ema"]
     assert network.provenance["checkpoint_epoch"] == 3
     assert network.provenance["model_arguments"] == {"width": 4}
     assert "averaged weights" in open_network(tmp_path / "a.pt", model=SMALL, weights="ema").about
@@ -139,7 +139,7 @@ def test_a_factory_of_the_user_has_no_preprocessing(tmp_path: Path) -> None:
 def test_a_file_of_averages_alone_says_so(tmp_path: Path) -> None:
     torch.save({"state_dict_ema": Small().state_dict(), "best": torch.tensor(3.0)}, tmp_path / "a.pt")
     network = open_network(tmp_path / "a.pt", model=SMALL)
-    assert network.notes == ("the file holds averaged weights only, and those are used",)
+    assert network.notes == ["the file holds averaged weights only, and those are used"]
 
 
 def test_without_a_file_the_weights_are_random_and_it_is_said() -> None:
