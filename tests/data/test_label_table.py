@@ -230,3 +230,17 @@ def test_missing_table_and_folder_are_told(folder: Path) -> None:
         load_label_table(folder / "no.csv")
     with pytest.raises(DatasetError, match="cannot be read: Is a directory"):
         load_label_table(folder)
+
+
+def test_whole_numbers_as_pandas_writes_them_are_indices_and_negative_ones_refused(tmp_path: Path) -> None:
+    lines = ["image,label"]
+    for index in range(12):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,{index}.0")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    data = load_label_table(tmp_path / "t.csv")
+    assert data.class_names == [str(index) for index in range(12)]
+    assert data.targets.argmax(1).tolist() == list(range(12))
+    (tmp_path / "t.csv").write_text("\n".join([*lines[:-1], "11.png,-1"]))
+    with pytest.raises(DatasetError, match="label -1 is negative"):
+        load_label_table(tmp_path / "t.csv")

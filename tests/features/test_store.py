@@ -261,3 +261,20 @@ def test_file_that_was_replaced_is_not_read_with_the_old_description(store: Feat
     with pytest.raises(StoreError, match="was replaced since this FeatureStore was made"):
         store.features("classwise")
     assert newer.features("classwise").shape[1] == 5
+
+
+@pytest.mark.parametrize("kind", ["external link", "soft link", "external storage"])
+def test_data_of_other_files_are_not_read(kind: str, tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3))
+    extract(model, [(torch.ones(5, 4), torch.tensor([0, 1, 1, 0, 2]))], tmp_path / "a.h5", progress=False).close()
+    (tmp_path / "secret").write_bytes(b"x" * 1000)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["logits"]
+        if kind == "external link":
+            file["logits"] = h5py.ExternalLink("other.h5", "/logits")
+        elif kind == "soft link":
+            file["logits"] = h5py.SoftLink("/targets")
+        else:
+            file.create_dataset("logits", (5, 3), "float32", external=[(str(tmp_path / "secret"), 0, 60)])
+    with pytest.raises(StoreError, match=r"keeps /logits in another file"):
+        FeatureStore(tmp_path / "a.h5")
