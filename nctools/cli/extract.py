@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nctools.cli.forward import forward_options, parse_layers
+from nctools.cli.memory import STORE_SUFFIXES
 from nctools.cli.options import (
     AutocastOption,
     BatchSize,
@@ -133,6 +134,10 @@ def run(
     from nctools.checkpoints import extract_checkpoint
 
     target = out or default_target(checkpoint, split or "train")
+    if target.suffix not in STORE_SUFFIXES:
+        raise typer.BadParameter(
+            f"--out {target}: features go to an HDF5 file, name it .h5 (nctools convert makes others)"
+        )
     if not resume:
         refuse_to_overwrite(target, force=force)
     kept: Literal["positive", "all"] = "positive" if pairs is Pairs.positive else "all"

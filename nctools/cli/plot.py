@@ -63,7 +63,15 @@ def nc_curves(
     Example: nctools plot nc-curves runs/mlc_nc runs/erm -o curves.pdf
     """
     chosen = list(runs or []) or [newest_run().path]
-    target = out or (chosen[0].with_suffix(".png") if _is_table(chosen[0]) else chosen[0] / "figures" / "nc-curves.png")
+    first = chosen[0]
+    target = out or (
+        first.with_name(f"{first.stem}-curves.png") if _is_table(first) else first / "figures" / "nc-curves.png"
+    )
+    # The data of a figure go beside it as CSV: never over a table that is drawn.
+    if target.with_suffix(".csv").resolve() in {path.resolve() for path in chosen}:
+        raise ConfigError(
+            f"{target.with_suffix('.csv')} is drawn, and the figure's data would replace it: name -o FILE.png"
+        )
     refuse_to_overwrite(target, force=force)
     _save(
         target, *curves_of(chosen, space=space, metrics=[name.strip() for name in metrics.split(",")], weights=weights)

@@ -277,3 +277,23 @@ def test_a_folder_that_cannot_be_made_is_named(nctools_command: Command, tmp_pat
     outcome = nctools_command("data", "describe", "digits_lt", "--json", tmp_path / "file" / "facts.json")
     assert (outcome.code, outcome.err.count("\n")) == (3, 1), outcome.err
     assert str(tmp_path / "file") in outcome.err
+
+
+def test_a_drawn_table_is_never_replaced(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:
+    table = tmp_path / "nc.csv"
+    table.write_bytes(trained_run.collapse.read_bytes())
+    outcome = nctools_command("plot", "nc-curves", table)
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "nc-curves.png").is_file()
+    refused = nctools_command("plot", "nc-curves", table, "-o", tmp_path / "nc.png", "--force")
+    assert refused.code == 3
+    assert "name -o FILE.png" in refused.err
+    assert table.read_bytes() == trained_run.collapse.read_bytes()
+
+
+def test_features_are_not_written_under_the_name_of_another_format(
+    nctools_command: Command, trained_run: RunDirectory, tmp_path: Path
+) -> None:
+    outcome = nctools_command("extract", trained_run.checkpoints / "last.pt", "--out", tmp_path / "x.npz")
+    assert outcome.code == 2
+    assert not (tmp_path / "x.npz").exists()
