@@ -53,9 +53,11 @@ def main(folder: Path, times: int, seed: int) -> None:
     torch.set_num_threads(1)
     chance = random.Random(seed)
     whole, old = folder / "whole.h5", folder / "old.h5"
-    started = time.perf_counter()
+    # The first run also loads libraries: the second tells how long an extraction takes.
     run(whole, Images(NUM_IMAGES, pause=5e-4))
-    longest = 1.3 * (time.perf_counter() - started)
+    started = time.perf_counter()
+    run(whole, Images(NUM_IMAGES, pause=5e-4), overwrite=True)
+    longest = 1.1 * (time.perf_counter() - started)
     run(old, Images(7))
     values = nctools.measure(FeatureStore(whole)).to_dict()
     states: Counter[str] = Counter()

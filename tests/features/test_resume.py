@@ -60,7 +60,8 @@ def test_killed_extraction_leaves_nothing_broken_and_resumes_to_the_same_bytes(
                 os.killpg(process.pid, signal.SIGKILL)
     states = json.loads(printed.read_text())
     assert sum(states.values()) == 2 * times
-    assert len(states) > 3, states
+    # On a busy machine many come through before they are killed, but not all.
+    assert sum(number for state, number in states.items() if state != "finished") > times / 5, states
 
 
 def test_resuming_loads_only_what_is_missing(begun: Path, whole: str) -> None:
