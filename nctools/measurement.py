@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal, Unpack, cast
 
 from torch import Tensor, nn
 
+from nctools.collapse.catalogue import METRICS, PRESETS
 from nctools.collapse.compute import compute_metrics
 from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
+from nctools.errors import UnknownNameError
 from nctools.features.common_folder import common_folder, distributed
 from nctools.features.exchange import import_arrays
 from nctools.features.extraction import extract
@@ -112,6 +114,7 @@ def measure(
         >>> round(measure(features, labels).to_dict()["all"]["nc1_pinv"], 3)
         0.0
     """
+    _check_metrics(metrics)
     numbers, run = _sorted_options(settings)
     asked = Asked(
         classifier,
@@ -145,6 +148,13 @@ def measure(
         found = f"an array of shape {tuple(features.shape)}" if hasattr(features, "shape") else type(features).__name__
         raise ValueError(f"features are {found}: pass labels too")
     return _measure_arrays(PairSource.from_arrays(features, cast("Array", labels), predictions=predictions), asked)
+
+
+def _check_metrics(metrics: str | Sequence[str]) -> None:
+    # Before a pass over the data, which may take hours.
+    for name in () if isinstance(metrics, str) else metrics:
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, [*METRICS, *PRESETS])
 
 
 def _measure_arrays(source: PairSource, asked: Asked) -> CollapseResult:
