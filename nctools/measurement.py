@@ -16,10 +16,11 @@ from nctools.collapse.pairs import PairSource
 from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.errors import UnknownNameError
-from nctools.features.common_folder import common_folder, distributed
+from nctools.features.common_folder import common_folder
 from nctools.features.exchange import import_arrays
 from nctools.features.extraction import extract
 from nctools.features.progress import progress_of_passes
+from nctools.features.ranks import current_ranks
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.store_measurement import Asked, Settings, mean_outside, measure_store, other_split, rows_of
@@ -252,7 +253,7 @@ def _measure_model(
 
 def _shard_size(keep: str | Path | None) -> int | None:
     # Features that nobody keeps need no shards, unless several processes divide them.
-    return None if keep is None and not distributed() else 1024
+    return None if keep is None and current_ranks().size == 1 else 1024
 
 
 @contextmanager

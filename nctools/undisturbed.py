@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from nctools.collapse.result import CollapseResult
 from nctools.features.batches import MapChoice
-from nctools.features.common_folder import common_folder, distributed
+from nctools.features.common_folder import common_folder
 from nctools.features.extraction import extract
+from nctools.features.ranks import current_ranks
 from nctools.measurement import measure
 from nctools.models.output import Anchors
 from nctools.store_measurement import Settings
@@ -78,7 +79,7 @@ class Measurement:
                 anchors=self.anchors(network) if self.anchors else None,
                 progress=False,
                 # Over several processes shards divide the images; one process needs no files in between.
-                shard_size=1024 if distributed() else None,
+                shard_size=1024 if current_ranks().size > 1 else None,
             ) as store,
         ):
             return measure(store, metrics=self.metrics, split=self.split, **(self.settings or {}))
@@ -139,7 +140,7 @@ def common_buffers(network: nn.Module) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    if not distributed():
+    if current_ranks().size == 1:
         yield
         return
     buffers = list(network.buffers())

@@ -18,8 +18,8 @@ from nctools.collapse.result import CollapseResult
 from nctools.collapse.statistics import CollapseStatistics
 from nctools.collapse_curve import CollapseCurve
 from nctools.features.batches import MapChoice, reduce_map
-from nctools.features.common_folder import process_rank
 from nctools.features.layers import classifier_anchors, resolve_layers
+from nctools.features.ranks import current_ranks
 from nctools.features.tap import Tap
 from nctools.features.unwrapping import unwrapped
 from nctools.store_measurement import Settings
@@ -200,7 +200,7 @@ class Watch:
         with self._paused():
             result = self._measured.run(network, images, near=self._path)
         self._curve.add(result, epoch=epoch, weights=weights or ("raw" if model is None else "ema"))
-        if self._path is not None and process_rank() == 0:
+        if self._path is not None and current_ranks().rank == 0:
             self._curve.save(self._path)
         return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from torch.utils.data import (
     RandomSampler,
     WeightedRandomSampler,
 )
+
+from nctools.features.content_hashes import length_of
 
 Indices = NDArray[np.int64]
 ONCE = "make a dataloader that gives each image once, in order"
@@ -70,14 +72,6 @@ def check_permutation(batches: Sequence[Indices], expected: int) -> None:
     check_num_images(len(found), expected, None)
 
 
-def _length(sized: object) -> int | None:
-    # Iterable data sets and samplers of other programs may have none, or a __len__ that raises.
-    try:
-        return len(sized) if isinstance(sized, Sized) else None
-    except (TypeError, NotImplementedError):
-        return None
-
-
 def expected_images(dataloader: Iterable[object], ids: Sequence[str] | None) -> int | None:
     """Count the images, and refuse before the pass a dataloader that cannot give every image in the order of the ids.
 
@@ -95,14 +89,14 @@ def expected_images(dataloader: Iterable[object], ids: Sequence[str] | None) -> 
         return None if ids is None else len(ids)
     if ids is not None and isinstance(dataloader.sampler, (RandomSampler, WeightedRandomSampler)):
         raise ValueError("ids are given but the dataloader shuffles, so they would name other images: shuffle=False")
-    expected = _length(dataloader.dataset)
+    expected = length_of(dataloader.dataset)
     if expected is None:
         return None if ids is None else len(ids)
     if ids is not None and len(ids) != expected:
         raise ValueError(f"ids has {len(ids)} entries but the data set has {expected} images: pass one id per image")
     if type(dataloader) is DataLoader and isinstance(dataloader.sampler, DistributedSampler):
         return expected
-    visited = _length(dataloader.sampler)
+    visited = length_of(dataloader.sampler)
     if visited is not None and visited != expected:
         raise ValueError(
             f"the dataloader's sampler visits {visited} of {expected} images: "

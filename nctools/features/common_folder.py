@@ -1,4 +1,4 @@
-"""Several processes that work on one file: who they are, and a folder that all of them see."""
+"""A folder that all processes of one job see, for files that nobody keeps."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import torch
 
 from nctools.features.ranks import current_ranks
 
@@ -24,11 +22,11 @@ def common_folder(near: Path | None = None) -> Iterator[Path]:
     Yields:
         The folder.
     """
-    if not distributed():
+    ranks = current_ranks()
+    if ranks.size == 1:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
         return
-    ranks = current_ranks()
     folder_of_all = Path(ranks.first(lambda: _made_near(near)))
     failed = True
     try:
@@ -44,21 +42,3 @@ def _made_near(near: Path | None) -> str:
     if near is not None:
         near.parent.mkdir(parents=True, exist_ok=True)
     return tempfile.mkdtemp(prefix=".nc-features-", dir=None if near is None else near.parent.absolute())
-
-
-def distributed() -> bool:
-    """Tell whether several processes work together through ``torch.distributed``.
-
-    Returns:
-        True once a process group was made.
-    """
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def process_rank() -> int:
-    """Give the rank of this process.
-
-    Returns:
-        Its rank in ``torch.distributed``; 0 without.
-    """
-    return torch.distributed.get_rank() if distributed() else 0

@@ -1,8 +1,9 @@
-"""SHA-256 of weights, tensors, arrays and plain values."""
+"""SHA-256 of weights, tensors, arrays and plain values; lengths of things that may have none."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sized
 
 import numpy as np
 import torch
@@ -36,6 +37,25 @@ def weights_hash(model: nn.Module) -> str:
         else:
             digest.update(type(value).__name__.encode())
     return digest.hexdigest()
+
+
+def length_of(value: object) -> int | None:
+    """Ask an object for its length.
+
+    Args:
+        value: Anything; iterable data sets and samplers of other programs may have none, or a ``__len__`` that raises.
+
+    Returns:
+        Its length, or None.
+
+    Example:
+        >>> length_of([1, 2]), length_of(iter([1, 2]))
+        (2, None)
+    """
+    try:
+        return len(value) if isinstance(value, Sized) else None
+    except (TypeError, NotImplementedError):
+        return None
 
 
 def content_hash(value: object) -> str | None:

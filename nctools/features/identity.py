@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nctools.features.content_hashes import content_hash
+from nctools.features.content_hashes import content_hash, length_of
 
 _DEEPEST = 8
 _SIMPLE = (str, bytes, int, float, complex, bool, type(None))
@@ -55,7 +55,7 @@ def identity(value: object, *, _above: tuple[int, ...] = ()) -> object:
     if isinstance(value, (list, tuple)):
         return [kind, *(identity(part, _above=above) for part in value)]
     held = {name: part for name, part in getattr(value, "__dict__", {}).items() if "cache" not in name.lower()}
-    return [kind, _length(value), {name: identity(part, _above=above) for name, part in sorted(held.items())}]
+    return [kind, length_of(value), {name: identity(part, _above=above) for name, part in sorted(held.items())}]
 
 
 def short_identity(value: object) -> str:
@@ -94,13 +94,6 @@ def settings_hash(model: nn.Module) -> str:
         facts.append((name, type(module).__qualname__, sorted((key, repr(value)) for key, value in plain.items())))
     facts += [(name, content_hash(buffer)) for name, buffer in model.named_buffers() if name not in kept]
     return hashlib.sha256(repr(facts).encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _length(value: object) -> int | None:
-    try:
-        return len(value)  # type: ignore[arg-type]
-    except (TypeError, NotImplementedError):
-        return None
 
 
 def _code(function: FunctionType | object) -> str:

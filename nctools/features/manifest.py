@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.errors import StoreError
-from nctools.features.content_hashes import content_hash, weights_hash
+from nctools.features.content_hashes import content_hash, length_of, weights_hash
 from nctools.features.identity import settings_hash, short_identity
 from nctools.features.loading import BatchOrder
 from nctools.models.output import Anchors
@@ -41,11 +41,7 @@ def dataset_facts(dataset: object) -> dict[str, object]:
         >>> dataset_facts([1, 2, 3])
         {'class': 'list', 'length': 3}
     """
-    facts: dict[str, object] = {"class": type(dataset).__name__}
-    try:
-        facts["length"] = len(dataset)  # type: ignore[arg-type]
-    except (TypeError, NotImplementedError):
-        facts["length"] = None
+    facts: dict[str, object] = {"class": type(dataset).__name__, "length": length_of(dataset)}
     fingerprint = getattr(dataset, "fingerprint", None)
     if callable(fingerprint):
         return facts | {"fingerprint": str(fingerprint())}
