@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nctools.collapse.groups import head_medium_tail
+from nctools.data.annotations import refuse_problems
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.image_files import ImageFiles
 from nctools.data.image_folder import matching_split
@@ -17,9 +18,6 @@ from nctools.data.label_rows import LabelRows
 from nctools.data.label_rows_csv import read_csv
 from nctools.data.label_rows_json import read_json
 from nctools.errors import DatasetError
-
-# Most problems that one message lists.
-_LISTED = 10
 
 
 def load_label_table(
@@ -89,7 +87,7 @@ def load_label_table(
         for row, file in zip(wanted, paths, strict=True)
         if not file.is_file()
     ]
-    _refuse_problems(path, [*rows.problems, *_twice(rows), *missing])
+    refuse_problems(str(path), [*rows.problems, *_twice(rows), *missing])
     targets = rows.targets()
     train = rows.rows_of("train") or wanted
     return MultiLabelDataset(
@@ -140,11 +138,3 @@ def _twice(rows: LabelRows) -> list[str]:
             problems.append(f"{place}: {file!r} was listed before, at {first[key]}")
         first.setdefault(key, place)
     return problems
-
-
-def _refuse_problems(path: Path, problems: list[str]) -> None:
-    if not problems:
-        return
-    more = f"\n  ... and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
-    what = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-    raise DatasetError(f"{path} has {what}:\n  " + "\n  ".join(problems[:_LISTED]) + more)

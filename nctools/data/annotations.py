@@ -1,0 +1,126 @@
+"""Annotations: what a source of images says about their classes, before a split is drawn. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nctools.errors import DatasetError
+
+# Most problems that one message lists.
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a user's data.
+
+    Args:
+        place: Where: a file, with line, row, image or object as far as it is known.
+        what: What is wrong and how it is mended, one sentence.
+    """
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Images of one set with the classes that each holds.
+
+    Args:
+        name: Name of the set, for messages: ``"VOC2012 trainval"``.
+        class_names: Names of the C classes.
+        ids: N different names of images.
+        root: Folder that ``files`` start from.
+        files: File of each image below ``root``, with ``/``; whether it exists has not been looked at.
+        labels: uint8 ``[N, C]``, 1 where the image holds the class, else 0.
+        doubtful: uint8 ``[N, C]``, 1 where only objects that are marked difficult show the class (``labels`` has 1
+            there); None where the source has no such mark.
+        problems: What is wrong with the source, in the order of reading.
+
+    Raises:
+        ValueError: If the lengths do not agree.
+
+    Example:
+        >>> labels = np.eye(2, dtype=np.uint8)
+        >>> found = Annotations("two", ["cat", "dog"], ["a", "b"], Path(), ["a.jpg", "b.jpg"], labels)
+        >>> found.class_counts, found.select([1]).ids
+        ([1, 1], ['b'])
+    """
+
+    name: str
+    class_names: list[str]
+    ids: list[str]
+    root: Path
+    files: list[str]
+    labels: NDArray[np.uint8]
+    doubtful: NDArray[np.uint8] | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        expected = (len(self.ids), len(self.class_names))
+        masks = [("labels", self.labels), *([] if self.doubtful is None else [("doubtful", self.doubtful)])]
+        for name, mask in masks:
+            if mask.shape != expected:
+                raise ValueError(f"`{name}` has shape {list(mask.shape)}: {expected[0]} ids, {expected[1]} classes")
+        if len(self.files) != len(self.ids):
+            raise ValueError(f"`files` has {len(self.files)} entries, but there are {len(self.ids)} ids")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Images with each class."""
+        counts: list[int] = self.labels.sum(axis=0, dtype=np.int64).tolist()
+        return counts
+
+    @property
+    def paths(self) -> list[Path]:
+        """Files of the images, with the root."""
+        return [self.root / file for file in self.files]
+
+    def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Annotations:
+        """Return some of the images, in the order of ``rows``."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            ids=[self.ids[row] for row in chosen],
+            files=[self.files[row] for row in chosen],
+            labels=self.labels[chosen],
+            doubtful=None if self.doubtful is None else self.doubtful[chosen],
+        )
+
+    def checked(self) -> Annotations:
+        """Return the annotations themselves if nothing is wrong with their source.
+
+        Raises:
+            DatasetError: With the first ten problems and the number of the others.
+        """
+        refuse_problems(self.name, self.problems)
+        return self
+
+
+def refuse_problems(name: str, problems: Sequence[Problem | str]) -> None:
+    """Raise if there is a problem.
+
+    Args:
+        name: What they were found in.
+        problems: What was found.
+
+    Raises:
+        DatasetError: With the first ten of them and the number of the others.
+    """
+    if not problems:
+        return
+    more = f"\n  ... and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+    what = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+    raise DatasetError(f"{name} has {what}:\n  " + "\n  ".join(map(str, problems[:_LISTED])) + more)
