@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections import Counter
@@ -32,6 +33,9 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         split: Name of the split.
         extras: More tensors with a row per image, by name.
         single_label: Whether every image holds exactly one class; then this is checked.
+        unknown: ``[N, C]``, 1 where it is not known whether the image holds the class (``targets`` has 0 there); None:
+            all is known. ``with_unknown_marked`` shows it to a loss, ``evaluation`` leaves such entries out.
+        notes: What the user should know about this set.
 
     Raises:
         TypeError: If ``images`` is not uint8.
@@ -58,6 +62,8 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         split: str = "",
         extras: Mapping[str, Tensor] | None = None,
         single_label: bool = False,
+        unknown: Tensor | None = None,
+        notes: Iterable[str] = (),
     ) -> None:
         if not isinstance(images, ImageFiles):
             _check_images(images)
@@ -72,6 +78,9 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         self.split = split
         self.extras = dict(extras or {})
         self.single_label = single_label
+        self.unknown = _checked_unknown(unknown, targets)
+        self.notes = list(notes)
+        self._shown = self.targets
         self.class_counts: list[int] = targets.sum(dim=0, dtype=torch.int64).tolist()
         for key, rows in [("ids", len(self.ids)), *((key, len(value)) for key, value in self.extras.items())]:
             if rows != len(images):
@@ -88,7 +97,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self._image(index), self.targets[index]
+        return self._image(index), self._shown[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         # The loader calls this once per batch: a transform of a tensor then runs once, not once per image. A batch of
@@ -99,7 +108,32 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         images = self.images[rows]
         if self.transform is not None:
             images = self.transform(images)
-        return list(zip(images, self.targets[rows], strict=True))
+        return list(zip(images, self._shown[rows], strict=True))
+
+    def with_transform(self, transform: Callable[[Tensor], Tensor] | None) -> MultiLabelDataset:
+        """Return the same images with another transform; nothing is copied.
+
+        Args:
+            transform: As in the constructor.
+
+        Returns:
+            A data set that shares images and labels with this one.
+        """
+        other = copy.copy(self)
+        other.transform = transform
+        return other
+
+    def with_unknown_marked(self) -> MultiLabelDataset:
+        """Return the same images, whose items have -1 in their targets where the label is not known.
+
+        Returns:
+            A data set that shares images with this one; ``targets`` themselves keep 0 there.
+        """
+        if self.unknown is None:
+            return self
+        other = copy.copy(self)
+        other._shown = self.targets.masked_fill(self.unknown, -1)
+        return other
 
     def fingerprint(self) -> str:
         """Return what tells this data set from any other, whatever its name and wherever it lies.
@@ -117,7 +151,9 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             pixels = self.images.contiguous().cpu().numpy()
             images = f"{pixels.shape} {hashlib.sha256(pixels.data).hexdigest()}"
         digest = hashlib.sha256(json.dumps([self.class_names, self.ids, self.single_label, images]).encode())
-        digest.update(self.targets.to(torch.uint8).contiguous().cpu().numpy().data)
+        for mask in (self.targets, self.unknown):
+            if mask is not None:
+                digest.update(mask.to(torch.uint8).contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
     def _image(self, index: int) -> Tensor:
@@ -156,6 +192,24 @@ def _check_targets(targets: Tensor, num_images: int, num_classes: int) -> None:
             f"`targets` holds {targets[row, column].item()} at image {row}, class {column} "
             f"({len(wrong)} such entries): every entry must be 0 or 1."
         )
+
+
+def _checked_unknown(unknown: Tensor | None, targets: Tensor) -> Tensor | None:
+    if unknown is None:
+        return None
+    if unknown.shape != targets.shape:
+        raise ValueError(
+            f"`unknown` has shape {list(unknown.shape)} but `targets` has {list(targets.shape)}: give both the same."
+        )
+    mask = unknown != 0
+    wrong = (mask & (targets != 0)).nonzero()
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ValueError(
+            f"`unknown` marks image {row}, class {column} ({len(wrong)} such entries), which `targets` says is "
+            "present: a label is either given or unknown."
+        )
+    return mask
 
 
 def _check_one_class_each(targets: Tensor, ids: Sequence[str]) -> None:
