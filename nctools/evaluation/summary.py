@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nctools.evaluation.arrays import Matrix, as_scores_and_targets
 from nctools.evaluation.average_precision import average_precision, g_map
@@ -67,6 +68,7 @@ def evaluate_scores(
     groups: Mapping[str, Sequence[int]],
     *,
     threshold: float = 0.5,
+    unknown: Matrix | None = None,
 ) -> Evaluation:
     """Compute mAP by group, G-mAP, and precision, recall and F1 at a threshold.
 
@@ -76,6 +78,8 @@ def evaluate_scores(
         class_names: C different names.
         groups: Named lists of class indices, made from the training counts.
         threshold: A class is predicted when its probability is greater.
+        unknown: ``[N, C]``, 1 where it is not known whether the image holds the class (``targets`` has 0 there): the
+            entry counts neither as positive nor as negative.
 
     Returns:
         All scores, with the names of the classes that had to be left out.
@@ -97,6 +101,12 @@ def evaluate_scores(
             f"`class_names` has {len(names)} names, {len(set(names))} of them different, but `scores` has "
             f"{values.shape[1]} classes (shape {list(values.shape)}): give one name of its own to each class."
         )
+    decided = values
+    if unknown is not None:
+        # Ranked last and predicted absent, such an entry enters neither precision nor recall nor average precision.
+        left_out = _mask(unknown, present)
+        decided = np.where(left_out, 0, values)
+        values = np.where(left_out, -np.inf, values)
     per_class = average_precision(values, present)
     return Evaluation(
         num_images=len(values),
@@ -106,10 +116,20 @@ def evaluate_scores(
         average_precision=per_class.tolist(),
         mean_average_precision=mean_by_group(per_class, groups),
         g_map=g_map(values, present),
-        decisions=decision_scores(values, present, threshold=threshold),
+        decisions=decision_scores(decided, present, threshold=threshold),
         left_out=[name for name, value in zip(names, per_class, strict=True) if np.isnan(value)],
         threshold=threshold,
     )
+
+
+def _mask(unknown: Matrix, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    mask: NDArray[np.bool_] = np.asarray(unknown) != 0
+    if mask.shape != present.shape or (mask & present).any():
+        raise ValueError(
+            f"`unknown` of shape {list(mask.shape)} must have the shape of `targets`, {list(present.shape)}, and be 0 "
+            "where a label is given."
+        )
+    return mask
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -35,7 +35,7 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
     Boolean targets cannot hold a wrong value and skip the value check; others cost one comparison.
 
     Args:
-        targets: ``[B, C]``, 0 / 1 in any real dtype, or bool.
+        targets: ``[B, C]``, 0 / 1 in any real dtype, or bool; -1 where the label is not known.
         other: ``[B, C, ...]``, already checked.
         name: Name of ``other``, for the message.
 
@@ -43,7 +43,7 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
         ``[B, C]`` bool, True for a positive.
 
     Raises:
-        ValueError: If the shapes do not agree, or a value is neither 0 nor 1.
+        ValueError: If the shapes do not agree, or a value is none of 0, 1 and -1.
     """
     if targets.shape != other.shape[:2]:
         raise ValueError(
@@ -54,13 +54,28 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
         return targets
     positive = targets == 1
     # A branch on a value cannot be traced, so a compiled loss trusts its targets.
-    if not torch.compiler.is_compiling() and not bool((positive | (targets == 0)).all()):
-        image, label = (~(positive | (targets == 0))).nonzero()[0].tolist()
+    if not torch.compiler.is_compiling() and not bool((allowed := positive | (targets == 0) | (targets == -1)).all()):
+        image, label = (~allowed).nonzero()[0].tolist()
         raise ValueError(
             f"`targets[{image}, {label}]` is {targets[image, label].item():g}: targets must be 0 or 1 "
-            "(image, class); turn soft or unknown labels into 0 / 1 first"
+            "(image, class), or -1 where the label is unknown; turn soft labels into 0 / 1 first"
         )
     return positive
+
+
+def unknown_targets(targets: Tensor) -> Tensor | None:
+    """Return where labels are unknown.
+
+    Args:
+        targets: ``[B, C]``, checked by ``check_targets``.
+
+    Returns:
+        ``[B, C]`` bool, True where the target is -1; None where that cannot be, or is nowhere the case.
+    """
+    if not targets.dtype.is_signed:
+        return None
+    unknown = targets < 0
+    return unknown if torch.compiler.is_compiling() or bool(unknown.any()) else None
 
 
 def check_class_rows(rows: Tensor, name: str, other: Tensor, other_name: str) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_targets
+from nctools.losses._checks import check_floating, check_targets, unknown_targets
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, reduce_entries
 
@@ -18,15 +18,15 @@ def bce_loss(
 
     Args:
         logits: ``[B, C]`` z, floating point; half precision is computed in float32.
-        targets: ``[B, C]`` 0 / 1 or bool.
+        targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) do not count.
         class_weights: ``[C]`` w, the same for positives and negatives of a class; None for ones.
-        reduction: ``"mean"`` over B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
+        reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
         A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
 
     Raises:
-        ValueError: If shapes do not agree or a target is neither 0 nor 1.
+        ValueError: If shapes do not agree or a target is none of 0, 1 and -1.
 
     Limit:
         0 as positives go to +inf and negatives to -inf.
@@ -45,7 +45,7 @@ def bce_loss(
         )
     wide = widen(logits)
     entries = F.binary_cross_entropy_with_logits(wide, positive.to(wide.dtype), weight=class_weights, reduction="none")
-    return reduce_entries(entries, reduction)
+    return reduce_entries(entries, reduction, unknown=unknown_targets(targets))
 
 
 class BinaryCrossEntropyLoss(nn.Module):

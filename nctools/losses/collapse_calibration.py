@@ -33,7 +33,7 @@ def collapse_calibration_loss(
         projected: ``[B, C, p]`` mu, floating point; half precision is computed in float32. Negatives are not read.
         centres: ``[C, p]``, any length of rows.
         seen: ``[C]`` bool, whether the centre exists; a class without one is neither target nor in the denominator.
-        targets: ``[B, C]`` 0 / 1 or bool.
+        targets: ``[B, C]`` 0 / 1 or bool; only positives count, so -1 (unknown) is as good as 0.
         temperature: tau1, above 0.
         temperature_denominator: tau2, above 0.
         normalise: ``"batch"`` divides by the batch size (paper), ``"pairs"`` by the number of pairs that take part

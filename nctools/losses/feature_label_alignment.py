@@ -34,7 +34,7 @@ def feature_label_alignment_loss(
     Args:
         features: ``[B, C, D]`` class-wise features, floating point; half precision is computed in float32.
         label_embedding: ``[C, D]``, any length of rows; receives a gradient when it is trained.
-        targets: ``[B, C]`` 0 / 1 or bool.
+        targets: ``[B, C]`` 0 / 1 or bool; only positives count, so -1 (unknown) is as good as 0.
         reduction: ``"mean"`` over images and classes (the paper), or ``"sum_classes"``: summed over classes, mean
             over images, which is C times as much.
         variant: ``"paper"`` keeps what stands inside the logs at 1e-6 or above; ``"released"`` adds 1e-6 to it. They

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_positive, check_targets
+from nctools.losses._checks import check_floating, check_positive, check_targets, unknown_targets
 from nctools.losses._precision import widen
 
 
@@ -24,7 +24,7 @@ def two_way_loss(
 
     Args:
         logits: ``[B, C]`` z, floating point; half precision is computed in float32.
-        targets: ``[B, C]`` 0 / 1 or bool.
+        targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) are in neither sum.
         temperature: T+ of the positives, above 0.
         temperature_negative: T- of the negatives, above 0.
 
@@ -67,7 +67,7 @@ def two_way_terms(
         the term 0 (the log of an empty sum is minus infinity) and passes no gradient.
 
     Raises:
-        ValueError: If shapes do not agree, a target is neither 0 nor 1, or a temperature is not above 0.
+        ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a temperature is not above 0.
     """
     check_floating(logits, "logits", "BC")
     check_positive(temperature, "temperature")
@@ -76,7 +76,9 @@ def two_way_terms(
     wide = widen(logits)
     # The lowest finite number instead of -inf: the gradient of logsumexp over nothing but -inf is NaN.
     nothing = torch.finfo(wide.dtype).min
-    of_negatives = (wide / temperature_negative).masked_fill(positive, nothing)
+    unknown = unknown_targets(targets)
+    not_negative = positive if unknown is None else positive | unknown
+    of_negatives = (wide / temperature_negative).masked_fill(not_negative, nothing)
     of_positives = (-wide / temperature).masked_fill(~positive, nothing)
 
     def terms(axis: int) -> Tensor:

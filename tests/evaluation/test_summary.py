@@ -61,3 +61,17 @@ def test_logits_are_refused() -> None:
     scores, targets = predictions()
     with pytest.raises(ValueError, match="sigmoid"):
         evaluate_scores(scores.logit() * 9, targets, NAMES, GROUPS)
+
+
+def test_unknown_entries_enter_no_score() -> None:
+    scores = np.array([[0.9, 0.2], [0.8, 0.7], [0.3, 0.6], [0.95, 0.1]])
+    targets = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
+    unknown = np.zeros((4, 2))
+    unknown[3, 0] = unknown[2, 1] = 1
+    found = evaluate_scores(scores, targets, ["cat", "dog"], {}, unknown=unknown)
+    rows = [[0, 1, 2], [0, 1, 3]]
+    expected = [average_precision(scores[kept][:, [c]], targets[kept][:, [c]])[0] for c, kept in enumerate(rows)]
+    assert found.average_precision == pytest.approx(expected)
+    assert found.decisions["micro"].precision == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match=r"`unknown` of shape \[4, 2\]"):
+        evaluate_scores(scores, targets, ["cat", "dog"], {}, unknown=targets)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -71,3 +73,13 @@ def test_wrong_arguments_are_named() -> None:
 def test_bool_and_number_targets_agree() -> None:
     logits, targets = torch.randn(3, 4), torch.eye(3, 4)
     assert bce_loss(logits, targets) == bce_loss(logits, targets.bool()) == bce_loss(logits, targets.long())
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("sum", 3.0), ("mean", 1.0), ("batchmean", 1.5)])
+def test_unknown_entries_do_not_count(reduction: Reduction, expected: float) -> None:
+    logits = torch.zeros(2, 2, requires_grad=True)
+    loss = bce_loss(logits, torch.tensor([[1, -1], [0, 1]]), reduction=reduction)
+    assert loss.item() == pytest.approx(expected * math.log(2))
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0

@@ -118,5 +118,16 @@ def test_wrong_arguments_are_named() -> None:
         two_way_loss(torch.zeros(2, 3), torch.zeros(2, 3), temperature=0)
     with pytest.raises(ValueError, match="`temperature_negative` is inf"):
         TwoWayLoss(temperature_negative=float("inf"))
-    with pytest.raises(ValueError, match=r"`targets\[0, 1\]` is -1"):
-        two_way_loss(torch.zeros(1, 2), torch.tensor([[0, -1]]))
+    with pytest.raises(ValueError, match=r"`targets\[0, 1\]` is -2"):
+        two_way_loss(torch.zeros(1, 2), torch.tensor([[0, -2]]))
+
+
+def test_unknown_entries_are_in_neither_sum() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5], [0.3, 1.0, -2.0]], dtype=torch.float64, requires_grad=True)
+    targets = torch.tensor([[1, 0, -1], [0, 1, -1]])
+    # The whole third class is unknown: the loss is that of the first two alone, and nothing flows into the third.
+    loss = two_way_loss(logits, targets)
+    torch.testing.assert_close(loss, two_way_loss(logits[:, :2], targets[:, :2]))
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[:, 2].eq(0).all()
