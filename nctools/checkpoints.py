@@ -59,8 +59,8 @@ def extract_checkpoint(
         progress: Show on stderr what is run over what, and how far it is.
         overwrite: Replace a file that is already there.
         **options: How the model is opened and what it is run over, see ``nctools.prepared.ForwardOptions``:
-            ``model, model_args, weights, dataset, data_root, data, data_args, image_size, mean, std, batch_size,
-            workers, device, autocast, channels_last``.
+            ``model, model_args, weights, dataset, data_root, data, data_args, data_settings, image_size, mean, std,
+            batch_size, workers, device, autocast, channels_last``.
 
     Returns:
         The store, open for reading.
@@ -148,7 +148,7 @@ def evaluate_checkpoint(
         CheckpointError: If the checkpoint is missing, unreadable or made for other classes, or its model returns no
             logits of these classes.
     """
-    ready = prepare(path, options, split=split, default_split="test")
+    ready = prepare(path, options, split=split, default_split="test", mark_unknown=True)
     network, data = ready.network, ready.data
     _tell(ready, progress=False)
     scores, targets = [], []
@@ -159,7 +159,10 @@ def evaluate_checkpoint(
             scores.append(_scores(logits_of(output), data.single_label or labels.ndim == 1).cpu())
             targets.append(labels)
     names = ready.class_names or [str(index) for index in range(scores[0].shape[1])]
-    return evaluate_scores(torch.cat(scores), _label_sets(targets, len(names)), names, ready.groups or {})
+    labels = _label_sets(targets, len(names))
+    unknown = labels == -1
+    known = labels.masked_fill(unknown, 0)
+    return evaluate_scores(torch.cat(scores), known, names, ready.groups or {}, unknown=unknown)
 
 
 def _scores(logits: torch.Tensor | None, single_label: bool) -> torch.Tensor:

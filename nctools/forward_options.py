@@ -23,6 +23,8 @@ class ForwardOptions(TypedDict, total=False):
         data: The user's own data instead: a folder with one folder per class, a CSV or JSON file of labels,
             ``"package.module:factory"``, or a ``DataLoader``.
         data_args: Arguments of that factory.
+        data_settings: Choices about the data (the fields of ``nctools.data.DataSettings``); default: those of the
+            checkpoint.
         image_size: Side of the square that images are resized and cropped to.
         mean: Mean of each channel, of pixels in [0, 1].
         std: Standard deviation of each channel.
@@ -40,6 +42,7 @@ class ForwardOptions(TypedDict, total=False):
     data_root: str | None
     data: str | Path | Iterable[Sequence[Tensor]] | None
     data_args: Mapping[str, object] | None
+    data_settings: Mapping[str, object] | None
     image_size: int | None
     mean: Sequence[float] | None
     std: Sequence[float] | None

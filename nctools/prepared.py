@@ -13,15 +13,18 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, Subset
 
 from nctools._factories import is_factory
-from nctools.data.catalogue import DATASETS, dataset_entry
+from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.loading import load_dataset
+from nctools.data.loading import load_dataset, usual_preprocessing
 from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
 from nctools.data.preprocessing import Preprocessing
+from nctools.data.settings import DataSettings
+from nctools.data.split_file import is_split_file
 from nctools.data.transforms import test_transform
 from nctools.errors import CheckpointError, ConfigError, DatasetError, UnknownNameError
 from nctools.forward_options import ForwardOptions
 from nctools.networks.network import Network, open_network
+from nctools.run_directory import label_cache_beside
 
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize=256, crop=224)
 # What a test image of 256 px and a crop of 224 px have made usual.
@@ -81,7 +84,12 @@ class Prepared:
 
 
 def prepare(
-    path: str | Path | None, options: ForwardOptions, *, split: str | None, default_split: str = "train"
+    path: str | Path | None,
+    options: ForwardOptions,
+    *,
+    split: str | None,
+    default_split: str = "train",
+    mark_unknown: bool = False,
 ) -> Prepared:
     """Open a model and its data.
 
@@ -90,6 +98,7 @@ def prepare(
         options: See ``ForwardOptions``.
         split: What the user asked for, if anything. The user's own data need not have splits.
         default_split: Of a data set with a name, where none was asked for.
+        mark_unknown: Targets are -1 where labels are not known, instead of 0.
 
     Returns:
         Both, checked against each other.
@@ -107,7 +116,10 @@ def prepare(
         path, model=options.get("model"), arguments=options.get("model_args"), weights=options.get("weights", "raw")
     )
     if options.get("data") is None:
-        data, used = _named(network, options, split or default_split, path), split or default_split
+        images, about = _named(network, options, split or default_split, path)
+        network.notes.extend(images.notes)
+        data = _own(images.with_unknown_marked() if mark_unknown else images, options, about=about)
+        used = split or default_split
     else:
         data = _given(network, options, split, default_split)
         used = split or data.split
@@ -135,18 +147,21 @@ def _given(network: Network, options: ForwardOptions, split: str | None, default
     return _own(images, options, about=_about(images, preprocessing))
 
 
-def _named(network: Network, options: ForwardOptions, split: str, path: str | Path | None) -> Data:
+def _named(
+    network: Network, options: ForwardOptions, split: str, path: str | Path | None
+) -> tuple[MultiLabelDataset, str]:
+    # Images of a data set with a name, of a split file, or of what a checkpoint of ours was trained on.
     name = options.get("dataset") or network.dataset
     if not name:
         raise DatasetError(
             f"{path or options.get('model')} does not tell what data it belongs to: give --dataset NAME "
             f"({', '.join(DATASETS)}), or your own: --data FOLDER, TABLE.csv or package.module:factory"
         )
-    if name not in DATASETS and Path(name).exists():
+    if options.get("dataset") and canonical_name(name) not in DATASETS and _is_own(name):
         raise DatasetError(f"{name!r} is a path, not the name of a data set: give your own data as --data {name}")
     # A checkpoint of ours brings the preprocessing it was trained with; other weights get the data set's own.
     own = network.preprocessing if network.dataset else None
-    usual = own or dataset_entry(name).preprocessing
+    usual = own or usual_preprocessing(name)
     preprocessing = _preprocessing(usual, options)
     other = network.preprocessing
     if other is not None and other != usual and preprocessing == usual:
@@ -154,8 +169,28 @@ def _named(network: Network, options: ForwardOptions, split: str, path: str | Pa
             f"images are prepared as {name} says, although the model's own configuration says {_sizes(other)}: "
             "--image-size, --mean and --std choose"
         )
-    images = load_dataset(name, split, root=options.get("data_root"), transform=test_transform(preprocessing))
-    return _own(images, options, about=_about(images, preprocessing))
+    # What a checkpoint says of its data holds for these data only.
+    same = network.dataset is not None and canonical_name(name) == canonical_name(network.dataset)
+    settings = {**(network.data_settings if same else {}), **(options.get("data_settings") or {})}
+    images = load_dataset(
+        name,
+        split,
+        root=options.get("data_root") or (network.data_root if same else None),
+        transform=test_transform(preprocessing),
+        settings=DataSettings.from_dict(settings),
+        cache=label_cache_beside(_run_of(path)),
+    )
+    return images, _about(images, preprocessing)
+
+
+def _is_own(name: str) -> bool:
+    return Path(name).is_dir() or (Path(name).is_file() and not is_split_file(name))
+
+
+def _run_of(path: str | Path | None) -> Path | None:
+    # RUN/checkpoints/last.pt belongs to RUN.
+    folder = None if path is None else Path(path).absolute().parent
+    return folder.parent if folder is not None and folder.name == "checkpoints" else None
 
 
 def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> Data:

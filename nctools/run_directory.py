@@ -108,3 +108,19 @@ def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
             "or make one with `nctools train mlc_nc --dataset digits_lt`"
         )
     return RunDirectory(max(configs, key=lambda path: path.stat().st_mtime).parent)
+
+
+def label_cache_beside(run: str | os.PathLike[str] | None) -> Path:
+    """Return where labels are kept whose reading took long: beside a run, never among the user's data.
+
+    Args:
+        run: A run directory, or None where there is no run.
+
+    Returns:
+        ``label-cache`` in the folder that holds the run, or in ``runs``; it need not exist.
+
+    Example:
+        >>> label_cache_beside("runs/mlc_nc").as_posix()
+        'runs/label-cache'
+    """
+    return (Path("runs") if run is None else Path(run).parent) / "label-cache"

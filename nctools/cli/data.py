@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nctools.cli.options import DataRoot, Force, JsonFile
+from nctools.cli.data_build import build, import_
+from nctools.cli.data_options import ClassGroups, DataSettingsText, data_settings, reading_labels
+from nctools.cli.data_validate import validate
+from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
 from nctools.cli.output import input_errors, print_table, print_wide, refuse_to_overwrite, say, write_json
 
 if TYPE_CHECKING:
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
 
     from nctools.data.description import DatasetDescription
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and describe data sets.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, describe, build, import and check data sets.")
+app.command("build")(build)
+app.command("import")(import_)
+app.command("validate")(validate)
 
 
 @app.command("list")
@@ -40,26 +46,36 @@ def list_datasets(json_file: JsonFile = None) -> None:
 
 @app.command("describe")
 def describe(
-    name: Annotated[str, typer.Argument(help="Data set, for example digits_lt.")],
+    name: Annotated[
+        str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
+    ],
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to describe.")] = "train",
     figure: Annotated[
         Path | None,
         typer.Option("--figure", help="Also draw it: a .png, .svg or .pdf file; the data go beside it as CSV."),
     ] = None,
+    groups: ClassGroups = None,
+    settings: DataSettingsText = None,
     json_file: JsonFile = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Describe a data set: counts by class, groups, labels per image, which groups come together.
 
     Example: nctools data describe digits_lt --figure digits_lt.png
     """
     from nctools.data.description import describe_dataset
-    from nctools.data.loading import load_dataset
+    from nctools.data.loading import open_dataset
 
     for target in (figure, json_file):
         refuse_to_overwrite(target, force=force)
-    facts = describe_dataset(load_dataset(name, split, root=data_root))
+    chosen = data_settings(settings, groups=groups)
+    with input_errors(), reading_labels(quiet=quiet) as reading:
+        opened = open_dataset(
+            name, root=data_root, settings=chosen, cache=reading.cache, progress=reading.progress
+        )
+        facts = describe_dataset(opened.load(split))
     if json_file is not None:
         write_json({"schema": 1, **facts.to_document()}, json_file)
     if json_file != "-":
@@ -72,7 +88,9 @@ def describe(
             for path in save_figure(drawn, figure, table):
                 say(f"wrote {path}")
     elif json_file != "-":
-        say(f"figure: nctools data describe {name} --figure {name}.png")
+        say(f"figure: nctools data describe {name} --figure {facts.name}.png")
+    for note in facts.notes:
+        say(f"note: {note}")
 
 
 def draw_distribution(facts: DatasetDescription) -> tuple[Figure, pd.DataFrame]:
@@ -111,4 +129,14 @@ def _print_facts(facts: DatasetDescription) -> None:
         "images that hold a class of both groups (diagonal: of the group)",
         ["", *names],
         [[name, *(str(int(value)) for value in counts[row])] for row, name in enumerate(names)],
+        caption=_shares(facts),
     )
+
+
+def _shares(facts: DatasetDescription) -> str:
+    shares = []
+    if facts.tail_with_head is not None:
+        shares.append(f"{facts.tail_with_head:.1%} of the images with a tail class hold a head class too.")
+    if facts.missing_labels is not None:
+        shares.append(f"{facts.missing_labels:.1%} of the labels are missing.")
+    return " ".join(shares)

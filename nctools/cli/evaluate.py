@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from nctools.cli.data_options import DataSettingsText
 from nctools.cli.forward import forward_options
 from nctools.cli.options import (
     AutocastOption,
@@ -52,6 +53,7 @@ def run(
     weights: Annotated[WeightsShown, typer.Option("--weights", help="raw, ema, or both.")] = WeightsShown.raw,
     data: Data = None,
     data_args: DataArgs = None,
+    data_settings: DataSettingsText = None,
     image_size: ImageSize = None,
     mean: Mean = None,
     std: Std = None,

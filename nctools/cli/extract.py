@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nctools.cli.data_options import DataSettingsText
 from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES
 from nctools.cli.options import (
@@ -104,6 +105,7 @@ def run(
     ] = False,
     data: Data = None,
     data_args: DataArgs = None,
+    data_settings: DataSettingsText = None,
     image_size: ImageSize = None,
     mean: Mean = None,
     std: Std = None,

@@ -24,7 +24,7 @@ def forward_options(flags: Mapping[str, object]) -> ForwardOptions:
         ConfigError: If a text cannot be read.
     """
     options = {name: flags[name] for name in ForwardOptions.__annotations__}
-    for name in ("model_args", "data_args"):
+    for name in ("model_args", "data_args", "data_settings"):
         options[name] = parse_arguments(str(options[name])) if options[name] else None
     for name in ("mean", "std"):
         options[name] = None if options[name] is None else _numbers(f"--{name}", str(options[name]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nctools.cli.data_options import DataSettingsText
 from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES, print_plans
 from nctools.cli.nc_files import read_groups, write_results
@@ -119,6 +120,7 @@ def run(
     weights: WeightsOption = Weights.raw,
     data: Data = None,
     data_args: DataArgs = None,
+    data_settings: DataSettingsText = None,
     image_size: ImageSize = None,
     mean: Mean = None,
     std: Std = None,

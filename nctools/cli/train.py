@@ -8,9 +8,17 @@ from typing import Annotated
 
 import typer
 
+from nctools._factories import parse_arguments
+from nctools.cli.data_options import DataSettingsText
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import say
 from nctools.errors import ConfigError, NctoolsError
+
+
+OwnData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Your own images instead of --dataset: a folder, or a file of labels."),
+]
 
 
 def run(
@@ -18,9 +26,12 @@ def run(
         str | None, typer.Argument(help="Method, for example mlc_nc (see: nctools methods).", show_default=False)
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Data set, for example digits_lt (see: nctools data list).")
+        str | None,
+        typer.Option("--dataset", help="Data set, for example digits_lt (see: nctools data list), or a split file."),
     ] = None,
+    data: OwnData = None,
     data_root: DataRoot = None,
+    settings_of_data: DataSettingsText = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run directory. Default: runs/DATASET-METHOD-sSEED.")
     ] = None,
@@ -66,16 +77,23 @@ def run(
         "seed": seed,
         "device": device,
         "workers": workers,
-        "data_root": data_root,
+        # Where the run is started does not matter when it is repeated or measured.
+        "data_root": None if data_root is None else str(Path(data_root).absolute()),
     }
     given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
+    if settings_of_data:
+        given |= {f"data.{key}": value for key, value in parse_arguments(settings_of_data).items()}
+    if data is not None:
+        if dataset is not None:
+            raise typer.BadParameter(f"both --dataset {dataset} and --data were given: one of them")
+        dataset = str(data.absolute())
     chosen: TrainConfig
     if config is not None:
         if method or dataset or given:
             raise typer.BadParameter("--config repeats a run as it is: leave METHOD, --dataset and settings out")
         chosen = load_config(config)
     elif method is None or dataset is None:
-        raise typer.BadParameter("say what to train: METHOD and --dataset NAME (or --config FILE)")
+        raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
         chosen = make_config(method, dataset, given)
     if dry_run:
@@ -83,7 +101,7 @@ def run(
 
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
-    target = out or Path("runs") / f"{chosen.dataset}-{chosen.method}-s{chosen.seed}"
+    target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:
         finished = train(chosen, target, force=force, progress=not quiet)
     except KeyboardInterrupt:

@@ -26,6 +26,8 @@ class DatasetDescription:
         co_occurrence: int64 ``[C, C]``, images that hold both classes; the diagonal holds the class counts.
         group_co_occurrence: int64 ``[G, G]`` in the order of ``groups``, images with a class of each of both groups;
             the diagonal holds the images with the group.
+        missing_labels: Share of the labels that are missing, where all of them are known too; else None.
+        notes: What the user should know about the set.
     """
 
     name: str
@@ -38,6 +40,18 @@ class DatasetDescription:
     mean_labels: float
     co_occurrence: NDArray[np.int64]
     group_co_occurrence: NDArray[np.int64]
+    missing_labels: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tail_with_head(self) -> float | None:
+        """Share of the images with a tail class that hold a head class too; None without such groups or images."""
+        names = list(self.groups)
+        if not {"head", "tail"} <= set(names):
+            return None
+        tail, head = names.index("tail"), names.index("head")
+        images = int(self.group_co_occurrence[tail, tail])
+        return int(self.group_co_occurrence[head, tail]) / images if images else None
 
     @property
     def imbalance(self) -> float:
@@ -59,6 +73,9 @@ class DatasetDescription:
             "mean_labels": self.mean_labels if self.num_images else None,
             "co_occurrence": self.co_occurrence.tolist(),
             "group_co_occurrence": self.group_co_occurrence.tolist(),
+            "tail_with_head": self.tail_with_head,
+            "missing_labels": self.missing_labels,
+            "notes": list(self.notes),
         }
 
 
@@ -95,7 +112,14 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
         mean_labels=float(labels.mean()) if len(labels) else float("nan"),
         co_occurrence=_together(present),
         group_co_occurrence=_together(in_group),
+        missing_labels=_missing(dataset),
+        notes=tuple(dataset.notes),
     )
+
+
+def _missing(dataset: MultiLabelDataset) -> float | None:
+    full = dataset.extras.get("full_targets")
+    return None if full is None or not full.any() else 1 - float(dataset.targets.sum() / full.sum())
 
 
 def _together(present: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -33,11 +33,13 @@ class Checkpoint:
         class_names: ``C`` names.
         class_counts: Training positives of each class.
         groups: Named lists of class indices.
-        dataset: Name of the data set.
+        dataset: Name of the data set, or the path of a split file or of the user's own data.
         preprocessing: Mean, standard deviation and augmentation, as plain values.
         epoch: Number of finished epochs.
         validation: Validation values at that epoch, for example ``{"mAP": 0.71}``.
         seed: Seed of the run.
+        data_root: Folder of the images, if one was given.
+        data_settings: What was chosen about the data (``nctools.data.DataSettings``), as plain values.
     """
 
     method: str
@@ -52,6 +54,8 @@ class Checkpoint:
     epoch: int
     validation: dict[str, float] = field(default_factory=dict)
     seed: int = 0
+    data_root: str | None = None
+    data_settings: dict[str, object] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -106,7 +110,8 @@ def checkpoint_from(document: object, path: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} has checkpoint format {version!r}, this nctools reads {FORMAT_VERSION}: update nctools"
         )
-    names = {entry.name for entry in fields(Checkpoint)}
+    # What came later has a default: older files lack it.
+    names = {entry.name for entry in fields(Checkpoint)} - ({"data_root", "data_settings"} - document.keys())
     missing = sorted(names - document.keys())
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: the file is incomplete")

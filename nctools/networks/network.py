@@ -31,7 +31,9 @@ class Network:
         anchors: Classifier rows or label embeddings by space; None where they must be found.
         class_names: Names of the classes, if the file tells.
         groups: Named lists of class indices, if the file tells.
-        dataset: The data set it was trained on, if the file tells.
+        dataset: The data set it was trained on, if the file tells: a name or a path.
+        data_root: Folder of its images then.
+        data_settings: What was chosen about these data, as ``DataSettings.to_dict`` gives it.
         preprocessing: How its images are prepared, if that is known.
         notes: Warnings, each to be shown to the user.
         provenance: Where it comes from, ready for JSON.
@@ -44,6 +46,8 @@ class Network:
     class_names: list[str] | None = None
     groups: dict[str, list[int]] | None = None
     dataset: str | None = None
+    data_root: str | None = None
+    data_settings: Mapping[str, object] = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     notes: list[str] = field(default_factory=list)
     provenance: dict[str, object] = field(default_factory=dict)
@@ -120,6 +124,8 @@ def _ours(file: WeightFile, weights: Literal["raw", "ema"]) -> Network:
         class_names=list(checkpoint.class_names),
         groups=checkpoint.groups,
         dataset=checkpoint.dataset,
+        data_root=checkpoint.data_root,
+        data_settings=checkpoint.data_settings,
         preprocessing=Preprocessing.from_dict(checkpoint.preprocessing),
         provenance={"checkpoint": str(file.path), "weights": weights, **described},
     )

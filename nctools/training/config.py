@@ -10,6 +10,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nctools.data.catalogue import DATASETS, canonical_name
+from nctools.data.settings import Difficult
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import argument_names, default_arguments, default_recipe
 from nctools.methods.catalogue import method_entry
@@ -43,17 +45,29 @@ class CollapseConfig(_Section):
     metrics: str = Field(default="default", description="preset or comma-separated metric ids")
 
 
+class DataConfig(_Section):
+    """What is taken from the data set; the fields of ``nctools.data.DataSettings``."""
+
+    difficult: Difficult = "include"
+    drop_unlabelled: bool = False
+    val_fraction: float = Field(default=0.0, ge=0, lt=1)
+    drop_labels: float = Field(default=0.0, ge=0, lt=1)
+    groups: str | None = None
+    seed: int = Field(default=0, ge=0)
+
+
 class TrainConfig(_Section):
     """One training run."""
 
     method: str
-    dataset: str
+    dataset: str = Field(description="a name, or the path of a split file or of own data")
     data_root: str | None = None
     seed: int = Field(default=0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=0, ge=0, description="epochs between epoch=NNN.pt files; 0 keeps none")
     arguments: dict[str, Argument] = Field(default_factory=dict)
+    data: DataConfig = Field(default_factory=DataConfig)
     recipe: RecipeConfig
     nc: CollapseConfig = Field(default_factory=CollapseConfig)
 
@@ -63,7 +77,7 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
 
     Args:
         method: Name of the method.
-        dataset: Name of the data set.
+        dataset: Name of the data set, or the path of a split file or of own data.
         settings: Dotted keys, for example ``{"recipe.epochs": 5, "arguments.fla_weight": 0.0}``. A name that only one
             section knows may stand alone: ``epochs``, ``fla_weight``.
         **top: Values of the top level (``seed``, ``device``, ``data_root``, ...).
@@ -80,10 +94,12 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         3
     """
     name = method_entry(method).name
+    dataset = _whole_path(canonical_name(dataset), dataset)
     document: dict[str, object] = {
         "method": name,
         "dataset": dataset,
         "arguments": dict(default_arguments(name, dataset)),
+        "data": {},
         "recipe": asdict(default_recipe(name, dataset)),
         "nc": {},
         **top,
@@ -95,6 +111,11 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         if isinstance(target, dict):
             target[field] = value
     return check_config(document)
+
+
+def _whole_path(name: str, given: str) -> str:
+    # A path is kept whole: the run may be repeated and measured from another folder.
+    return str(Path(given).absolute()) if name not in DATASETS and Path(given).exists() else name
 
 
 def check_config(document: Mapping[str, object]) -> TrainConfig:
@@ -195,10 +216,14 @@ def _yaml_value(text: str) -> object:
     return value
 
 
+_SECTIONS = ("arguments", "data", "recipe", "nc")
+
+
 def _known_keys(method: str) -> list[str]:
-    top = [name for name in TrainConfig.model_fields if name not in {"method", "dataset", "arguments", "recipe", "nc"}]
+    top = [name for name in TrainConfig.model_fields if name not in {"method", "dataset", *_SECTIONS}]
     return [
         *top,
+        *(f"data.{name}" for name in DataConfig.model_fields),
         *(f"recipe.{name}" for name in RecipeConfig.model_fields),
         *(f"nc.{name}" for name in CollapseConfig.model_fields),
         *(f"arguments.{name}" for name in argument_names(method)),

@@ -19,7 +19,7 @@ class RunDataModule(pl.LightningDataModule):
 
     Args:
         train: Training images with the training transform.
-        validation: Validation images with the test transform.
+        validation: Validation images with the test transform; None: nothing is validated.
         recipe: Batch size and sampler.
         seed: Seed of the order of the images.
         workers: Processes that load images; 0 loads in the main process.
@@ -28,7 +28,7 @@ class RunDataModule(pl.LightningDataModule):
     def __init__(
         self,
         train: MultiLabelDataset,
-        validation: MultiLabelDataset,
+        validation: MultiLabelDataset | None,
         recipe: RecipeConfig,
         *,
         seed: int,
@@ -53,12 +53,14 @@ class RunDataModule(pl.LightningDataModule):
             persistent_workers=self._workers > 0,
         )
 
-    def val_dataloader(self) -> Loader:
+    def val_dataloader(self) -> Loader | list[Loader]:
         """Give the validation loader: every image once, in order.
 
         Returns:
-            The loader.
+            The loader; an empty list where there is nothing to validate on.
         """
+        if self._validation is None:
+            return []
         return evaluation_loader(self._validation, workers=self._workers)
 
     def _sampler(self) -> Sampler[int]:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -16,15 +16,17 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from nctools.data.catalogue import dataset_entry
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.loading import load_dataset
+from nctools.data.loading import open_dataset, usual_preprocessing
+from nctools.data.preprocessing import Preprocessing
+from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
 from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.assembly import argument_names, build, method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
-from nctools.run_directory import RunDirectory, replace_atomically
+from nctools.features.progress import progress_of_passes
+from nctools.run_directory import RunDirectory, label_cache_beside, replace_atomically
 from nctools.training.checkpoints import CheckpointFiles
 from nctools.training.config import TrainConfig, load_config, save_config
 from nctools.training.data_module import RunDataModule, evaluation_loader
@@ -58,11 +60,11 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     _check_target(run, force=force)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
-    preprocessing = dataset_entry(config.dataset).preprocessing
-    plain, augmented = test_transform(preprocessing), train_transform(preprocessing)
-    images = load_dataset(config.dataset, "train", root=config.data_root, transform=plain)
-    trained = load_dataset(config.dataset, "train", root=config.data_root, transform=augmented)
-    validation = load_dataset(config.dataset, "validation", root=config.data_root, transform=plain)
+    preprocessing = usual_preprocessing(config.dataset)
+    with progress_of_passes(enabled=progress, doing="reading", what="labels") as tell:
+        images, validation = _data(config, run, preprocessing, tell)
+    for note in images.notes:
+        _say(f"note: {note}")
 
     with seeded(config.seed), _quiet():
         arguments = _arguments(config)
@@ -86,6 +88,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
+        trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
         feed = RunDataModule(trained, validation, config.recipe, seed=config.seed, workers=config.workers)
         try:
             trainer.fit(module, datamodule=feed)
@@ -93,6 +96,19 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             # Lightning turns the first Ctrl-C into an exit of its own; the caller shall see what happened.
             raise KeyboardInterrupt from error
     return run
+
+
+def _data(
+    config: TrainConfig, run: RunDirectory, preprocessing: Preprocessing, tell: Callable[[int, int], None]
+) -> tuple[MultiLabelDataset, MultiLabelDataset | None]:
+    # Training images as they are measured, and those to validate on, where there are any.
+    settings = DataSettings(**config.data.model_dump())
+    cache, plain = label_cache_beside(run.path), test_transform(preprocessing)
+    opened = open_dataset(config.dataset, root=config.data_root, settings=settings, cache=cache, progress=tell)
+    images = opened.load("train", transform=plain)
+    if "validation" not in opened.splits:
+        return images, None
+    return images, opened.load("validation", transform=plain).with_unknown_marked()
 
 
 def _callbacks(
@@ -140,10 +156,12 @@ def _snapshot(
         class_counts=list(images.class_counts),
         groups=dict(images.groups),
         dataset=config.dataset,
-        preprocessing=dict(dataset_entry(config.dataset).preprocessing.to_dict()),
+        preprocessing=dict(usual_preprocessing(config.dataset).to_dict()),
         epoch=epoch,
         validation=dict(module.validation),
         seed=config.seed,
+        data_root=config.data_root,
+        data_settings=config.data.model_dump(),
     )
 
 

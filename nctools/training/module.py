@@ -43,7 +43,7 @@ class MethodModule(pl.LightningModule):
         """Compute the loss of one batch.
 
         Args:
-            batch: Images ``[B, 3, H, W]`` and targets ``[B, C]``.
+            batch: Images ``[B, 3, H, W]`` and targets ``[B, C]``, -1 where a label is not known.
             batch_idx: Not used.
 
         Returns:
@@ -92,9 +92,14 @@ class MethodModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log mAP total and by group, for both kinds of weights."""
+        if not self._targets:
+            return
         targets = torch.cat(self._targets)
+        unknown = targets < 0
         for name, scores in self._scores.items():
-            values = mean_average_precision(torch.cat(scores), targets, self.groups)
+            # What is ranked last without being a positive does not count.
+            ranked = torch.cat(scores).masked_fill(unknown, -torch.inf)
+            values = mean_average_precision(ranked, targets.clamp_min(0), self.groups)
             named = {"mAP" if group == "all" else f"mAP_{group}": value for group, value in values.items()}
             for key, value in named.items():
                 self.log(f"{name}/{key}", value, prog_bar=key == "mAP")

@@ -1,0 +1,114 @@
+"""From a source of images to a long-tailed training set in a split file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from nctools.data.group_rules import groups_from
+from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
+from nctools.data.partial_labels import drop_labels
+from nctools.data.published_draws import id_digest
+from nctools.data.sources import SOURCES, Reading, open_source
+from nctools.data.split_file import SplitFile
+
+
+def build_split(
+    source: str,
+    *,
+    root: Path | None = None,
+    reading: Reading | None = None,
+    out: Path | None = None,
+    name: str = "long_tail",
+    alpha: float = 6,
+    n_max: int = 800,
+    n_min: int = 1,
+    quantile: float = 0.99,
+    seed: int = 0,
+    draw: DrawKind = "portable",
+    drop: float = 0.0,
+    difficult: Literal["include", "exclude"] = "include",
+    groups: str | None = None,
+) -> tuple[SplitFile, LongTail]:
+    """Draw a long-tailed training set; see ``build_long_tail`` and ``drop_labels``.
+
+    Args:
+        source: ``"voc"``, ``"coco"``, ``"vg200"``, ``"odir5k"``, or the path of the user's own data.
+        root: Folder of the images.
+        reading: Cache and progress.
+        out: Where the split file will lie; a path of own data is written relative to it if it lies below its folder.
+        name: Name of the set.
+        alpha: Exponent of the Pareto distribution.
+        n_max: Images of the most frequent class.
+        n_min: Added to every class.
+        quantile: Where the distribution is cut.
+        seed: Of the draw and of the dropped labels.
+        draw: ``"portable"`` or ``"released"``.
+        drop: Probability with which each label is dropped.
+        difficult: Whether objects that VOC marks difficult count.
+        groups: Rule for the groups of classes, see ``groups_from``; they are made from the labels that are left.
+
+    Returns:
+        The split, and what the draw reached.
+
+    Raises:
+        DatasetError: If images or labels are missing.
+        ValueError: If a class has no image, or an argument is out of range.
+    """
+    pool = open_source(source, root, reading).train().checked()
+    if difficult == "exclude" and pool.doubtful is not None:
+        pool = replace(pool, labels=pool.labels & (1 - pool.doubtful))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        tail = build_long_tail(
+            pool.labels,
+            alpha=alpha,
+            n_max=n_max,
+            n_min=n_min,
+            quantile=quantile,
+            seed=seed,
+            draw=draw,
+            class_names=pool.class_names,
+        )
+    drawn = pool.select(tail.indices)
+    dropped = drop_labels(drawn.labels, drop, seed=seed) if drop else None
+    labels = drawn.labels if dropped is None else dropped.labels
+    notes = [str(warning.message) for warning in told]
+    if dropped is not None:
+        notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
+    split = SplitFile(
+        name=name,
+        source=source if source in SOURCES else _relative(Path(source), out),
+        class_names=pool.class_names,
+        ids=drawn.ids,
+        labels=labels,
+        full_labels=None if dropped is None else drawn.labels,
+        groups=groups_from(groups, labels.sum(axis=0).tolist(), pool.class_names) if groups else None,
+        made_by={
+            "command": "nctools data build",
+            "images": pool.name,
+            "pool_size": len(pool),
+            "alpha": alpha,
+            "n_max": n_max,
+            "n_min": n_min,
+            "quantile": quantile,
+            "seed": seed,
+            "draw": draw,
+            "drop_labels": drop,
+            "difficult": difficult,
+            "targets": [int(count) for count in tail.targets],
+            "reached": [int(count) for count in tail.reached],
+            "ids_sha256_sorted": id_digest(drawn.ids),
+        },
+        notes=notes,
+    )
+    return split, tail
+
+
+def _relative(source: Path, out: Path | None) -> str:
+    full = source.absolute()
+    folder = Path.cwd() if out is None else out.absolute().parent
+    return os.path.relpath(full, folder) if full.is_relative_to(folder) else str(full)

@@ -1,0 +1,187 @@
+"""The data sets of photographs that have a name: which training images they take from which source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nctools.data.annotations import Annotations
+from nctools.data.parts import Parts
+from nctools.data.partial_labels import drop_labels
+from nctools.data.published_draws import published_draw
+from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
+from nctools.data.published_splits import find_published, import_published
+from nctools.data.sources import ImageSource, Reading, open_source
+from nctools.data.split_file import SplitFile
+from nctools.errors import DatasetError
+
+# Nominal share of the labels that the published partial-label sets lack.
+_DROPPED = 0.4
+
+
+def parts_of_source(source: ImageSource) -> Parts:
+    """Take all images of a source.
+
+    Args:
+        source: Where the images lie.
+
+    Returns:
+        Its training images with all their labels, and its other splits.
+    """
+    train = source.train().checked()
+    return Parts(
+        name=Path(source.name).stem,
+        train=train,
+        others=source.others,
+        single_label=source.single_label,
+        person_of=None if source.person_of is None else source.person_of(train),
+        notes=source.notes,
+    )
+
+
+def parts_of_split(split: SplitFile, source: ImageSource) -> Parts:
+    """Take the images that a split file names.
+
+    Args:
+        split: Ids and labels of the training images.
+        source: Where its images lie.
+
+    Returns:
+        The training images of the split with its labels, and the other splits of the source.
+
+    Raises:
+        DatasetError: If the classes differ, or an image of the split is not in the source.
+    """
+    whole = parts_of_source(source)
+    if split.class_names != whole.train.class_names:
+        raise DatasetError(
+            f"the split {split.name} has {len(split.class_names)} classes ({', '.join(split.class_names[:3])}, ...), "
+            f"but {whole.train.name} has {len(whole.train.class_names)} ({', '.join(whole.train.class_names[:3])}, "
+            "...): the split belongs to other images"
+        )
+    place = {name: row for row, name in enumerate(whole.train.ids)}
+    missing = [name for name in split.ids if name not in place]
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} of {len(split.ids)} images of the split {split.name} are not in {whole.train.name} "
+            f"({len(place)} images): {', '.join(missing[:5])}: is the data root that of {split.source}?"
+        )
+    rows = [place[name] for name in split.ids]
+    found = whole.train.select(rows)
+    # Difficult objects are left away only where the split's own labels show their class.
+    doubtful = None if found.doubtful is None else found.doubtful & split.labels
+    return replace(
+        whole,
+        name=split.name,
+        train=replace(found, labels=split.labels, doubtful=doubtful),
+        full_labels=_full_labels(split, found),
+        groups=split.groups,
+        person_of=None if whole.person_of is None else [whole.person_of[row] for row in rows],
+        notes=(*whole.notes, *split.notes),
+    )
+
+
+def published_parts(name: str, root: Path, reading: Reading) -> Parts:
+    """Make a published training set: from the authors' files where the user has them, else by repeating their draw.
+
+    Args:
+        name: ``"voc_lt"``, ``"coco_lt"``, ``"plt_voc"`` or ``"plt_coco"``.
+        root: Folder of the images; the authors' files are looked for in their usual places below it.
+        reading: Cache and progress.
+
+    Returns:
+        The parts.
+
+    Raises:
+        DatasetError: If images or labels are missing, or the draw does not give the published ids and there is no file.
+    """
+    facts = PUBLISHED_SPLITS[name]
+    source = open_source(facts.source, root, reading)
+    files = find_published(root, name)
+    if files:
+        split = import_published(files, name=name, labels_of=labels_reader(root, reading))
+        return parts_of_split(split, source)
+    return _drawn(facts, source, root, reading)
+
+
+def labels_reader(root: Path | None, reading: Reading) -> Callable[[str, list[str]], Annotations]:
+    """Give a function that reads the labels of images from their own annotations.
+
+    Args:
+        root: Folder of the images.
+        reading: Cache and progress.
+
+    Returns:
+        Called with a source and ids, it gives the annotations of these images.
+    """
+
+    def labels_of(source: str, ids: list[str]) -> Annotations:
+        found = open_source(source, root, reading).train().checked()
+        place = {name: row for row, name in enumerate(found.ids)}
+        missing = [name for name in ids if name not in place]
+        if missing:
+            raise DatasetError(f"{len(missing)} of {len(ids)} ids are not in {found.name}, the first is {missing[0]}")
+        return found.select([place[name] for name in ids])
+
+    return labels_of
+
+
+def whole_parts(name: str, root: Path, reading: Reading) -> Parts:
+    """Take all images of a source that has a name.
+
+    Args:
+        name: One of ``nctools.data.sources.SOURCES``.
+        root: Folder of the images.
+        reading: Cache and progress.
+
+    Returns:
+        The parts.
+
+    Raises:
+        DatasetError: If images or labels are missing.
+    """
+    return parts_of_source(open_source(name, root, reading))
+
+
+def _full_labels(split: SplitFile, found: Annotations) -> NDArray[np.uint8] | None:
+    # Of published partial labels nobody but the images' own annotations knows the whole.
+    if split.full_labels is not None:
+        return split.full_labels
+    certain = found.labels if found.doubtful is None else found.labels & (1 - found.doubtful)
+    dropped = bool((certain & (1 - split.labels)).any())
+    return certain | split.labels if dropped else None
+
+
+def _drawn(facts: PublishedSplit, source: ImageSource, root: Path, reading: Reading) -> Parts:
+    parts = parts_of_source(source)
+    pool = parts.train
+    rows = published_draw(facts, pool.ids, pool.labels, voc_labels=_voc_labels(facts, root, reading))
+    train = pool.select(rows)
+    note = f"{facts.title}: {len(train)} images drawn from {pool.name} as published, ids checked by SHA-256"
+    drawn = replace(parts, name=facts.name, train=train, notes=(*parts.notes, note))
+    return _partial(drawn, facts) if facts.name.startswith("plt_") else drawn
+
+
+def _partial(parts: Parts, facts: PublishedSplit) -> Parts:
+    # Which labels the authors dropped is known from their file only. Theirs leaves difficult objects out.
+    train = parts.train
+    labels = train.labels if train.doubtful is None else train.labels & (1 - train.doubtful)
+    dropped = drop_labels(labels, _DROPPED, seed=0)
+    note = (
+        f"{facts.title}: the images are the published ones, the dropped labels are not ({dropped.labels.sum()} are "
+        f"left, {facts.num_labels} in the authors' file): put that file below the data root to have theirs"
+    )
+    return replace(
+        parts,
+        train=replace(train, labels=dropped.labels, doubtful=None),
+        full_labels=labels,
+        notes=(*parts.notes, note),
+    )
+
+
+def _voc_labels(facts: PublishedSplit, root: Path, reading: Reading) -> Mapping[str, object] | None:
+    return None
