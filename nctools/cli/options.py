@@ -49,7 +49,12 @@ CheckpointDataset = Annotated[
     typer.Option("--dataset", help="Data set by name (nctools data list). Default: the one it was trained on."),
 ]
 DataRoot = Annotated[
-    str | None, typer.Option("--data-root", help="Folder of the data set, or of the images that a table names.")
+    str | None,
+    typer.Option(
+        "--data-root",
+        help="Folder of the data set, or of the images that a table names. Default: what the checkpoint says; of sets "
+        "with a name, $NCTOOLS_DATA_ROOT.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=_SPEED)]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are already there.")]

@@ -17,7 +17,7 @@ from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
-from nctools.data.sources import Progress, Reading, open_source
+from nctools.data.sources import Progress, Reading, data_root, open_source
 from nctools.data.split_file import is_split_file, load_split
 from nctools.errors import DatasetError
 
@@ -89,11 +89,7 @@ def open_dataset(
         entry = dataset_entry(name)
         if not entry.needs_root:
             return _embedded(entry, chosen)
-        if folder is None:
-            raise DatasetError(
-                f"{entry.name} needs the folder that holds its images: give --data-root DIR (root=... in Python)"
-            )
-        return _opened(_builder(entry)(entry.name, folder, reading), chosen)
+        return _opened(_builder(entry)(entry.name, data_root(entry.name, folder), reading), chosen)
     if not Path(name).exists():
         if os.sep in name or Path(name).suffix:
             raise DatasetError(f"{name} does not exist: give a split file, or the path of your own images or labels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +74,30 @@ def open_source(name: str, root: Path | None, reading: Reading | None = None) ->
     how = reading or Reading()
     if name not in SOURCES:
         return _own(name, root)
-    if root is None:
-        raise DatasetError(f"{name} needs the folder that holds its images: give --data-root DIR (root=... in Python)")
-    return {"voc": _voc, "coco": _coco, "vg200": _vg, "odir5k": _odir}[name](root, how)
+    folder = data_root(name, root)
+    return {"voc": _voc, "coco": _coco, "vg200": _vg, "odir5k": _odir}[name](folder, how)
+
+
+def data_root(name: str, given: Path | None) -> Path:
+    """Return the folder that holds the images of a set with a name.
+
+    Args:
+        name: Name of the set, for the message.
+        given: What the user gave, if anything; else the environment variable ``NCTOOLS_DATA_ROOT`` is asked.
+
+    Returns:
+        The folder; whether it exists has been looked at.
+
+    Raises:
+        DatasetError: If none is given, or it is no folder.
+    """
+    text = os.environ.get("NCTOOLS_DATA_ROOT") if given is None else str(given)
+    if not text:
+        raise DatasetError(
+            f"{name} needs the folder that holds its images: give --data-root DIR (root=... in Python), or set "
+            "NCTOOLS_DATA_ROOT"
+        )
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}")
+    return folder
