@@ -17,15 +17,13 @@ from nctools.data.catalogue import DATASETS, dataset_entry
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset
 from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
-from nctools.data.preprocessing import Preprocessing
+from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.transforms import test_transform
 from nctools.errors import CheckpointError, ConfigError, DatasetError, UnknownNameError
 from nctools.forward_options import ForwardOptions
 from nctools.networks.network import Network, open_network
 
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize=256, crop=224)
-# What a test image of 256 px and a crop of 224 px have made usual.
-_CROPPED = 0.875
 
 
 @dataclass(frozen=True)
@@ -212,12 +210,7 @@ def _loader(images: Dataset[tuple[Tensor, Tensor]], options: ForwardOptions) -> 
 
 def _preprocessing(usual: Preprocessing, options: ForwardOptions) -> Preprocessing:
     size, mean, std = options.get("image_size"), options.get("mean"), options.get("std")
-    changed = usual
-    if size is not None:
-        changed = replace(changed, resize=round(size / _CROPPED), crop=size)
-    if mean is not None or std is not None:
-        changed = replace(changed, mean=tuple(mean or usual.mean), std=tuple(std or usual.std))
-    return changed
+    return preprocessing_changed(usual, image_size=size, mean=mean, std=std)
 
 
 def _sizes(preprocessing: Preprocessing) -> str:
