@@ -6,12 +6,15 @@ import importlib
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import cast
+from typing import TypeVar, cast
 
+from PIL.Image import Image
 from torch import Tensor
 
 from nctools._torchvision_guard import import_torchvision
 from nctools.data.preprocessing import Interpolation
+
+_Kind = TypeVar("_Kind", Tensor, Image)
 
 
 def functional() -> ModuleType:
@@ -48,12 +51,12 @@ def colour_jitter(strength: float) -> Callable[[Tensor], Tensor]:
 
 
 @lru_cache
-def rand_augment() -> Callable[[Tensor], Tensor]:
-    """Return RandAugment with torchvision's strength: two operations of magnitude 9 out of 30."""
+def rand_augment() -> Callable[[Image], Image]:
+    """Return RandAugment of PIL's images with torchvision's strength: two operations of magnitude 9 out of 30."""
     return _made("RandAugment")
 
 
-def _made(name: str, *arguments: object, **options: object) -> Callable[[Tensor], Tensor]:
+def _made(name: str, *arguments: object, **options: object) -> Callable[[_Kind], _Kind]:
     import_torchvision()
     made = getattr(importlib.import_module("torchvision.transforms.v2"), name)
-    return cast("Callable[[Tensor], Tensor]", made(*arguments, **options))
+    return cast("Callable[[_Kind], _Kind]", made(*arguments, **options))

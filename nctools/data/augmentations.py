@@ -195,8 +195,8 @@ def cutout(image: Tensor) -> Tensor:
         image: uint8 ``[channels, H, W]``.
 
     Returns:
-        uint8 of the same shape. What lies beyond the border of the image is lost, so at least about a sixteenth and at
-        most a quarter of the image is painted.
+        uint8 of the same shape. What lies beyond the border of the image is lost, so a sixteenth to a quarter of the
+        image is painted.
 
     Example:
         >>> changed = cutout(torch.zeros(1, 64, 64, dtype=torch.uint8)) != 0
@@ -222,7 +222,10 @@ def rand_augment(image: Tensor) -> Tensor:
         >>> rand_augment(torch.zeros(3, 8, 8, dtype=torch.uint8)).dtype
         torch.uint8
     """
-    return torchvision_v2.rand_augment()(image)
+    # On PIL's images, as released code does it: a fifth of the time that torch takes over tensors.
+    functional = torchvision_v2.functional()
+    changed: Tensor = functional.pil_to_tensor(torchvision_v2.rand_augment()(functional.to_pil_image(image)))
+    return changed
 
 
 def _side(preprocessing: Preprocessing) -> int:
