@@ -1,8 +1,8 @@
 """Random changes of photographs in training, as published recipes have them; each works on one image.
 
 A recipe is a row of ``PHOTOGRAPH_STEPS``: how a part is cut out and brought to size, then the changes in their order.
-Colours are changed after the resizing, also where the released code does it before: the part that a model sees is
-often a tenth of the photograph. All randomness comes from torch's global generator of the CPU.
+Colours are changed after the resizing, also where the released code does it before: then there are a quarter as many
+pixels, and the result is nearly the same. All randomness comes from torch's global generator of the CPU.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def rand_augment(image: Tensor) -> Tensor:
         >>> rand_augment(torch.zeros(3, 8, 8, dtype=torch.uint8)).dtype
         torch.uint8
     """
-    # On PIL's images, as released code does it: a fifth of the time that torch takes over tensors.
+    # On PIL's images, as released code does it: a quarter of the time that torch takes over tensors.
     functional = torchvision_v2.functional()
     changed: Tensor = functional.pil_to_tensor(torchvision_v2.rand_augment()(functional.to_pil_image(image)))
     return changed
