@@ -17,7 +17,7 @@ from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset, usual_preprocessing
 from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
-from nctools.data.preprocessing import Preprocessing
+from nctools.data.preprocessing import Preprocessing, preprocessing_changed, preprocessing_named
 from nctools.data.settings import DataSettings
 from nctools.data.split_file import is_split_file
 from nctools.data.transforms import test_transform
@@ -26,9 +26,6 @@ from nctools.forward_options import ForwardOptions
 from nctools.networks.network import Network, open_network
 from nctools.run_directory import label_cache_beside
 
-IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resize=256, crop=224)
-# What a test image of 256 px and a crop of 224 px have made usual.
-_CROPPED = 0.875
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def _given(network: Network, options: ForwardOptions, split: str | None, default
         return _loaded(given, options, "the given loader")
     if isinstance(given, str) and is_factory(given):
         return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
-    preprocessing = _preprocessing(network.preprocessing or IMAGENET, options)
+    preprocessing = _preprocessing(network.preprocessing or preprocessing_named("imagenet"), options)
     images = load_own(
         Path(given),
         split,
@@ -164,7 +161,7 @@ def _named(
     usual = own or usual_preprocessing(name)
     preprocessing = _preprocessing(usual, options)
     other = network.preprocessing
-    if other is not None and other != usual and preprocessing == usual:
+    if other is not None and _at_test(other) != _at_test(usual) and preprocessing == usual:
         network.notes.append(
             f"images are prepared as {name} says, although the model's own configuration says {_sizes(other)}: "
             "--image-size, --mean and --std choose"
@@ -247,16 +244,16 @@ def _loader(images: Dataset[tuple[Tensor, Tensor]], options: ForwardOptions) -> 
 
 def _preprocessing(usual: Preprocessing, options: ForwardOptions) -> Preprocessing:
     size, mean, std = options.get("image_size"), options.get("mean"), options.get("std")
-    changed = usual
-    if size is not None:
-        changed = replace(changed, resize=round(size / _CROPPED), crop=size)
-    if mean is not None or std is not None:
-        changed = replace(changed, mean=tuple(mean or usual.mean), std=tuple(std or usual.std))
-    return changed
+    return preprocessing_changed(usual, image_size=size, mean=mean, std=std)
+
+
+def _at_test(preprocessing: Preprocessing) -> Preprocessing:
+    return replace(preprocessing, augmentation="none")
 
 
 def _sizes(preprocessing: Preprocessing) -> str:
-    size = "" if preprocessing.resize is None else f"resized to {preprocessing.resize} px, "
+    side = "" if preprocessing.resize_mode == "shorter" else " square"
+    size = "" if preprocessing.resize is None else f"resized to {preprocessing.resize} px{side}, "
     size += "" if preprocessing.crop is None else f"cropped to {preprocessing.crop} px, "
     mean, std = (" ".join(f"{value:g}" for value in values) for values in (preprocessing.mean, preprocessing.std))
     return f"{size}mean {mean}, std {std}"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from nctools._torchvision_guard import import_torchvision
+from nctools.data import _torchvision_v2 as torchvision_v2
+from nctools.data.augmentations import PHOTOGRAPH_STEPS
 from nctools.data.preprocessing import AUGMENTATIONS, Preprocessing
 
 __all__ = [
@@ -31,6 +30,8 @@ __all__ = [
 
 def train_transform(preprocessing: Preprocessing) -> ImageTransform:
     """Return the transform of training images: resizing and crop, augmentation, then normalisation.
+
+    An augmentation that cuts a random part does so in the whole photograph, instead of resizing and crop.
 
     Args:
         preprocessing: Size, mean, deviation and augmentation.
@@ -80,10 +81,11 @@ class ImageTransform:
     training: bool
 
     def __post_init__(self) -> None:
-        if self.preprocessing.resize is not None or self.preprocessing.crop is not None:
+        sized = self.preprocessing.resize is not None or self.preprocessing.crop is not None
+        if sized or (self.training and self.preprocessing.augmentation in PHOTOGRAPH_STEPS):
             # Here rather than with the first image: worker processes are forked anew every epoch, and each of them
             # would spend seconds on the import.
-            _torchvision_functions()
+            torchvision_v2.functional()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Transform images.
@@ -99,20 +101,20 @@ class ImageTransform:
         """
         if images.dtype != torch.uint8:
             raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255.")
-        images = resized_and_cropped(images, self.preprocessing)
-        if self.training:
-            images = _AUGMENTATION_FUNCTIONS[self.preprocessing.augmentation](images)
+        sized = _augmented if self.training else resized_and_cropped
+        images = sized(images, self.preprocessing)
         return normalised(images, self.preprocessing.mean, self.preprocessing.std)
 
 
 def resized_and_cropped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Bring the shorter side to ``resize`` pixels, the longer in proportion, then cut the centre of ``crop`` pixels.
 
+    With ``resize_mode`` ``"square"`` both sides get ``resize`` pixels, whatever their proportion was.
     What shrinks is smoothed first (antialiased), as PIL does it and so as most published weights expect it.
 
     Args:
         images: uint8 ``[..., H, W]``.
-        preprocessing: ``resize``, ``crop`` and ``interpolation``; what is None is left away.
+        preprocessing: ``resize``, ``crop``, ``interpolation`` and ``resize_mode``; what is None is left away.
 
     Returns:
         uint8 ``[..., H', W']``.
@@ -127,11 +129,11 @@ def resized_and_cropped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """
     if preprocessing.resize is None and preprocessing.crop is None:
         return images
-    functional, modes = _torchvision_functions()
+    functional = torchvision_v2.functional()
     if preprocessing.resize is not None:
-        # "nearest" of torch samples half a pixel beside PIL; "nearest-exact" is PIL's.
-        exact = {"nearest": "nearest-exact"}.get(preprocessing.interpolation, preprocessing.interpolation)
-        images = functional.resize(images, [preprocessing.resize], modes(exact), antialias=True)
+        size = [preprocessing.resize] * (2 if preprocessing.resize_mode == "square" else 1)
+        mode = torchvision_v2.interpolation_mode(preprocessing.interpolation)
+        images = functional.resize(images, size, mode, antialias=True)
     if preprocessing.crop is not None:
         height, width = images.shape[-2:]
         if min(height, width) < preprocessing.crop:
@@ -143,20 +145,11 @@ def resized_and_cropped(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     return images
 
 
-def _torchvision_functions() -> tuple[ModuleType, type[Enum]]:
-    """Return torchvision's functions of transforms v2 and its names of interpolations."""
-    import_torchvision()
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.v2 import functional
-
-    return functional, InterpolationMode
-
-
 def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Return ``(images / 255 - mean) / std`` in float32.
 
     Args:
-        images: uint8 ``[..., channels, H, W]``.
+        images: Pixel values 0..255, ``[..., channels, H, W]``, any dtype.
         mean: Mean of each channel, or one for all.
         std: Standard deviation of each channel, or one for all.
 
@@ -176,7 +169,7 @@ def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) 
             f"{len(mean)} values: give one per channel."
         )
     centre, scale = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (mean, std))
-    return images.to(torch.float32).div_(255).sub_(centre).div_(scale)
+    return images.to(torch.float32, copy=True).div_(255).sub_(centre).div_(scale)
 
 
 def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3) -> Tensor:
@@ -225,4 +218,22 @@ def _unchanged(images: Tensor) -> Tensor:
     return images
 
 
-_AUGMENTATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": _unchanged, "cell_shift": cell_shift}
+# On a whole batch at once, after resizing and crop; the augmentations of photographs take one image.
+_BATCH_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": _unchanged, "cell_shift": cell_shift}
+
+
+def _augmented(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return the images resized and cropped as the augmentation wants it, and changed."""
+    if preprocessing.augmentation in _BATCH_FUNCTIONS:
+        return _BATCH_FUNCTIONS[preprocessing.augmentation](resized_and_cropped(images, preprocessing))
+    if images.ndim == 3:
+        return _augmented_photograph(images, preprocessing)
+    return torch.stack([_augmented_photograph(image, preprocessing) for image in images])
+
+
+def _augmented_photograph(image: Tensor, preprocessing: Preprocessing) -> Tensor:
+    cut, changes = PHOTOGRAPH_STEPS[preprocessing.augmentation]
+    image = (cut or resized_and_cropped)(image, preprocessing)
+    for change in changes:
+        image = change(image)
+    return image

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nctools.data.catalogue import DATASETS, canonical_name
+from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.settings import Difficult
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import argument_names, default_arguments, default_recipe
@@ -56,6 +57,27 @@ class DataConfig(_Section):
     seed: int = Field(default=0, ge=0)
 
 
+class PreprocessingConfig(_Section):
+    """How images become inputs; what is not given is that of the data set. See ``preprocessing_changed``."""
+
+    name: str | None = None
+    image_size: int | None = Field(default=None, ge=1)
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    augmentation: str | None = None
+
+    def changed(self, usual: Preprocessing) -> Preprocessing:
+        """Return the preprocessing of a data set with what is given here instead.
+
+        Args:
+            usual: That of the data set.
+
+        Returns:
+            The preprocessing of the run.
+        """
+        return preprocessing_changed(usual, **self.model_dump())
+
+
 class TrainConfig(_Section):
     """One training run."""
 
@@ -68,6 +90,7 @@ class TrainConfig(_Section):
     checkpoint_every: int = Field(default=0, ge=0, description="epochs between epoch=NNN.pt files; 0 keeps none")
     arguments: dict[str, Argument] = Field(default_factory=dict)
     data: DataConfig = Field(default_factory=DataConfig)
+    preprocessing: PreprocessingConfig = Field(default_factory=PreprocessingConfig)
     recipe: RecipeConfig
     nc: CollapseConfig = Field(default_factory=CollapseConfig)
 
@@ -100,6 +123,7 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "dataset": dataset,
         "arguments": dict(default_arguments(name, dataset)),
         "data": {},
+        "preprocessing": {},
         "recipe": asdict(default_recipe(name, dataset)),
         "nc": {},
         **top,
@@ -216,7 +240,7 @@ def _yaml_value(text: str) -> object:
     return value
 
 
-_SECTIONS = ("arguments", "data", "recipe", "nc")
+_SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc")
 
 
 def _known_keys(method: str) -> list[str]:
@@ -224,6 +248,7 @@ def _known_keys(method: str) -> list[str]:
     return [
         *top,
         *(f"data.{name}" for name in DataConfig.model_fields),
+        *(f"preprocessing.{name}" for name in PreprocessingConfig.model_fields),
         *(f"recipe.{name}" for name in RecipeConfig.model_fields),
         *(f"nc.{name}" for name in CollapseConfig.model_fields),
         *(f"arguments.{name}" for name in argument_names(method)),

@@ -60,11 +60,11 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     _check_target(run, force=force)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
-    preprocessing = usual_preprocessing(config.dataset)
+    preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
     with progress_of_passes(enabled=progress, doing="reading", what="labels") as tell:
         images, validation = _data(config, run, preprocessing, tell)
     for note in images.notes:
-        _say(f"note: {note}")
+        sys.stderr.write(f"note: {note}\n")
 
     with seeded(config.seed), _quiet():
         arguments = _arguments(config)
@@ -79,7 +79,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             max_epochs=config.recipe.epochs,
             accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
             devices=1,
-            callbacks=_callbacks(config, run, images, arguments, progress=progress),
+            callbacks=_callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress),
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
@@ -117,10 +117,13 @@ def _callbacks(
     measured: MultiLabelDataset,
     arguments: dict[str, Argument],
     *,
+    preprocessing: Preprocessing,
     progress: bool,
 ) -> list[pl.Callback]:
     def snapshot(module: MethodModule, epoch: int) -> Checkpoint:
-        return _snapshot(module, epoch, config=config, images=measured, arguments=arguments)
+        return _snapshot(
+            module, epoch, config=config, images=measured, preprocessing=preprocessing, arguments=arguments
+        )
 
     collapse = NeuralCollapseCallback(
         evaluation_loader(measured, workers=config.workers),
@@ -145,6 +148,7 @@ def _snapshot(
     *,
     config: TrainConfig,
     images: MultiLabelDataset,
+    preprocessing: Preprocessing,
     arguments: dict[str, Argument],
 ) -> Checkpoint:
     return Checkpoint(
@@ -156,7 +160,7 @@ def _snapshot(
         class_counts=list(images.class_counts),
         groups=dict(images.groups),
         dataset=config.dataset,
-        preprocessing=dict(usual_preprocessing(config.dataset).to_dict()),
+        preprocessing=dict(preprocessing.to_dict()),
         epoch=epoch,
         validation=dict(module.validation),
         seed=config.seed,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from nctools._torchvision_guard import import_torchvision
-from nctools.data import transforms
+from nctools.data import _torchvision_v2, transforms
+from nctools.data.augmentations import PHOTOGRAPH_STEPS
 from nctools.data.catalogue import DATASETS
 from nctools.data.loading import load_dataset
-from nctools.data.preprocessing import AUGMENTATIONS, Interpolation, Preprocessing
+from nctools.data.preprocessing import AUGMENTATIONS, PREPROCESSINGS, Interpolation, Preprocessing
 
 SETTINGS = Preprocessing((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "cell_shift")
 
@@ -72,19 +74,109 @@ def test_global_seed_governs_the_augmentation() -> None:
     assert not results[0].equal(results[2])
 
 
-def test_every_augmentation_has_a_function_and_none_changes_nothing() -> None:
-    images = noise(4, 3, 48, 48)
-    for name in AUGMENTATIONS:
-        transform = transforms.train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, name))
-        assert transform(images).shape == images.shape
-    plain = Preprocessing((0.5,) * 3, (0.5,) * 3)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_every_augmentation_gives_images_of_the_size_of_the_test(name: str) -> None:
+    # Multiples of 16 px, as cell_shift wants them.
+    settings = Preprocessing((0.5,) * 3, (0.5,) * 3, name, resize=48, crop=32)
+    images = noise(4, 3, 50, 70)
+    found = transforms.train_transform(settings)(images)
+    assert found.shape == transforms.test_transform(settings)(images).shape == (4, 3, 32, 32)
+    assert found.dtype == torch.float32
+    assert found.isfinite().all()
+    assert transforms.train_transform(settings)(images[0]).shape == (3, 32, 32)
+    assert images.equal(noise(4, 3, 50, 70))
+
+
+def test_augmentations_of_batches_and_of_photographs_are_all_there_are() -> None:
+    assert set(transforms._BATCH_FUNCTIONS) | set(PHOTOGRAPH_STEPS) == set(AUGMENTATIONS)
+    assert not set(transforms._BATCH_FUNCTIONS) & set(PHOTOGRAPH_STEPS)
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    images, plain = noise(4, 3, 48, 48), Preprocessing((0.5,) * 3, (0.5,) * 3)
     assert transforms.train_transform(plain)(images).equal(transforms.test_transform(plain)(images))
+
+
+@pytest.mark.parametrize("name", sorted(set(AUGMENTATIONS) - {"none"}))
+def test_each_image_of_a_batch_has_a_draw_of_its_own(name: str) -> None:
+    settings = Preprocessing((0.5,) * 3, (0.5,) * 3, name, resize=48, crop=32)
+    images = scene(50, 70).expand(16, 3, 50, 70)
+    torch.manual_seed(0)
+    found = transforms.train_transform(settings)(images)
+    different = len({tuple(image.flatten().tolist()) for image in found})
+    assert different == 2 if name == "flip" else different > 12
+    torch.manual_seed(0)
+    assert transforms.train_transform(settings)(images).equal(found)
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPH_STEPS)
+def test_a_batch_of_photographs_is_augmented_as_its_images_one_by_one(name: str) -> None:
+    transform = transforms.train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, name, resize=40, crop=32))
+    images = noise(5, 3, 50, 70)
+    torch.manual_seed(4)
+    together = transform(images)
+    torch.manual_seed(4)
+    assert torch.stack([transform(image) for image in images]).equal(together)
+
+
+@pytest.mark.parametrize("name", ["imagenet", "mlc_nc", "lmpt"])
+def test_training_images_of_a_recipe_are_those_of_torchvision(name: str) -> None:
+    import_torchvision()
+    from torchvision.transforms import v2
+
+    steps = {
+        "imagenet": [v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip()],
+        "mlc_nc": [v2.RandomResizedCrop(224), v2.RandomHorizontalFlip(), v2.ColorJitter(0.4, 0.4, 0.4, 0)],
+        "lmpt": [v2.Resize((224, 224)), v2.RandomHorizontalFlip()],
+    }[name]
+    settings = PREPROCESSINGS[name]
+    finish = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(settings.mean, settings.std)]
+    theirs, ours, image = v2.Compose([*steps, *finish]), transforms.train_transform(settings), scene(250, 333)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        expected = theirs(image)
+        torch.manual_seed(seed)
+        torch.testing.assert_close(ours(image), expected)
+
+
+@pytest.mark.parametrize("name", PREPROCESSINGS)
+def test_images_of_a_recipe_have_its_size_and_the_test_draws_nothing(name: str) -> None:
+    settings, image = PREPROCESSINGS[name], scene(375, 500)
+    side = 448 if name == "cprfl" else 224
+    state = torch.get_rng_state()
+    assert transforms.test_transform(settings)(image).shape == (3, side, side)
+    assert torch.get_rng_state().equal(state)
+    assert transforms.train_transform(settings)(image).shape == (3, side, side)
+    assert not torch.get_rng_state().equal(state)
+
+
+def test_a_random_part_is_cut_out_of_the_whole_photograph() -> None:
+    # Resizing and centre crop would leave the marked borders of a broad image away.
+    image = torch.zeros(3, 40, 120, dtype=torch.uint8)
+    image[..., :10], image[..., -10:] = 255, 255
+    settings = Preprocessing((0.0,) * 3, (1.0,) * 3, "crop_flip", resize=36, crop=32, interpolation="nearest")
+    assert not transforms.test_transform(settings)(image).any()
+    torch.manual_seed(0)
+    assert sum(bool(transforms.train_transform(settings)(image).any()) for _ in range(60)) > 4
 
 
 def test_transforms_can_be_pickled_for_worker_processes() -> None:
     images = noise(2, 3, 48, 48)
     again = pickle.loads(pickle.dumps(transforms.test_transform(SETTINGS)))
     assert again(images).equal(transforms.test_transform(SETTINGS)(images))
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPH_STEPS)
+def test_training_transforms_can_be_pickled_after_use(name: str) -> None:
+    transform = transforms.train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, name, resize=40, crop=32))
+    image = noise(3, 50, 70)
+    transform(image)
+    again = pickle.loads(pickle.dumps(transform))
+    assert again == transform
+    torch.manual_seed(0)
+    expected = transform(image)
+    torch.manual_seed(0)
+    assert again(image).equal(expected)
 
 
 def test_digits_lt_is_normalised_by_its_own_statistics() -> None:
@@ -143,6 +235,18 @@ def test_resizing_and_crop_are_those_of_torchvision() -> None:
     torch.testing.assert_close(torch.stack([transforms.test_transform(settings)(image) for image in images]), found)
 
 
+@pytest.mark.parametrize(("height", "width"), [(90, 131), (131, 90), (20, 70)])
+def test_square_resizing_does_not_keep_the_aspect_ratio(height: int, width: int) -> None:
+    image, settings = scene(height, width), replace(sized(48, None), resize_mode="square")
+    found = transforms.resized_and_cropped(image, settings)
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    expected = torch.from_numpy(np.array(picture.resize((48, 48), Image.Resampling.BILINEAR))).permute(2, 0, 1)
+    assert found.shape == (3, 48, 48)
+    assert (found.int() - expected.int()).abs().max() <= 2
+    cropped = transforms.resized_and_cropped(image, replace(settings, crop=40))
+    assert cropped.equal(found[:, 4:44, 4:44])
+
+
 def test_crop_alone_cuts_the_centre() -> None:
     image = noise(3, 20, 31)
     assert transforms.resized_and_cropped(image, sized(None, 10)).equal(image[:, 5:15, 10:20])
@@ -163,24 +267,45 @@ def test_image_smaller_than_the_crop_is_refused_with_both_sizes() -> None:
         transforms.resized_and_cropped(noise(3, 30, 20), sized(None, 24))
 
 
-def test_torchvision_is_loaded_before_workers_are_forked_and_only_where_it_is_needed() -> None:
-    code = """
-import sys
-from nctools.data import Preprocessing, test_transform
-test_transform(Preprocessing((0.5,), (0.5,)))
+def test_torchvision_is_loaded_only_where_it_is_needed_and_in_spawned_processes_too() -> None:
+    transform = transforms.train_transform(replace(PREPROCESSINGS["mlc_nc"], resize=8, crop=7))
+    code = f"""
+import pickle, sys, torch
+from nctools.data import Preprocessing, test_transform, train_transform
+test_transform(Preprocessing((0.5,), (0.5,), "flip"))
+train_transform(Preprocessing((0.5,), (0.5,), "cell_shift"))
+transform = pickle.loads({pickle.dumps(transform)!r})
 print("torchvision" in sys.modules)
-test_transform(Preprocessing((0.5,), (0.5,), crop=2))
-print("torchvision.transforms.v2.functional" in sys.modules)
+print(tuple(transform(torch.zeros(3, 20, 30, dtype=torch.uint8)).shape))
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert output.split() == ["False", "True"]
+    assert output.split("\n")[:2] == ["False", "(3, 7, 7)"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "training", "times"),
+    [
+        (Preprocessing((0.5,), (0.5,)), True, 0),
+        (Preprocessing((0.5,), (0.5,), "flip"), False, 0),
+        (Preprocessing((0.5,), (0.5,), "flip"), True, 1),
+        (Preprocessing((0.5,), (0.5,), crop=2), False, 1),
+        (Preprocessing((0.5,), (0.5,), resize=2), False, 1),
+    ],
+)
+def test_torchvision_is_loaded_before_workers_are_forked(
+    settings: Preprocessing, training: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(_torchvision_v2, "functional", lambda: loaded.append(None))
+    transforms.ImageTransform(settings, training)
+    assert len(loaded) == times
 
 
 def test_representation_tells_all_settings_and_no_address() -> None:
     text = repr(transforms.test_transform(sized(256, 224, "bicubic")))
     assert text == (
         "ImageTransform(preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), augmentation='none', "
-        "resize=256, crop=224, interpolation='bicubic'), training=False)"
+        "resize=256, crop=224, interpolation='bicubic', resize_mode='shorter'), training=False)"
     )
 
 
@@ -191,3 +316,11 @@ def test_images_that_do_not_fit_are_refused() -> None:
         transforms.test_transform(SETTINGS)(noise(1, 8, 8))
     with pytest.raises(ValueError, match=r"shape \[3, 40, 48\]: height and width must be multiples of 16 px"):
         transforms.cell_shift(noise(3, 40, 48))
+
+
+def test_normalising_leaves_images_of_any_dtype_as_they_were() -> None:
+    for dtype in (torch.uint8, torch.float32, torch.float64):
+        images = noise(3, 4, 5).to(dtype)
+        found = transforms.normalised(images, (0.5,), (0.25,))
+        torch.testing.assert_close(found, (noise(3, 4, 5).float() / 255 - 0.5) / 0.25)
+        assert images.equal(noise(3, 4, 5).to(dtype))
