@@ -28,7 +28,7 @@ class UniformSampler(EpochSampler[int]):
     Example:
         >>> sampler = UniformSampler(5, seed=1)
         >>> list(sampler), sorted(sampler)
-        ([4, 1, 2, 0, 3], [0, 1, 2, 3, 4])
+        ([0, 4, 2, 3, 1], [0, 1, 2, 3, 4])
     """
 
     def __init__(self, num_images: int, *, seed: int = 0, rank: int = 0, world_size: int = 1) -> None:
