@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-SamplerName = Literal["uniform", "class_aware"]
+# The rows of nctools.data.sampler_catalogue.
+SamplerName = Literal["uniform", "class_aware", "square_root", "class_uniform", "reversed", "progressive"]
 EpochLength = Literal["images", "balanced"]
 
 
@@ -19,11 +20,14 @@ class Recipe:
         max_lr: Peak learning rate of the one-cycle schedule.
         pct_start: Share of the steps in which the learning rate rises.
         weight_decay: L2 penalty, on weights with more than one dimension only.
-        sampler: ``"uniform"`` (each image once) or ``"class_aware"`` (each class equally often).
-        epoch_length: Draws of the class-aware sampler in an epoch: ``"images"``, the number of training images, or
-            ``"balanced"``, ``n_max C`` as in MLC-NC's code. Uniform sampling takes each image once.
+        sampler: ``"uniform"`` (each image once), ``"class_aware"`` (each class equally often), or another name of
+            ``nctools.data.SAMPLERS``.
+        epoch_length: Draws of the sampler in an epoch: ``"images"``, the number of training images, or ``"balanced"``,
+            ``floor(n_max C / sampler_reduce)``, as in MLC-NC's code. Uniform sampling takes each image once.
         ema_decay: Decay of the averaged weights that are kept beside the raw ones; None keeps none.
         gradient_clip: Largest norm of the gradient; None does not clip.
+        num_samples_per_class: Images of a class each time the class-aware sampler draws it.
+        sampler_reduce: Divides the ``"balanced"`` length of an epoch.
     """
 
     epochs: int = 100
@@ -35,6 +39,8 @@ class Recipe:
     epoch_length: EpochLength = "images"
     ema_decay: float | None = 0.9997
     gradient_clip: float | None = None
+    num_samples_per_class: int = 1
+    sampler_reduce: int = 1
 
 
 # The embedded data: 60 epochs of about 1,400 images train the small backbone in about a minute. The decay of the

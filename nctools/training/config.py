@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.settings import Difficult
+from nctools.data.sampler_catalogue import sampler_entry
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import argument_names, default_arguments, default_recipe
 from nctools.methods.catalogue import method_entry
@@ -37,6 +38,24 @@ class RecipeConfig(_Section):
     epoch_length: EpochLength
     ema_decay: float | None = Field(gt=0, lt=1)
     gradient_clip: float | None = Field(gt=0)
+    # Later than the others: files without them are older and mean the defaults.
+    num_samples_per_class: int = Field(default=1, ge=1)
+    sampler_reduce: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _settings_reach_the_sampler(self) -> Self:
+        takes = sampler_entry(self.sampler).takes
+        if self.num_samples_per_class != 1 and "num_samples_per_class" not in takes:
+            raise ValueError(
+                f"num_samples_per_class is {self.num_samples_per_class}, but the sampler {self.sampler} draws no such "
+                "groups: choose class_aware, or leave it 1"
+            )
+        if self.sampler_reduce != 1 and ("length" not in takes or self.epoch_length != "balanced"):
+            raise ValueError(
+                f"sampler_reduce is {self.sampler_reduce}, but it divides the balanced length of an epoch, and here "
+                f"the sampler is {self.sampler} and epoch_length {self.epoch_length}: change these, or leave it 1"
+            )
+        return self
 
 
 class CollapseConfig(_Section):

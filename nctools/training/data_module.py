@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler, Sampler
+from torch.utils.data import DataLoader
 
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.samplers import ClassAwareSampler
+from nctools.data.epoch_sampler import EpochSampler
+from nctools.data.sampler_catalogue import build_sampler, sampler_entry
+from nctools.features.ranks import current_ranks
 from nctools.training.config import RecipeConfig
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
 
 
 class RunDataModule(pl.LightningDataModule):
-    """Feed a run.
+    """Feed a run. A Trainer over several processes needs ``use_distributed_sampler=False``: the sampler knows them.
 
     Args:
         train: Training images with the training transform.
@@ -44,10 +45,11 @@ class RunDataModule(pl.LightningDataModule):
         Returns:
             The loader.
         """
+        sampler = self._sampler()
         return DataLoader(
             self._train,
-            batch_size=min(self._recipe.batch_size, len(self._train)),
-            sampler=self._sampler(),
+            batch_size=min(self._recipe.batch_size, len(self._train), len(sampler)),
+            sampler=sampler,
             drop_last=True,
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
@@ -63,12 +65,28 @@ class RunDataModule(pl.LightningDataModule):
             return []
         return evaluation_loader(self._validation, workers=self._workers)
 
-    def _sampler(self) -> Sampler[int]:
-        if self._recipe.sampler == "class_aware":
-            length = len(self._train) if self._recipe.epoch_length == "images" else None
-            return ClassAwareSampler(self._train.targets, seed=self._seed, length=length)
-        generator = torch.Generator().manual_seed(self._seed)
-        return RandomSampler(self._train, generator=generator)
+    def _sampler(self) -> EpochSampler[int]:
+        recipe, ranks = self._recipe, current_ranks()
+        settings = {
+            "length": self._length(),
+            "num_samples_per_class": recipe.num_samples_per_class,
+            "num_epochs": recipe.epochs,
+        }
+        takes = sampler_entry(recipe.sampler).takes
+        return build_sampler(
+            recipe.sampler,
+            self._train.targets,
+            seed=self._seed,
+            rank=ranks.rank,
+            world_size=ranks.size,
+            **{name: value for name, value in settings.items() if name in takes},
+        )
+
+    def _length(self) -> int:
+        if self._recipe.epoch_length == "images":
+            return len(self._train)
+        counts = (self._train.targets == 1).sum(dim=0)
+        return int(counts.max()) * int(counts.count_nonzero()) // self._recipe.sampler_reduce
 
 
 def evaluation_loader(dataset: MultiLabelDataset, *, batch_size: int = 256, workers: int = 0) -> Loader:

@@ -79,6 +79,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             max_epochs=config.recipe.epochs,
             accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
             devices=1,
+            use_distributed_sampler=False,  # the samplers of a run divide an epoch between the processes themselves
             callbacks=_callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress),
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset
+from nctools.data.published_facts import PUBLISHED_SPLITS
 from nctools.data.samplers import ClassAwareSampler
 
 Labels = NDArray[np.int64]
@@ -75,6 +76,32 @@ def test_default_length_is_the_largest_count_times_the_classes(targets: Labels) 
     assert len(sampler) == len(list(sampler)) == targets.sum(axis=0).max() * targets.shape[1]
 
 
+@pytest.mark.parametrize(
+    ("split", "reduce", "length"),
+    [("voc_lt", 4, 3_875), ("voc_lt", 1, 15_500), ("coco_lt", 4, 22_560), ("coco_lt", 1, 90_240)],
+)
+def test_epochs_are_as_long_as_those_of_the_published_code(split: str, reduce: int, length: int) -> None:
+    counts = PUBLISHED_SPLITS[split].class_counts
+    assert counts is not None
+    assert ClassAwareSampler(single_label(list(counts)), reduce=reduce).length == length
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn"),
+    [
+        ({}, [2, 15, 13, 3, 6, 14, 15, 4, 5, 11, 14, 0, 1, 8, 14, 1, 15, 12, 2, 10, 14, 15, 4, 7, 14, 3, 9]),
+        (
+            {"num_samples_per_class": 3, "length": 20},
+            [3, 0, 4, 14, 15, 14, 9, 5, 6, 2, 1, 0, 10, 7, 12, 15, 15, 14, 15, 14],
+        ),
+    ],
+)
+def test_the_order_stays_that_of_earlier_runs(settings: dict[str, int], drawn: list[int]) -> None:
+    sampler = ClassAwareSampler(single_label([5, 9, 2]), seed=3, **settings)
+    sampler.set_epoch(2)
+    assert list(sampler) == drawn
+
+
 def test_label_frequencies_are_those_of_the_class_cycle() -> None:
     targets = load_dataset("digits_lt").targets.numpy().astype(np.int64)
     num_classes, length = targets.shape[1], 20_000
@@ -121,6 +148,12 @@ def test_classes_without_images_are_skipped_with_a_warning() -> None:
     assert list(sampler) == list(ClassAwareSampler(single_label([4, 2])))
 
 
+def test_unknown_entries_are_not_drawn() -> None:
+    targets = single_label([4, 2])
+    unknown = np.where(targets == 0, -1, targets)
+    assert list(ClassAwareSampler(unknown)) == list(ClassAwareSampler(targets))
+
+
 def test_loader_draws_the_batches_of_the_sampler(small_dataset: MultiLabelDataset) -> None:
     sampler = ClassAwareSampler(small_dataset.targets)
     loader = DataLoader(small_dataset, batch_size=4, sampler=sampler)
@@ -134,6 +167,9 @@ def test_loader_draws_the_batches_of_the_sampler(small_dataset: MultiLabelDatase
     [
         ({"num_samples_per_class": 0}, "`num_samples_per_class` is 0"),
         ({"length": 0}, "`length` is 0"),
+        ({"reduce": 0}, "`reduce` is 0"),
+        ({"length": 4, "reduce": 2}, "`length` is 4 and `reduce` 2"),
+        ({"reduce": 9}, "`length` is 0"),
         ({"seed": -1}, "`seed` is -1"),
         ({"rank": 2, "world_size": 2}, r"`rank` is 2 with `world_size` 2: it must be 0\.\.1"),
     ],
@@ -146,8 +182,8 @@ def test_numbers_out_of_range_are_refused(arguments: dict[str, int], message: st
 def test_targets_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`targets` has shape \[4\]"):
         ClassAwareSampler(np.zeros(4))
-    with pytest.raises(ValueError, match="other than 0 and 1"):
-        ClassAwareSampler(np.array([[1, -1]]))
+    with pytest.raises(ValueError, match=r"`targets` holds 2 at image 0, class 1: an entry must be 1 \(present\)"):
+        ClassAwareSampler(np.array([[1, 2]]))
     with pytest.raises(ValueError, match=r"shape \[4, 2\] holds no label at all"):
         ClassAwareSampler(np.zeros((4, 2)))
     with pytest.raises(ValueError, match="`epoch` is -1"):

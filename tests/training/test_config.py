@@ -23,6 +23,19 @@ def test_a_saved_configuration_loads_equal(tmp_path: Path) -> None:
     assert load_config(tmp_path / "config.yaml") == config
 
 
+def test_a_file_from_before_the_settings_of_the_sampler_means_the_defaults() -> None:
+    config = make_config("mlc_nc", "digits_lt")
+    document = config.model_dump(mode="json")
+    del document["recipe"]["num_samples_per_class"], document["recipe"]["sampler_reduce"]
+    assert check_config(document) == config
+
+
+def test_the_sampling_of_the_distribution_balanced_loss_can_be_asked_for() -> None:
+    settings = {"sampler": "class_aware", "num_samples_per_class": 3, "sampler_reduce": 4, "epoch_length": "balanced"}
+    recipe = make_config("erm", "digits_lt", settings).recipe
+    assert (recipe.num_samples_per_class, recipe.sampler_reduce) == (3, 4)
+
+
 @pytest.mark.parametrize("key", ["recipe.epochs", "epochs"])
 def test_a_key_may_stand_with_or_without_its_section(key: str) -> None:
     assert make_config("erm", "digits_lt", {key: 2}).recipe.epochs == 2
@@ -44,6 +57,16 @@ def test_an_argument_of_another_method_is_unknown() -> None:
         ({"recipe.epochs": 0}, "recipe.epochs: Input should be greater than or equal to 1"),
         ({"recipe.epochs": "many"}, "recipe.epochs: Input should be a valid integer"),
         ({"recipe.sampler": "best"}, "recipe.sampler"),
+        ({"num_samples_per_class": 0}, "recipe.num_samples_per_class: Input should be greater than or equal to 1"),
+        ({"num_samples_per_class": 3}, "num_samples_per_class is 3, but the sampler uniform draws no such groups"),
+        (
+            {"sampler": "class_aware", "sampler_reduce": 4},
+            "sampler_reduce is 4, .* the sampler is class_aware and epoch_length images",
+        ),
+        (
+            {"sampler_reduce": 4, "epoch_length": "balanced"},
+            "sampler_reduce is 4, .* the sampler is uniform and epoch_length balanced",
+        ),
         ({"seed": -1}, "seed"),
     ],
 )
