@@ -10,7 +10,7 @@ import typer
 
 from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES, print_plans
-from nctools.cli.nc_files import read_groups, write_results
+from nctools.cli.nc_files import write_results
 from nctools.cli.nc_table import print_depth, print_result
 from nctools.cli.number_options import (
     Averaged,
@@ -70,6 +70,7 @@ from nctools.cli.options import (
 from nctools.cli.output import input_errors, refuse_to_overwrite, say
 from nctools.cli.ranks import joined_ranks
 from nctools.collapse.catalogue import PRESETS
+from nctools.data.group_rules import read_group_file
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
@@ -200,7 +201,7 @@ def run(
                 nctools.measure(
                     path,
                     split=split,
-                    groups=read_groups(groups) if groups else None,
+                    groups=read_group_file(groups) if groups else None,
                     metrics=chosen,
                     spaces=space,
                     progress=not quiet and rank == 0,
