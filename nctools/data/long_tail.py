@@ -144,9 +144,9 @@ def build_long_tail(
         n_min: Count that the targets fall towards.
         quantile: Share of the Pareto law that the classes span.
         seed: Non-negative seed.
-        draw: ``"portable"``: the same images on every platform, for every version; an image that is the only one left
-            of a class filled before goes out only where no other can. ``"released"``: the images that the authors'
-            code picks, under CPython.
+        draw: ``"portable"``: the same images on every platform, with every version; a class whose images all went
+            out with those of later classes gets one back. ``"released"``: the images that the authors' code picks,
+            under CPython.
         class_names: C names, for messages.
         released_state: Generator that the released draw goes on from, in place of a fresh one from ``seed``.
 
@@ -158,7 +158,8 @@ def build_long_tail(
         UnknownNameError: If ``draw`` is neither of the two.
 
     Warns:
-        UserWarning: If classes have fewer images than their target (all are taken), or end without any.
+        UserWarning: If classes have fewer images than their target (all are taken), or end without any, which the
+            released draw alone may do.
 
     Source:
         Wu et al., "Distribution-Balanced Loss" (ECCV 2020), section 4.1; order of the classes and removal of images
@@ -194,31 +195,20 @@ def _portable_draw(
     present: NDArray[np.bool_], ranks: Sequence[int], targets: Sequence[int], rng: PortableRandom
 ) -> NDArray[np.int64]:
     drawn = np.zeros(len(present), dtype=np.bool_)
-    for rank, (c, target) in enumerate(zip(ranks, targets, strict=True)):
+    for c, target in zip(ranks, targets, strict=True):
         inside = np.flatnonzero(present[:, c] & drawn).tolist()
         if target < len(inside):
-            shuffled = rng.sample(inside, len(inside))
-            _take_out(present[:, ranks[:rank]], drawn, shuffled, len(inside) - target)
+            drawn[rng.sample(inside, len(inside) - target)] = False
         else:
             outside = np.flatnonzero(present[:, c] & ~drawn).tolist()
             drawn[rng.sample(outside, min(target - len(inside), len(outside)))] = True
+    for c in ranks:
+        if not present[drawn, c].any():
+            # One without the class ranked last, whose count stays as it is. There is one: a class whose images all
+            # held that class would have been ranked behind it.
+            candidates = np.flatnonzero(present[:, c] & ~present[:, ranks[-1]]).tolist()
+            drawn[rng.sample(candidates, 1)] = True
     return np.flatnonzero(drawn)
-
-
-def _take_out(filled: NDArray[np.bool_], drawn: NDArray[np.bool_], images: Sequence[int], number: int) -> None:
-    # Without the second glance at the counts, a class of the tail could end without any image.
-    counts = filled[drawn].sum(axis=0)
-    spared = []
-    for image in images:
-        if number == 0:
-            return
-        if (counts[filled[image]] == 1).any():
-            spared.append(image)
-            continue
-        drawn[image] = False
-        counts -= filled[image]
-        number -= 1
-    drawn[spared[:number]] = False
 
 
 def _ranks(present: NDArray[np.bool_]) -> list[int]:
@@ -259,7 +249,7 @@ def _warn_of_emptied(reached: Sequence[int], names: Sequence[str] | None) -> Non
     empty = [c for c, count in enumerate(reached) if count == 0]
     if empty:
         warnings.warn(
-            f"{_named(empty, names)}: every image went out again with those of classes filled later; another seed or "
-            "a larger `n_max` may keep one",
+            f"{_named(empty, names)}: every image went out again with those of classes filled later; "
+            'draw="portable" keeps one',
             stacklevel=3,
         )

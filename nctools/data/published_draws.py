@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import random
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -12,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.long_tail import LongTail, build_long_tail
-from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
+from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit
 from nctools.errors import DatasetError
 
 # What the split was drawn from, in words, and its number of images.
 _SOURCES = {"voc": ("VOC2012 trainval", 11_540), "coco": ("COCO train2017", 118_287)}
 # One script of the authors drew both, VOC first, perhaps without seeding anew between them.
 _DRAWN_BEFORE = {"coco_lt": "voc_lt", "plt_coco": "plt_voc"}
-_ID_FILES = "img_id.txt, img_id.pkl or PLT_VOC_train.json"
+_ID_FILES = {"voc_lt": "img_id.txt", "coco_lt": "img_id.pkl", "plt_voc": "PLT_VOC_train.json"}
+_CLASSES = {"voc": VOC_CLASSES, "coco": COCO_CLASSES}
 _FRESH = "a fresh random state"
 
 
@@ -77,8 +79,9 @@ def published_draw(
         labels of the PLT sets are not dropped yet: which ones the authors dropped is not known.
 
     Raises:
-        DatasetError: If other images come out; it says what was expected, what was found and what to do.
-        ValueError: If ``labels`` and ``ids`` differ in length, or hold no 0/1 matrix.
+        DatasetError: If other images come out, or the labels cannot be drawn from; it says what was expected, what was
+            found and what to do.
+        ValueError: If ``labels`` and ``ids`` differ in length, or nothing can be drawn from ``voc_labels``.
     """
     if len(ids) != len(labels):
         raise ValueError(f"`ids` has {len(ids)} entries but `labels` has {len(labels)} rows: give one id per image.")
@@ -87,7 +90,10 @@ def published_draw(
     matrix = np.asarray(labels)[rows]
     tried: list[str] = []
     for words, state in _states(split, voc_labels):
-        drawn = _released(split, matrix, state)
+        try:
+            drawn = _released(split, matrix, state)
+        except ValueError as error:
+            raise DatasetError(_refusal(split, len(ids), [str(error)], voc_labels is not None)) from error
         chosen = rows[drawn.indices]
         faults = _faults(split, list(names[chosen]), drawn.reached)
         if not faults:
@@ -109,9 +115,18 @@ def _plain_id(split: PublishedSplit, identifier: str) -> str:
 
 def _released(split: PublishedSplit, labels: NDArray[np.generic], state: random.Random) -> LongTail:
     how = split.draw
-    return build_long_tail(
-        labels, alpha=how.alpha, n_max=how.n_max, n_min=how.n_min, seed=how.seed, draw="released", released_state=state
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # too few images: then the digest does not fit, and the error says all
+        return build_long_tail(
+            labels,
+            alpha=how.alpha,
+            n_max=how.n_max,
+            n_min=how.n_min,
+            seed=how.seed,
+            draw="released",
+            class_names=_CLASSES[split.source],
+            released_state=state,
+        )
 
 
 def _states(split: PublishedSplit, voc_labels: NDArray[np.generic] | None) -> Iterator[tuple[str, random.Random]]:
@@ -163,5 +178,6 @@ def _refusal(split: PublishedSplit, num_ids: int, tried: Sequence[str], voc_give
         lines.append("the random state after the draw from VOC was not tried: it needs the labels of VOC2012 trainval")
     if platform.python_implementation() != "CPython":
         lines.append(f"the draw relies on CPython, this is {platform.python_implementation()}")
-    lines.append(f"or take the published list of ids ({_ID_FILES}) with `nctools data import`")
+    file = _ID_FILES.get(split.name, "with its labels")
+    lines.append(f"or take the published list of images ({file}) with `nctools data import`")
     return "\n  ".join(lines)
