@@ -11,7 +11,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText
 from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES, print_plans
-from nctools.cli.nc_files import read_groups, write_results
+from nctools.cli.nc_files import write_results
 from nctools.cli.nc_table import print_depth, print_result
 from nctools.cli.number_options import (
     Averaged,
@@ -71,6 +71,7 @@ from nctools.cli.options import (
 from nctools.cli.output import input_errors, refuse_to_overwrite, say
 from nctools.cli.ranks import joined_ranks
 from nctools.collapse.catalogue import PRESETS
+from nctools.data.group_rules import read_group_file
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
@@ -202,7 +203,7 @@ def run(
                 nctools.measure(
                     path,
                     split=split,
-                    groups=read_groups(groups) if groups else None,
+                    groups=read_group_file(groups) if groups else None,
                     metrics=chosen,
                     spaces=space,
                     progress=not quiet and rank == 0,

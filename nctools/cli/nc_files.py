@@ -1,9 +1,8 @@
-"""The files around a measurement: groups that are read, and tables that are written."""
+"""The tables that a measurement writes."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from nctools import __version__
 from nctools.cli.output import say, write_json
-from nctools.errors import NctoolsError
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
@@ -66,32 +64,3 @@ def _sha256(path: Path | None) -> str | None:
         return None
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def read_groups(path: Path) -> dict[str, list[int]]:
-    """Read named groups of classes.
-
-    Args:
-        path: JSON file ``{"head": [0, 1], "tail": [2]}``.
-
-    Returns:
-        Group name -> class indices.
-
-    Raises:
-        NctoolsError: If the file cannot be read or holds something else.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise NctoolsError(
-            f"{path} cannot be read as a JSON file of groups ({' '.join(str(error).split())})"
-        ) from error
-    shaped = isinstance(document, dict) and all(
-        isinstance(classes, list) and all(isinstance(index, int) for index in classes) for classes in document.values()
-    )
-    if not shaped:
-        raise NctoolsError(
-            f'{path} holds no groups: it should look like {{"head": [0, 1], "tail": [2]}} (class indices)'
-        )
-    groups: dict[str, list[int]] = document
-    return groups

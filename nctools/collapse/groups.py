@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,12 +32,57 @@ def head_medium_tail(class_counts: Sequence[int], *, head: int = 100, medium: in
     if not 0 <= medium <= head:
         raise ValueError(f"medium={medium} and head={head}: thresholds must satisfy 0 <= medium <= head")
     groups: dict[str, list[int]] = {"head": [], "medium": [], "tail": []}
-    for index, value in enumerate(class_counts):
-        count = operator.index(value)
-        if count < 0:
-            raise ValueError(f"class_counts[{index}] is {count}: a class cannot have fewer than 0 images")
+    for index, count in enumerate(_checked_counts(class_counts)):
         groups["head" if count >= head else "medium" if count >= medium else "tail"].append(index)
     return groups
+
+
+def quantile_groups(class_counts: Sequence[int], *, head: float = 1 / 3, tail: float = 1 / 3) -> dict[str, list[int]]:
+    """Sort classes into head, medium and tail by their place in the order of the counts.
+
+    For data whose counts all lie on one side of the usual thresholds. Classes with equal counts stay together: where
+    they lie on both sides of a cut, all of them are medium. Classes without images are always tail.
+
+    Args:
+        class_counts: Training images of each of the C classes.
+        head: Share of the classes that are head: at most ``head * C`` of them, rounded to the nearest whole number
+            (halves up), the most frequent.
+        tail: Share of the classes that are tail, in the same way the rarest.
+
+    Returns:
+        ``"head"``, ``"medium"`` and ``"tail"`` with ascending class indices; a group may be empty.
+
+    Raises:
+        ValueError: If a count is negative, or the shares are negative or more than 1 together.
+
+    Example:
+        >>> quantile_groups([9, 8, 7, 3, 2, 1])
+        {'head': [0, 1], 'medium': [2, 3], 'tail': [4, 5]}
+        >>> quantile_groups([9, 5, 5, 5, 2, 1])
+        {'head': [0], 'medium': [1, 2, 3], 'tail': [4, 5]}
+    """
+    if not (head >= 0 and tail >= 0 and head + tail <= 1 + 1e-9):
+        raise ValueError(f"head={head} and tail={tail}: shares must not be negative, nor more than 1 together")
+    counts = _checked_counts(class_counts)
+    most, least = (math.floor(share * len(counts) + 0.5) for share in (head, tail))
+    groups: dict[str, list[int]] = {"head": [], "medium": [], "tail": []}
+    ascending = sorted(counts)
+    for index, count in enumerate(counts):
+        at_least_as_many = len(counts) - bisect.bisect_left(ascending, count)
+        at_most_as_many = bisect.bisect_right(ascending, count)
+        if count and at_least_as_many <= most:
+            groups["head"].append(index)
+        else:
+            groups["tail" if not count or at_most_as_many <= least else "medium"].append(index)
+    return groups
+
+
+def _checked_counts(class_counts: Sequence[int]) -> list[int]:
+    counts = [operator.index(value) for value in class_counts]
+    for index, count in enumerate(counts):
+        if count < 0:
+            raise ValueError(f"class_counts[{index}] is {count}: a class cannot have fewer than 0 images")
+    return counts
 
 
 def check_groups(groups: Mapping[str, Sequence[int]], num_classes: int) -> dict[str, list[int]]:

@@ -8,11 +8,14 @@ from nctools.plots.curves import nc_curves, nc_curves_data
 from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
+from nctools.plots.long_tail import construction, construction_data
 from nctools.plots.theme import group_colours, save_figure
 
 __all__ = [
     "angle_map",
     "angle_map_data",
+    "construction",
+    "construction_data",
     "distribution",
     "distribution_data",
     "group_colours",

@@ -1,0 +1,243 @@
+"""How well a long-tailed choice of images meets the counts that it aims at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from nctools.collapse.groups import check_groups
+from nctools.plots.class_axis import ClassOrder, Segment, name_classes, name_step, names_length
+from nctools.plots.theme import (
+    DOUBLE_COLUMN,
+    GREY,
+    INK,
+    group_colours,
+    new_figure,
+    place_axes,
+    short_numbers,
+    style,
+    style_ticks,
+    text_width,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# All in points.
+_WIDTH: Final = 72 * DOUBLE_COLUMN
+_LEFT: Final = 34.0
+_PANEL: Final = (_WIDTH - _LEFT - 6.0, 160.0)
+_ABOVE: Final = 20.0  # title
+_BELOW: Final = 34.0  # ranks, axis label and legend below the names
+_NUMBER_SIZE: Final = 5.5
+_FEWEST_PLACES: Final = 10  # so that two classes do not stand at the edges
+_BAR: Final = 0.8  # of a class's place
+_DOT: Final = 0.5
+
+
+def construction(
+    targets: Sequence[int],
+    reached: Sequence[int],
+    class_names: Sequence[str],
+    groups: Mapping[str, Sequence[int]] | None = None,
+    *,
+    ranks: Sequence[int] | None = None,
+) -> Figure:
+    """Draw the reference count and the reached count of each class of a long-tailed choice, on a log axis.
+
+    A bar of grey marks the count that the class should have, a dot the images that hold it in the end; a line joins
+    the two. Both numbers are written where there is room.
+
+    Args:
+        targets: Reference count of each class [C].
+        reached: Images chosen that hold each class [C].
+        class_names: C names.
+        groups: Group -> class indices, for the colours of the dots; a class of several takes that of the first.
+        ranks: Class indices in the order of the draw; default: by target, the largest first.
+
+    Returns:
+        The figure with one axes.
+
+    Raises:
+        ValueError: If lengths disagree, a target is below 1, a count is negative, or ``ranks`` is no order of the
+            classes.
+
+    Example:
+        >>> figure = construction([80, 9], [75, 9], ["cat", "dog"], {"head": [0], "tail": [1]})
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['cat', 'dog']
+    """
+    order = _checked_ranks(targets, reached, class_names, ranks)
+    group_of = _groups_of(groups, len(order))
+    classes = ClassOrder(
+        order, [class_names[c] for c in order], [reached[c] for c in order], [Segment("", 0, len(order))]
+    )
+    with style():
+        pitch = _PANEL[0] / max(len(order), _FEWEST_PLACES)
+        names = names_length(classes, pitch * len(order))
+        figure = new_figure(_WIDTH / 72, (_ABOVE + _PANEL[1] + names + _BELOW) / 72)
+        axes = place_axes(figure, _LEFT, _ABOVE, *_PANEL)
+        _draw_frame(axes, classes, pitch, _limits(targets, reached))
+        colours = {"": INK} | group_colours(name for name in dict.fromkeys(group_of[c] for c in order) if name)
+        numbers = max(text_width(str(n), _NUMBER_SIZE) for n in (*targets, *reached)) < 0.95 * pitch
+        for rank, c in enumerate(order):
+            _draw_class(axes, rank, targets[c], reached[c], colours[group_of[c]], dot=min(4.0, _DOT * pitch))
+            if numbers:
+                _write_numbers(axes, rank, targets[c], reached[c], colours[group_of[c]])
+        used = [name for name in colours if name in group_of]
+        figure.legend(
+            handles=_handles({name: colours[name] for name in used}),
+            loc="lower center",
+            ncols=1 + len(used),
+            borderaxespad=0.2,
+        )
+    return figure
+
+
+def construction_data(
+    targets: Sequence[int],
+    reached: Sequence[int],
+    class_names: Sequence[str],
+    groups: Mapping[str, Sequence[int]] | None = None,
+    *,
+    ranks: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """List the numbers that ``construction`` draws.
+
+    Args:
+        targets: Reference count of each class [C].
+        reached: Images chosen that hold each class [C].
+        class_names: C names.
+        groups: Group -> class indices.
+        ranks: Class indices in the order of the draw; default: by target, the largest first.
+
+    Returns:
+        Columns ``rank`` (from 0), ``class``, ``group`` (empty for a class of none), ``target``, ``reached``,
+        ``deviation`` (``reached / target - 1``), a row per class in the order drawn.
+
+    Raises:
+        ValueError: As ``construction``.
+
+    Example:
+        >>> construction_data([9, 80], [9, 76], ["dog", "cat"])[["rank", "class", "deviation"]].values.tolist()
+        [[0, 'cat', -0.05], [1, 'dog', 0.0]]
+    """
+    import pandas as pd
+
+    order = _checked_ranks(targets, reached, class_names, ranks)
+    group_of = _groups_of(groups, len(order))
+    return pd.DataFrame(
+        {
+            "rank": range(len(order)),
+            "class": [class_names[c] for c in order],
+            "group": [group_of[c] for c in order],
+            "target": [targets[c] for c in order],
+            "reached": [reached[c] for c in order],
+            "deviation": [(reached[c] - targets[c]) / targets[c] for c in order],
+        }
+    )
+
+
+def _checked_ranks(
+    targets: Sequence[int], reached: Sequence[int], class_names: Sequence[str], ranks: Sequence[int] | None
+) -> list[int]:
+    if not len(targets) == len(reached) == len(class_names) or not class_names:
+        raise ValueError(
+            f"targets has {len(targets)} entries, reached {len(reached)} and class_names {len(class_names)}: give one "
+            "of each for every class, and at least one class"
+        )
+    if min(targets) < 1 or min(reached) < 0:
+        raise ValueError(
+            f"the least target is {min(targets)} and the least reached count {min(reached)}: targets are at least 1, "
+            "counts at least 0"
+        )
+    if ranks is None:
+        return sorted(range(len(targets)), key=lambda c: -targets[c])
+    if sorted(ranks) != list(range(len(targets))):
+        raise ValueError(f"ranks holds {len(ranks)} entries that are not the classes 0..{len(targets) - 1}, each once")
+    return list(ranks)
+
+
+def _groups_of(groups: Mapping[str, Sequence[int]] | None, num_classes: int) -> list[str]:
+    names = [""] * num_classes
+    for group, members in reversed(check_groups(groups or {}, num_classes).items()):
+        for index in members:
+            names[index] = group
+    return names
+
+
+def _limits(targets: Sequence[int], reached: Sequence[int]) -> tuple[float, float]:
+    # Room for the numbers above and below; a class that was not reached at all stands at the lower edge.
+    shown = [*targets, *(count for count in reached if count)]
+    return (min(shown) / 2.5, max(shown) * 2)
+
+
+def _draw_frame(axes: Axes, classes: ClassOrder, pitch: float, limits: tuple[float, float]) -> None:
+    num_classes = len(classes.names)
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    middle, places = (num_classes - 1) / 2, max(num_classes, _FEWEST_PLACES)
+    axes.set_xlim(middle - places / 2, middle + places / 2)
+    axes.spines[["top", "right"]].set_visible(False)
+    style_ticks(axes)
+    name_classes(axes, "x", classes, length=pitch * num_classes)
+    axes.yaxis.set_major_formatter(short_numbers())
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("images of the class")
+    step = name_step(num_classes, pitch * num_classes)
+    some = "" if step == 1 else f"; 1 in {step} named" if step else "; names do not fit"
+    axes.set_xlabel(f"{num_classes} classes in the order of the draw{some}")
+    axes.set_title("Long-tailed construction: reference and reached counts", loc="left")
+
+
+def _draw_class(axes: Axes, rank: int, target: int, reached: int, colour: str, *, dot: float) -> None:
+    place = max(reached, axes.get_ylim()[0])
+    ends = [rank - _BAR / 2, rank + _BAR / 2]
+    axes.plot([rank, rank], [target, place], color=GREY, linewidth=0.6, zorder=1)
+    axes.plot(ends, [target, target], color=GREY, linewidth=1.6, zorder=2, solid_capstyle="butt")
+    axes.plot(
+        [rank],
+        [place],
+        "o",
+        markersize=dot,
+        color=colour,
+        markerfacecolor=colour if reached else "white",
+        markeredgewidth=0.6,
+        clip_on=False,
+        zorder=3,
+    )
+
+
+def _write_numbers(axes: Axes, rank: int, target: int, reached: int, colour: str) -> None:
+    # The larger number stands above, the smaller below, so that neither lies on the line between them. A class that
+    # was not reached stands on the lower edge, where below there are names.
+    _write(axes, rank, target, target, GREY, above=target >= reached)
+    if reached != target:
+        _write(axes, rank, max(reached, axes.get_ylim()[0]), reached, colour, above=reached > target or not reached)
+
+
+def _write(axes: Axes, x: float, y: float, number: int, colour: str, *, above: bool) -> None:
+    axes.annotate(
+        str(number),
+        (x, y),
+        xytext=(0, 2.8 if above else -2.8),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if above else "top",
+        fontsize=_NUMBER_SIZE,
+        color=colour,
+    )
+
+
+def _handles(colours: Mapping[str, str]) -> list[Line2D]:
+    words = {name: f"images drawn: {name}" if name else "images drawn" for name in colours}
+    dots = [
+        Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=words[name])
+        for name, colour in colours.items()
+    ]
+    return [Line2D([], [], color=GREY, linewidth=1.6, label="reference count"), *dots]
