@@ -27,7 +27,6 @@ from nctools.networks.network import Network, open_network
 from nctools.run_directory import label_cache_beside
 
 
-
 @dataclass(frozen=True)
 class Data:
     """What a model is run over.

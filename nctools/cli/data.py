@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from nctools.data.description import DatasetDescription
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, describe, build, import and check data sets.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, describe, build, import and check data sets."
+)
 app.command("build")(build)
 app.command("import")(import_)
 app.command("validate")(validate)
@@ -72,9 +74,7 @@ def describe(
         refuse_to_overwrite(target, force=force)
     chosen = data_settings(settings, groups=groups)
     with input_errors(), reading_labels(quiet=quiet) as reading:
-        opened = open_dataset(
-            name, root=data_root, settings=chosen, cache=reading.cache, progress=reading.progress
-        )
+        opened = open_dataset(name, root=data_root, settings=chosen, cache=reading.cache, progress=reading.progress)
         facts = describe_dataset(opened.load(split))
     if json_file is not None:
         write_json({"schema": 1, **facts.to_document()}, json_file)

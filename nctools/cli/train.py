@@ -14,7 +14,6 @@ from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import say
 from nctools.errors import ConfigError, NctoolsError
 
-
 OwnData = Annotated[
     Path | None,
     typer.Option("--data", help="Your own images instead of --dataset: a folder, or a file of labels."),

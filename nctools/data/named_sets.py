@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.annotations import Annotations
-from nctools.data.parts import Parts
 from nctools.data.partial_labels import drop_labels
+from nctools.data.parts import Parts
 from nctools.data.published_draws import published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
 from nctools.data.published_splits import find_published, import_published

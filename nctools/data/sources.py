@@ -7,15 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from nctools.data.annotations import Annotations
-from nctools.data.coco import coco_annotations, find_coco
-from nctools.data.label_cache import cached_annotations
-from nctools.data.odir import find_odir, odir_annotations, patient_split, patients
-from nctools.data.own_sources import open_own
-from nctools.data.visual_genome import find_vg, vg_annotations
-from nctools.data.voc import find_voc, voc_annotations
 from nctools.errors import DatasetError
 
 Progress = Callable[[int, int], None]
@@ -99,5 +91,7 @@ def data_root(name: str, given: Path | None) -> Path:
         )
     folder = Path(text).expanduser()
     if not folder.is_dir():
-        raise DatasetError(f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}")
+        raise DatasetError(
+            f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}"
+        )
     return folder

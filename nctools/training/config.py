@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed
-from nctools.data.settings import Difficult
 from nctools.data.sampler_catalogue import sampler_entry
+from nctools.data.settings import Difficult
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import argument_names, default_arguments, default_recipe
 from nctools.methods.catalogue import method_entry

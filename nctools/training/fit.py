@@ -22,10 +22,10 @@ from nctools.data.preprocessing import Preprocessing
 from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
 from nctools.errors import ConfigError, NctoolsError
+from nctools.features.progress import progress_of_passes
 from nctools.methods.assembly import argument_names, build, method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
-from nctools.features.progress import progress_of_passes
 from nctools.run_directory import RunDirectory, label_cache_beside, replace_atomically
 from nctools.training.checkpoints import CheckpointFiles
 from nctools.training.config import TrainConfig, load_config, save_config
