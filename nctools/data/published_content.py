@@ -26,7 +26,7 @@ _FEWEST_IDS = 10
 
 
 def recognise(path: str | os.PathLike[str]) -> PublishedFile:
-    """Tell what a published split file holds, and check that it does not contradict itself. Nothing in it is run.
+    r"""Tell what a published split file holds, and check that it does not contradict itself. Nothing in it is run.
 
     Args:
         path: The file, whatever it is called.
@@ -36,7 +36,16 @@ def recognise(path: str | os.PathLike[str]) -> PublishedFile:
 
     Raises:
         UnknownContentError: If it is missing, empty, larger than 64 MB, or no published split file.
-        DatasetError: If it is of a known kind and wrong; the message names the image, the line or the class.
+        DatasetError: If it is of a known kind and wrong; the message names the image or the class.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "img_id.pkl")
+        ...     _ = path.write_text("2008_000023\n2008_000024\n")
+        ...     found = recognise(path)
+        >>> found.kind, found.source, found.summary
+        ('ids', 'voc', '2 VOC ids')
     """
     file = Path(path)
     content = _bytes(file)

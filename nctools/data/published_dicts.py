@@ -121,6 +121,9 @@ def _counts(values: object, key: str, path: Path) -> list[int]:
             f"{path}: {key} is {str(values)[:40]}; it must be an array with a whole number for each class"
         )
     counts: list[int] = values.tolist()
+    for column, count in enumerate(counts):
+        if count < 0:
+            raise DatasetError(f"{path}: {key} of class {column} is {count}; no class has fewer than 0 images")
     return counts
 
 

@@ -29,8 +29,8 @@ def import_published(
 
     VOC-LT and COCO-LT need the list of ids and the labels: ``class_freq.pkl``, else ``terse_gt_*.pkl``, else the
     annotations of the images. PLT-VOC and PLT-COCO need their JSON file; the other two give them the labels before
-    they were dropped. ``class_split.pkl`` and ``distribution.txt`` are compared; a
-    co-occurrence file is too, where it is named itself.
+    they were dropped. ``class_split.pkl`` and ``distribution.txt`` are compared, and so is a co-occurrence file that is
+    named itself.
 
     Args:
         paths: Files, or folders that are searched two levels down. What is of no use is passed over in folders, with
@@ -45,6 +45,15 @@ def import_published(
     Raises:
         DatasetError: If a file is wrong, one that is needed is missing (the message says which), two are of one kind,
             or they belong to different sets.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "PLT_VOC_train.json")
+        ...     _ = path.write_text('{"2008_000023.jpg": [1' + ", 0" * 19 + "]}")
+        ...     split = import_published([path])
+        >>> split.ids, split.class_names[split.class_counts.index(1)], split.notes[1]
+        (['2008_000023'], 'person', 'published PLT-VOC has 2,569 images, these files have 1')
     """
     parts, notes = gather_parts(paths, name)
     try:
@@ -53,16 +62,22 @@ def import_published(
         raise DatasetError(_nothing_names_images(parts, notes)) from None
     ids, source = list(images.ids or []), images.source
     check_same_images(parts)
+    facts = _facts(images, ids, name)
     labels, origin = _training_labels(parts, ids, source, labels_of, notes)
     full = _full_labels(parts, ids, labels, labels_of, notes) if images.kind == "partial_labels" else None
     check_counts(parts, images, labels)
-    facts = _facts(images, ids, name)
     counts: list[int] = labels.sum(axis=0, dtype=np.int64).tolist()
     classes = list(SOURCE_CLASSES[source])
     if facts is not None:
         if origin is parts.get("class_freq"):
             check_order(facts, ids, images, parts["class_freq"])
         notes += differences_from_facts(facts, ids, classes, counts)
+    if (
+        images.kind == "partial_labels"
+        and source == "voc"
+        and tuple(counts) != PUBLISHED_SPLITS["plt_voc"].class_counts
+    ):
+        notes.append(f"the columns of {images.path.name} were read in the order of PLT-VOC: person, bird, cat, ...")
     groups = parts["class_split"].groups if "class_split" in parts else None
     notes += [] if groups is None else differences_from_rule(groups, counts)
     made_by: dict[str, object] = {
@@ -89,6 +104,15 @@ def published_groups(paths: Sequence[str | os.PathLike[str]]) -> dict[str, list[
     Warns:
         UserWarning: If the counts would give other groups by the rule; VG calls classes 118, 137 and 149 with 19
             images each medium. The published file wins.
+
+    Example:
+        >>> import pathlib, pickle, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "class_split.pkl")
+        ...     groups = {"head": [0, 1], "middle": [2], "tail": list(range(3, 20))}
+        ...     _ = path.write_bytes(pickle.dumps(groups))
+        ...     published_groups([path])["medium"]
+        [2]
     """
     parts, notes = gather_parts(paths, None)
     found = parts.get("class_split")
@@ -192,6 +216,8 @@ def _full_labels(
 
 def _facts(images: PublishedFile, ids: list[str], name: str | None) -> PublishedSplit | None:
     if name is not None:
+        if images.kind == "partial_labels" and name in PUBLISHED_SPLITS and not name.startswith("plt_"):
+            raise DatasetError(f"{images.title} holds partial labels: the name is plt_{images.source}, not {name}")
         return PUBLISHED_SPLITS.get(name)
     digest = ids_digest(ids)
     if images.kind == "partial_labels":

@@ -163,6 +163,10 @@ def is_split_file(path: str | os.PathLike[str]) -> bool:
 
     Returns:
         Whether there is such a file; it may yet hold errors.
+
+    Example:
+        >>> is_split_file("no/such/file.json")
+        False
     """
     try:
         with Path(path).open("rb") as file:
