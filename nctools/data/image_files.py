@@ -91,6 +91,18 @@ class ImageFiles:
         return digest.hexdigest()
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a name that a user's data give leads to a file, whatever stands in it.
+
+    Args:
+        path: Any text: too long a name, a zero byte or links in a circle lead to no file.
+
+    Returns:
+        False also for folders, pipes and devices, which must not be opened.
+    """
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for such names
+
+
 def _decoded(path: str) -> Tensor:
     try:
         with open(path, "rb") as file, Image.open(file) as image:  # noqa: PTH123 - a Path per image costs time
