@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from nctools.data.folder_walk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from nctools.errors import DatasetError
-
-# Files that a folder of images may hold; the case of the letters does not count.
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
 
 class ImageFiles:

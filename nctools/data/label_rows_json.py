@@ -57,7 +57,7 @@ def read_json(text: str, path: Path) -> LabelRows:
 
 
 def _document(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
-    """Return the object in the text, and keys that occur twice in it or below."""
+    # The object in the text, and keys that occur twice in it or below.
     twice: list[str] = []
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
