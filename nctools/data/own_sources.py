@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nctools.data.label_list import read_label_list
 from nctools.data.label_table import read_label_rows
 from nctools.data.own_coco import annotation_files, coco_folder_annotations, with_found_files
 from nctools.data.own_voc import read_voc_folder
+from nctools.data.text_files import read_text
 from nctools.errors import DatasetError
 
 _FORMS = (
@@ -27,7 +28,6 @@ _FORMS = (
 )
 _FOLDER_NAMES = {"image folder": "images", "VOC folder": "VOC annotations", "COCO JSON": "COCO annotations"}
 _LISTS = (re.compile(rb'"images"\s*:\s*\[\s*[{\]]'), re.compile(rb'"annotations"\s*:\s*\[\s*[{\]]'))
-_LIST_LINE = re.compile(rb"\s*\S+(?:\s+\d+)+\s*")
 # Enough for the first lines of any list.
 _HEAD = 65_536
 
@@ -147,10 +147,10 @@ def _holds_coco(path: Path) -> bool:
 def _is_label_list(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            lines = file.read(_HEAD).splitlines()
+            lines = [line.split() for line in file.read(_HEAD).splitlines()]
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    return any(_LIST_LINE.fullmatch(line) for line in lines)
+    return any(len(words) > 1 and words[-1].isdigit() for words in lines)
 
 
 def _open_image_folder(path: Path) -> OwnAnnotations:
@@ -192,7 +192,18 @@ def _open_table(path: Path, root: Path) -> OwnAnnotations:
 
 def _open_label_list(path: Path, root: Path) -> OwnAnnotations:
     found = read_label_list(path, root=root)
-    return OwnAnnotations("label list", found, places=[f"{path}, image {name}" for name in found.ids])
+    return OwnAnnotations("label list", found, places=[f"{path}, line {number}" for number in _lines_of(found, path)])
+
+
+def _lines_of(found: Annotations, path: Path) -> Iterator[int]:
+    # The images come in the order of their lines; lines that are wrong lie between.
+    number = 0
+    lines = read_text(path).split("\n")
+    for name in found.files:
+        while number < len(lines) and not f"{lines[number].strip()} ".startswith((f"{name} ", f"{name}\t")):
+            number += 1
+        number += 1
+        yield number
 
 
 _FOLDERS: dict[str, Callable[[Path], OwnAnnotations]] = {
