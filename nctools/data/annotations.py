@@ -22,10 +22,12 @@ class Problem:
     Args:
         place: Where: a file, with line, row, image or object as far as it is known.
         what: What is wrong and how it is mended, one sentence.
+        kind: Short stable name of what is wrong, for programs and for lists by kind: ``"unknown_class"``.
     """
 
     place: str
     what: str
+    kind: str = "bad_value"
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"

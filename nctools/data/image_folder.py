@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_files import IMAGE_SUFFIXES, ImageFiles
+from nctools.data.folder_walk import IMAGE_SUFFIXES, files_below, folders_in, is_image_name
+from nctools.data.image_files import ImageFiles
 from nctools.errors import DatasetError
 
 _VALIDATION = ("validation", "val", "valid")
@@ -64,7 +64,7 @@ def load_image_folder(
         raise DatasetError(f"{root} {'is no folder' if root.exists() else 'does not exist'}: give {_LAYOUT}")
     above = root if split is None else _split_folder(root, split)
     classes = _class_names(above, with_split=split is not None)
-    train = above if split is None else _folders(root).get("train", above)
+    train = above if split is None else folders_in(root).get("train", above)
     train_classes = classes if train == above else _class_names(train, with_split=True)
     unknown = sorted(set(classes) - set(train_classes))
     if unknown:
@@ -119,13 +119,25 @@ def usual_split(root: Path, usual: str | None) -> str | None:
     Returns:
         Its name there, or None if the folders in ``root`` are not all splits, or it is none of them.
     """
-    names = list(_folders(root)) if usual is not None and root.is_dir() else []
-    divided = bool(names) and all(name.lower() in _SPLIT_NAMES for name in names)
-    return matching_split(usual, names) if usual is not None and divided else None
+    divided = split_folders(root) if usual is not None and root.is_dir() else {}
+    return matching_split(usual, divided) if usual is not None else None
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """Return the folders of the splits of a folder of images.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        Folder of each split by name; nothing if the folders in ``root`` are not all called like splits.
+    """
+    folders = folders_in(root)
+    return folders if all(name.lower() in _SPLIT_NAMES for name in folders) else {}
 
 
 def _split_folder(root: Path, split: str) -> Path:
-    folders = _folders(root)
+    folders = folders_in(root)
     name = matching_split(split, folders)
     if name is None:
         there = ", ".join(folders) or "no folder at all"
@@ -135,9 +147,9 @@ def _split_folder(root: Path, split: str) -> Path:
 
 def _class_names(above: Path, *, with_split: bool) -> list[str]:
     # The names of the class folders, sorted.
-    names = sorted(_folders(above))
+    names = sorted(folders_in(above))
     if not names:
-        directly = sum(_is_image(path.name) for path in above.iterdir() if not path.name.startswith("."))
+        directly = sum(is_image_name(path.name) for path in above.iterdir() if not path.name.startswith("."))
         found = f"{directly} images lie directly in it" if directly else "it has no folder"
         raise DatasetError(f"{above} has no class folders: {found}. Give {_LAYOUT}")
     if not with_split and all(name.lower() in _SPLIT_NAMES for name in names):
@@ -147,7 +159,7 @@ def _class_names(above: Path, *, with_split: bool) -> list[str]:
 
 def _check_counts(above: Path, class_names: list[str], counts: list[int], *, allow_empty: bool) -> None:
     if not any(counts):
-        suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in _files(above))
+        suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in files_below(above))
         others = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5)) or "no file at all"
         raise DatasetError(
             f"{above} has {len(class_names)} class folders but no image in them; there are: {others}. "
@@ -161,36 +173,10 @@ def _check_counts(above: Path, class_names: list[str], counts: list[int], *, all
         )
 
 
-def _folders(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
-
-
 def _images(above: Path, class_name: str) -> list[str]:
     """Return the images of a class as ``CLASS/.../image.jpg``; a missing folder has none."""
-    return [name for name in _files(above, class_name) if _is_image(name)] if (above / class_name).is_dir() else []
-
-
-def _files(above: Path, below: str = "") -> Iterator[str]:
-    """Yield what is not hidden below a folder, relative to ``above``, sorted within each folder."""
-    found: list[tuple[str, list[str]]] = []
-    for folder, folders, names in os.walk(above / below, followlinks=True, onerror=_refuse):
-        folders[:] = [name for name in folders if not (name.startswith(".") or _leads_back(Path(folder), name))]
-        found.append((folder, names))
-    for folder, names in sorted(found):
-        prefix = Path(folder).relative_to(above).as_posix()
-        yield from (f"{prefix}/{name}" for name in sorted(names) if not name.startswith("."))
-
-
-def _leads_back(folder: Path, name: str) -> bool:
-    # A link to a folder above itself: every image would come again at each turn.
-    below = folder / name
-    return below.is_symlink() and folder.resolve().is_relative_to(below.resolve())
-
-
-def _refuse(error: OSError) -> NoReturn:
-    # A folder that cannot be read would otherwise be silently left out.
-    raise DatasetError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+    return (
+        [name for name in files_below(above, class_name) if is_image_name(name)]
+        if (above / class_name).is_dir()
+        else []
+    )

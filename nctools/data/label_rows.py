@@ -1,11 +1,15 @@
-"""What a table of labels says, before it is known whether it is right."""
+"""What a table of labels says, before it is known whether it is right. Loads no torch."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from nctools.data.annotations import Annotations, Problem
 
 
 @dataclass
@@ -19,7 +23,7 @@ class LabelRows:
         places: Where each image stands in the table, for messages.
         splits: Split of each image, ``""`` where nothing is said.
         labels: Class indices of each image.
-        problems: What is wrong, one sentence each, with the place.
+        problems: What is wrong, with the place in the table.
     """
 
     class_names: list[str] = field(default_factory=list)
@@ -28,7 +32,7 @@ class LabelRows:
     places: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     labels: list[list[int]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def add(self, place: str, file: str, split: str, labels: list[int]) -> None:
         """Add an image, unless it has no name.
@@ -40,22 +44,55 @@ class LabelRows:
             labels: Its class indices.
         """
         if not file:
-            self.problems.append(f"{place}: no image is named")
+            self.refuse(place, "no image is named")
             return
         self.places.append(place)
         self.files.append(file)
         self.splits.append(split)
         self.labels.append(labels)
 
+    def refuse(self, place: str, what: str, kind: str = "bad_value") -> None:
+        """Note a problem.
+
+        Args:
+            place: Where in the table.
+            what: One sentence.
+            kind: As in ``Problem``.
+        """
+        self.problems.append(Problem(place, what, kind))
+
+    def without_repeats(self) -> LabelRows:
+        """Return the rows with every image once; what was left out is among the problems."""
+        first: dict[str, str] = {}
+        rows = LabelRows(self.class_names, self.single_label, problems=list(self.problems))
+        for place, file, split, labels in zip(self.places, self.files, self.splits, self.labels, strict=True):
+            key = os.path.normpath(file)
+            if key in first:
+                rows.refuse(place, f"{file!r} was listed before, at {first[key]}", "duplicate_id")
+            else:
+                first[key] = place
+                rows.add(place, file, split, labels)
+        return rows
+
     def rows_of(self, split: str) -> list[int]:
         """Return the rows of a split, ascending; the case of its name does not count."""
         return [row for row, name in enumerate(self.splits) if name.lower() == split.lower()]
 
-    def targets(self) -> Tensor:
+    def targets(self) -> NDArray[np.uint8]:
         """Return the label sets, uint8 ``[N, C]``, 1 where the image holds the class, else 0."""
-        targets = torch.zeros(len(self.files), len(self.class_names), dtype=torch.uint8)
-        pairs = [(row, label) for row, labels in enumerate(self.labels) for label in labels]
-        if pairs:
-            rows, columns = torch.tensor(pairs).unbind(dim=1)
-            targets[rows, columns] = 1
+        targets = np.zeros((len(self.files), len(self.class_names)), dtype=np.uint8)
+        for row, labels in enumerate(self.labels):
+            targets[row, labels] = 1
         return targets
+
+    def annotations(self, name: str, root: Path) -> Annotations:
+        """Return the images as annotations; an image that comes twice must be gone already.
+
+        Args:
+            name: Name of the table, for messages.
+            root: Folder that the paths start from.
+
+        Returns:
+            The same rows in the same order; ids are the paths.
+        """
+        return Annotations(name, self.class_names, self.files, root, self.files, self.targets(), problems=self.problems)

@@ -17,6 +17,7 @@ _IMAGE_COLUMNS = ("image", "file", "filename", "path", "id")
 _BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 # An index beyond is a date or an identifier, not a class.
 _MOST_CLASSES = 100_000
+_LONGEST_NUMBER = 20
 _HEADER = "image,class1,class2,... with 0 and 1 below, or image,label"
 
 
@@ -59,7 +60,7 @@ def read_csv(text: str, path: Path) -> LabelRows:
         if len(fields) == len(header):
             whole.append((place, fields))
         else:
-            rows.problems.append(f"{place}: {len(fields)} fields, but the header has {len(header)}")
+            rows.refuse(place, f"{len(fields)} fields, but the header has {len(header)}", "row_length")
     if [lowered[column] for column in columns] == ["label"]:
         _add_single(rows, whole, columns[0], split)
     else:
@@ -96,7 +97,7 @@ def _add_multi_hot(
         for index, column in enumerate(columns):
             bit = _BITS.get(fields[column])
             if bit is None:
-                rows.problems.append(f"{place}, column {header[column]!r}: {fields[column]!r} is neither 0 nor 1")
+                rows.refuse(f"{place}, column {header[column]!r}", f"{fields[column]!r} is neither 0 nor 1")
             elif bit:
                 labels.append(index)
         rows.add(place, fields[0], "" if split is None else fields[split], labels)
@@ -108,22 +109,23 @@ def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int
         # pandas writes whole numbers beside missing ones as 3.0.
         fields[column] = re.sub(r"^(\d+)\.0*$", r"\1", fields[column])
     values = {fields[column] for _, fields in lines} - {""}
-    negative = sorted(value for value in values if re.fullmatch(r"-\d+(\.\d*)?", value))
-    if negative:
-        rows.problems += [
-            f"{place}: label {fields[column]} is negative" for place, fields in lines if fields[column] in negative
-        ]
+    negative = {value for value in values if re.fullmatch(r"-\d+(\.\d*)?", value)}
+    for place, fields in lines:
+        if fields[column] in negative:
+            rows.refuse(place, f"label {fields[column]} is negative")
     if all(value.isascii() and value.isdigit() for value in values):
-        largest = max((index for index in map(int, values) if index < _MOST_CLASSES), default=-1)
+        # Python refuses to make a number of thousands of digits.
+        indices = {value: int(value) if len(value) < _LONGEST_NUMBER else _MOST_CLASSES for value in values}
+        largest = max((index for index in indices.values() if index < _MOST_CLASSES), default=-1)
         rows.class_names = [str(index) for index in range(largest + 1)]
-        indices = {value: int(value) for value in values}
     else:
         rows.class_names = sorted(values)
         indices = {name: index for index, name in enumerate(rows.class_names)}
     for place, fields in lines:
-        index = indices.get(fields[column])
-        if index is None:
-            rows.problems.append(f"{place}: no label")
+        index = indices.get(fields[column], -1)
+        if index == -1:
+            rows.refuse(place, "no label", "no_label")
         elif index >= _MOST_CLASSES:
-            rows.problems.append(f"{place}: label {index} is too large for the index of a class")
-        rows.add(place, fields[0], "" if split is None else fields[split], [] if index is None else [index])
+            rows.refuse(place, f"label {fields[column][:_LONGEST_NUMBER]} is too large for the index of a class")
+        labels = [index] if 0 <= index < _MOST_CLASSES else []
+        rows.add(place, fields[0], "" if split is None else fields[split], labels)

@@ -10,6 +10,8 @@ from pathlib import Path
 from nctools.data.label_rows import LabelRows
 from nctools.errors import DatasetError
 
+# Characters of a wrong value that a message shows.
+_LONGEST_SHOWN = 80
 _FORMS = (
     '{"classes": ["cat", "dog"], "images": [{"file": "a.jpg", "labels": ["cat", 1]}]}, '
     '{"a.jpg": [0, 1]} or {"a.jpg": ["cat", "dog"]}'
@@ -35,23 +37,9 @@ def read_json(text: str, path: Path) -> LabelRows:
         (['cat', 'dog'], [[1], [0, 1]])
     """
     rows = LabelRows()
-    twice: list[str] = []
-
-    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        document = dict(pairs)
-        if len(document) < len(pairs):
-            twice.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        return document
-
-    try:
-        document = json.loads(text, object_pairs_hook=members)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path} is not valid JSON ({error}): it must be {_FORMS}") from error
-    if not isinstance(document, dict):
-        raise DatasetError(f"{path} holds a JSON {type(document).__name__}: it must be {_FORMS}")
-    if "annotations" in document:
-        raise DatasetError(f"{path} looks like annotations of COCO, which this reader does not know: give {_FORMS}")
-    rows.problems += [f"the key {key!r} occurs twice in one object" for key in twice]
+    document, twice = _document(text, path)
+    for key in twice:
+        rows.refuse("an object", f"the key {key!r} occurs twice in it", "duplicate_id")
     classes = _classes(document.pop("classes", None), path)
     images = document.get("images")
     # An image file could be called "images", but its value would be a list of numbers or names.
@@ -66,6 +54,29 @@ def read_json(text: str, path: Path) -> LabelRows:
     if not rows.class_names and not rows.problems:
         raise DatasetError(f'{path} names no class: add "classes": [...] with the names of all classes')
     return rows
+
+
+def _document(text: str, path: Path) -> tuple[dict[str, object], list[str]]:
+    # The object in the text, and keys that occur twice in it or below.
+    twice: list[str] = []
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        document = dict(pairs)
+        if len(document) < len(pairs):
+            twice.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        return document
+
+    try:
+        document = json.loads(text, object_pairs_hook=members)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+        raise DatasetError(f"{path} is not valid JSON ({error}): it must be {_FORMS}") from error
+    if not isinstance(document, dict):
+        raise DatasetError(f"{path} holds a JSON {type(document).__name__}: it must be {_FORMS}")
+    if "annotations" in document:
+        raise DatasetError(
+            f"{path} looks like annotations of COCO, not like a table: load_own reads them; a table is {_FORMS}"
+        )
+    return document, twice
 
 
 def _classes(value: object, path: Path) -> list[str] | None:
@@ -86,9 +97,9 @@ def _listed(rows: LabelRows, images: list[dict[str, object]]) -> Iterable[tuple[
         file, split = image.get("file"), image.get("split", "")
         unknown = sorted(set(image) - {"file", "labels", "split"})
         if unknown:
-            rows.problems.append(f'image {number}: unknown key {unknown[0]!r}; there are "file", "labels" and "split"')
+            rows.refuse(f"image {number}", f'unknown key {unknown[0]!r}; there are "file", "labels" and "split"')
         elif not isinstance(file, str) or not isinstance(split, str):
-            rows.problems.append(f'image {number}: "file" and "split" must be texts')
+            rows.refuse(f"image {number}", '"file" and "split" must be texts')
         else:
             yield f"image {number}", file, split, image.get("labels")
 
@@ -103,17 +114,21 @@ def _add_names(rows: LabelRows, images: Iterable[tuple[str, str, str, object]], 
     indices = {name: index for index, name in enumerate(rows.class_names)}
     for place, file, split, labels in found:
         if not isinstance(labels, list):
-            rows.problems.append(f"{place}: the labels are {labels!r}; they must be a list")
+            rows.refuse(place, f"the labels are {_shown(labels)}; they must be a list")
             labels = []
         known = []
         for label in labels:
             index = indices.get(label) if isinstance(label, str) else label if type(label) is int else None
             if index is None:
-                rows.problems.append(f"{place}: unknown class {label!r}")
+                rows.refuse(place, f"unknown class {_shown(label)}", "unknown_class")
             elif classes is None and not isinstance(label, str):
-                rows.problems.append(f'{place}: {label} is the index of a class, but there is no "classes"')
+                rows.refuse(
+                    place, f'{_shown(label)} is the index of a class, but there is no "classes"', "unknown_class"
+                )
             elif not 0 <= index < len(indices):
-                rows.problems.append(f"{place}: class {index}, but there are {len(indices)}, counted from 0")
+                rows.refuse(
+                    place, f"class {_shown(index)}, but there are {len(indices)}, counted from 0", "unknown_class"
+                )
             else:
                 known.append(index)
         rows.add(place, file, split, known)
@@ -125,14 +140,22 @@ def _add_multi_hot(rows: LabelRows, document: dict[str, object], classes: list[s
     for file, labels in document.items():
         place = f"image {file!r}"
         if not isinstance(labels, list):
-            rows.problems.append(f"{place}: the labels are {labels!r}; they must be a list")
+            rows.refuse(place, f"the labels are {_shown(labels)}; they must be a list")
             continue
         # With names of classes in their order, an image without any may be written [].
         if len(labels) != len(rows.class_names) and (labels or classes is None):
-            rows.problems.append(f"{place}: {len(labels)} values, but there are {len(rows.class_names)} classes")
+            rows.refuse(place, f"{len(labels)} values, but there are {len(rows.class_names)} classes", "row_length")
             continue
         wrong = [index for index, value in enumerate(labels) if isinstance(value, bool) or value not in (0, 1)]
-        rows.problems += [
-            f"{place}, class {rows.class_names[index]!r}: {labels[index]!r} is neither 0 nor 1" for index in wrong
-        ]
+        for index in wrong:
+            rows.refuse(f"{place}, class {rows.class_names[index]!r}", f"{_shown(labels[index])} is neither 0 nor 1")
         rows.add(place, file, "", [index for index, value in enumerate(labels) if value == 1])
+
+
+def _shown(value: object) -> str:
+    # A value may be a whole document that stands at the wrong place.
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "nested too deeply to be shown"
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."

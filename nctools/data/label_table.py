@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nctools.collapse.groups import head_medium_tail
-from nctools.data.annotations import refuse_problems
+from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_files import ImageFiles
+from nctools.data.image_files import ImageFiles, is_file
 from nctools.data.image_folder import matching_split
 from nctools.data.label_rows import LabelRows
 from nctools.data.label_rows_csv import read_csv
@@ -73,8 +74,7 @@ def load_label_table(
         (['a.png'], ['cat', 'dog'], tensor([[1., 1.]]))
     """
     path = Path(path)
-    text = _text(path)
-    rows = read_json(text, path) if path.suffix.lower() == ".json" else read_csv(text, path)
+    rows = read_label_rows(path)
     if split is None and usual is not None:
         split = matching_split(usual, sorted(set(filter(None, rows.splits))))
     wanted = _rows_of_split(rows, split, path)
@@ -83,24 +83,41 @@ def load_label_table(
         raise DatasetError(f"{folder}, the root of the images of {path}, is no folder: give the one that holds them")
     paths = [folder / rows.files[row] for row in wanted]
     missing = [
-        f"{rows.places[row]}: {rows.files[row]!r} is not in {folder}"
+        Problem(rows.places[row], f"{rows.files[row]!r} is not in {folder}", "missing_image")
         for row, file in zip(wanted, paths, strict=True)
-        if not file.is_file()
+        if not is_file(file)
     ]
-    refuse_problems(str(path), [*rows.problems, *_twice(rows), *missing])
+    refuse_problems(str(path), [*rows.problems, *missing])
     targets = rows.targets()
     train = rows.rows_of("train") or wanted
     return MultiLabelDataset(
         ImageFiles(paths),
-        targets[torch.tensor(wanted, dtype=torch.int64)],
+        torch.from_numpy(targets[wanted]),
         rows.class_names,
-        head_medium_tail(targets[torch.tensor(train, dtype=torch.int64)].sum(dim=0, dtype=torch.int64).tolist()),
+        head_medium_tail(targets[train].sum(axis=0, dtype=np.int64).tolist()),
         ids=[rows.files[row] for row in wanted],
         transform=transform,
         name=path.stem,
         split=split or "",
         single_label=rows.single_label,
     )
+
+
+def read_label_rows(path: Path) -> LabelRows:
+    """Read what a table says, with all that is wrong in it.
+
+    Args:
+        path: The table: .json, or separated values in a file of any other name.
+
+    Returns:
+        Its images, each once; whether their files exist has not been looked at.
+
+    Raises:
+        DatasetError: If the table cannot be read or is of another form.
+    """
+    text = _text(path)
+    rows = read_json(text, path) if path.suffix.lower() == ".json" else read_csv(text, path)
+    return rows.without_repeats()
 
 
 def _text(path: Path) -> str:
@@ -127,14 +144,3 @@ def _rows_of_split(rows: LabelRows, split: str | None, path: Path) -> list[int]:
     if name is None:
         raise DatasetError(f"{path} has no image of the split {split!r}; it has: {', '.join(present)}")
     return rows.rows_of(name)
-
-
-def _twice(rows: LabelRows) -> list[str]:
-    first: dict[str, str] = {}
-    problems = []
-    for place, file in zip(rows.places, rows.files, strict=True):
-        key = os.path.normpath(file)
-        if key in first:
-            problems.append(f"{place}: {file!r} was listed before, at {first[key]}")
-        first.setdefault(key, place)
-    return problems

@@ -1,4 +1,4 @@
-"""The user's own data: a folder, a table, or whatever a function of the user's returns."""
+"""The user's own data: folders, tables, annotations, or whatever a function of the user's returns."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from nctools._factories import import_object, is_factory
+from nctools._factories import import_object
+from nctools.collapse.groups import head_medium_tail
+from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_folder import load_image_folder, usual_split
+from nctools.data.image_files import ImageFiles, is_file
+from nctools.data.image_folder import load_image_folder, matching_split, usual_split
 from nctools.data.label_table import load_label_table
+from nctools.data.own_sources import OwnAnnotations, form_of, open_own
 from nctools.errors import ConfigError, DatasetError, NctoolsError
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".json")
-_FORMS = (
-    "a folder ROOT/CLASS/image.jpg (or ROOT/SPLIT/CLASS/...), a table of labels (.csv, .tsv), "
-    "a .json file of labels, or package.module:factory for a function of yours"
-)
 
 
 def load_own(
@@ -33,10 +32,18 @@ def load_own(
 ) -> MultiLabelDataset:
     """Load images of the user, in one of the forms that need no code.
 
+    - a folder with a folder for each class (``load_image_folder``);
+    - a table that ends in .csv, .tsv or .json (``load_label_table``);
+    - annotations in the form of COCO: a .json file, or a folder with ``annotations/instances_train.json``, one file
+      for each split, beside the images;
+    - annotations in the form of VOC: a folder with ``Annotations/*.xml``, or .xml files beside the images, and lists
+      of splits in ``ImageSets/Main``;
+    - a list of labels that ends in .txt: a path and class indices in each line.
+
     Args:
-        source: A folder (``load_image_folder``), or a table that ends in .csv, .tsv or .json (``load_label_table``).
+        source: Folder or file.
         split: One of its splits, or None if it has none.
-        root: For a table, the folder that its paths start from; default: its own.
+        root: For a file, the folder that its paths start from; default: its own.
         transform: Called on the uint8 images, single or as a batch.
         usual: Split to take where none is named and the data are divided into splits.
 
@@ -52,21 +59,49 @@ def load_own(
         nctools.errors.DatasetError: notes.txt does not exist; own data are a folder ROOT/CLASS/image.jpg ...
     """
     path = Path(source)
-    if path.is_dir():
-        if root is not None:
-            raise DatasetError(
-                f"{path} is a folder of images, so root={os.fspath(root)!r} has no meaning: leave it out"
-            )
-        return load_image_folder(path, split or usual_split(path, usual), transform=transform)
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+    form = form_of(path)
+    if form in {"CSV table", "JSON table"}:
         return load_label_table(path, split, root=root, transform=transform, usual=usual)
-    if path.is_file():
-        what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
-    elif is_factory(str(source)):
-        what = "names a function: call data_from_factory"
-    else:
-        what = "does not exist"
-    raise DatasetError(f"{source} {what}; own data are {_FORMS}")
+    if form == "image folder" and root is None:
+        return load_image_folder(path, split or usual_split(path, usual), transform=transform)
+    own = open_own(path, root=root)
+    wanted, split = _rows_of_split(own, split, usual)
+    annotations = own.annotations.checked().select(wanted)
+    absent = [
+        Problem(own.places[row], f"{file} does not exist", "missing_image")
+        for row, file in zip(wanted, annotations.paths, strict=True)
+        if not is_file(file)
+    ]
+    refuse_problems(str(path), absent)
+    train = own.splits.get(_found_split("train", own) or "") or wanted
+    return MultiLabelDataset(
+        ImageFiles(annotations.paths),
+        torch.from_numpy(annotations.labels),
+        annotations.class_names,
+        head_medium_tail(own.annotations.select(train).class_counts),
+        ids=annotations.ids,
+        transform=transform,
+        name=path.resolve().name if path.is_dir() else path.stem,
+        split=split or "",
+        single_label=own.single_label,
+    )
+
+
+def _rows_of_split(own: OwnAnnotations, split: str | None, usual: str | None) -> tuple[list[int], str | None]:
+    # The rows to take, and the name of their split.
+    name = _found_split(split or usual or "", own)
+    if name is not None:
+        return own.splits[name], split or name
+    if split is None:
+        return list(range(len(own.annotations))), None
+    there = ", ".join(own.splits)
+    hint = f"it has: {there}" if there else "it has no splits: name none"
+    raise DatasetError(f"{own.annotations.name} has no split {split!r}; {hint}")
+
+
+def _found_split(split: str, own: OwnAnnotations) -> str | None:
+    # Many sets in the form of VOC have the lists trainval and test only.
+    return matching_split(split, own.splits) or matching_split("trainval" if split == "train" else "", own.splits)
 
 
 def data_from_factory(

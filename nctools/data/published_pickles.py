@@ -121,7 +121,9 @@ class _Function:
         raise _RefusedError("an attempt to change a function")
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    # The reader written in Python: that in C makes room for every number a file gives to an object, and seven bytes
+    # can name one that takes 64 GB.
     def __init__(self, stream: io.BytesIO) -> None:
         # latin1: how NumPy's bytes in pickles of Python 2 must be read.
         super().__init__(stream, encoding="latin1")

@@ -166,6 +166,14 @@ def test_exponential_nesting_is_read_in_no_time(tmp_path: Path) -> None:
     assert found[0] is found[1]
 
 
+def test_a_file_cannot_ask_for_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(b"}r\xff\xff\xff\x7f.")  # object number 2,147,483,647
+    assert read_published_pickle(tmp_path / "a.pkl") == {}
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + b"\xff" * 7 + b"\x0fx.")  # 1 EB of bytes
+    with pytest.raises(DatasetError, match="is not a readable pickle"):
+        read_published_pickle(tmp_path / "a.pkl")
+
+
 def test_missing_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DatasetError, match=r"a\.pkl does not exist"):
         read_published_pickle(tmp_path / "a.pkl")
