@@ -191,10 +191,8 @@ def _print_reached(split: SplitFile, tail: LongTail) -> None:
     for rank, index in enumerate(map(int, tail.ranks)):
         target, reached = int(tail.targets[index]), int(tail.reached[index])
         left = [str(counts[index])] if dropped else []
-        rows.append(
-            [split.class_names[index], str(rank), str(target), str(reached), f"{reached - target:+d}", *left]
-            + [groups[index]]
-        )
+        numbers = [str(rank), str(target), str(reached), f"{reached - target:+d}", *left]
+        rows.append([split.class_names[index], *numbers, groups[index]])
     sizes = ", ".join(f"{len(members)} {group}" for group, members in _groups(split).items())
     print_table(
         f"{split.name}: {len(split.ids)} images, {split.labels.sum() / len(split.ids):.2f} labels per image; {sizes}",

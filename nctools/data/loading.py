@@ -65,8 +65,8 @@ def open_dataset(
     """Open a data set: read the labels of its training images.
 
     Args:
-        name: A name of ``nctools.data.DATASETS`` (``"voc_lt"``), the path of a split file that ``nctools data build`` or
-            ``import`` wrote, or the path of the user's own images or table.
+        name: A name of ``nctools.data.DATASETS`` (``"voc_lt"``), the path of a split file that ``nctools data build``
+            or ``import`` wrote, or the path of the user's own images or table.
         root: Folder with the images, for sets that need one; for a table, the folder that its paths start from.
         settings: Choices about labels, validation images and groups; None: the defaults.
         cache: Folder for labels whose reading took a second or more; None keeps none.

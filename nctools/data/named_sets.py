@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from nctools.data.partial_labels import drop_labels
 from nctools.data.parts import Parts
 from nctools.data.published_draws import published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
-from nctools.data.published_splits import find_published, import_published
+from nctools.data.published_places import find_published
+from nctools.data.published_splits import import_published
 from nctools.data.sources import ImageSource, Reading, open_source
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError
@@ -159,10 +160,9 @@ def _full_labels(split: SplitFile, found: Annotations) -> NDArray[np.uint8] | No
 def _drawn(facts: PublishedSplit, source: ImageSource, root: Path, reading: Reading) -> Parts:
     parts = parts_of_source(source)
     pool = parts.train
-    rows = published_draw(facts, pool.ids, pool.labels, voc_labels=_voc_labels(facts, root, reading))
-    train = pool.select(rows)
-    note = f"{facts.title}: {len(train)} images drawn from {pool.name} as published, ids checked by SHA-256"
-    drawn = replace(parts, name=facts.name, train=train, notes=(*parts.notes, note))
+    tail, notes = published_draw(facts, pool.ids, pool.labels, voc_labels=_voc_labels(facts, root, reading))
+    train = pool.select(tail.indices)
+    drawn = replace(parts, name=facts.name, train=train, notes=(*parts.notes, *notes))
     return _partial(drawn, facts) if facts.name.startswith("plt_") else drawn
 
 
@@ -183,5 +183,12 @@ def _partial(parts: Parts, facts: PublishedSplit) -> Parts:
     )
 
 
-def _voc_labels(facts: PublishedSplit, root: Path, reading: Reading) -> Mapping[str, object] | None:
+def _voc_labels(facts: PublishedSplit, root: Path, reading: Reading) -> NDArray[np.uint8] | None:
+    # The authors drew from COCO after VOC: people who have both mostly keep them side by side.
+    if facts.source == "coco":
+        for folder in (root, root.parent):
+            try:
+                return open_source("voc", folder, reading).train().checked().labels
+            except DatasetError:
+                continue
     return None

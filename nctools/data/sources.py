@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nctools.data.annotations import Annotations
+from nctools.data.coco import CocoSplit, coco_annotations, find_coco
+from nctools.data.image_folder import matching_split
+from nctools.data.label_cache import cached_annotations
+from nctools.data.odir import odir_annotations, patients
+from nctools.data.own_sources import open_own
+from nctools.data.visual_genome import vg_annotations
+from nctools.data.voc import voc_annotations
+from nctools.data.voc_folders import VocImageSet, VocYear, find_voc_set
 from nctools.errors import DatasetError
 
 Progress = Callable[[int, int], None]
@@ -95,3 +103,81 @@ def data_root(name: str, given: Path | None) -> Path:
             f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}"
         )
     return folder
+
+
+def _voc(root: Path, how: Reading) -> ImageSource:
+    return ImageSource(
+        "voc",
+        train=lambda: _voc_set(root, how, "2012", "trainval"),
+        others={"test": lambda: _voc_set(root, how, "2007", "test")},
+    )
+
+
+def _voc_set(root: Path, how: Reading, year: VocYear, image_set: VocImageSet) -> Annotations:
+    found = find_voc_set(root, year, image_set)
+    folder = found.folder
+    # What is missing is told by the reader.
+    sources = [] if folder is None else [folder / "ImageSets" / "Main" / f"{image_set}.txt", folder / "Annotations"]
+    return cached_annotations(
+        lambda: voc_annotations(root, year, image_set, progress=how.progress),
+        kind=f"voc {year} {image_set}",
+        sources=sources,
+        folder=how.cache if sources else None,
+    )
+
+
+def _coco(root: Path, how: Reading) -> ImageSource:
+    return ImageSource(
+        "coco",
+        train=lambda: _coco_set(root, how, "train"),
+        others={"test": lambda: _coco_set(root, how, "val")},
+    )
+
+
+def _coco_set(root: Path, how: Reading, split: CocoSplit) -> Annotations:
+    found = find_coco(root).annotations(split)
+    return cached_annotations(
+        lambda: coco_annotations(root, split, progress=how.progress),
+        kind=f"coco {split}",
+        sources=[] if found is None else [found],
+        folder=None if found is None else how.cache,
+    )
+
+
+def _vg(root: Path, how: Reading) -> ImageSource:
+    return ImageSource(
+        "vg200",
+        train=lambda: vg_annotations(root, "train"),
+        others={"test": lambda: vg_annotations(root, "test")},
+    )
+
+
+def _odir(root: Path, how: Reading) -> ImageSource:
+    return ImageSource(
+        "odir5k",
+        train=lambda: odir_annotations(root, "train"),
+        others={"test": lambda: odir_annotations(root, "test")},
+        person_of=patients,
+    )
+
+
+def _own(path: str, root: Path | None) -> ImageSource:
+    found = open_own(path, root=root)
+    splits = dict(found.splits)
+    if not splits:
+        return ImageSource(path, train=lambda: found.annotations, single_label=found.single_label)
+    name = matching_split("train", splits) or matching_split("trainval", splits)
+    if name is None:
+        raise DatasetError(f"{path} has the splits {', '.join(splits)}, but none is called train")
+    others = {
+        "validation" if split.lower() in {"val", "valid"} else split.lower(): _rows_of(found.annotations, rows)
+        for split, rows in splits.items()
+        if split != name and split.lower() != "trainval"
+    }
+    return ImageSource(
+        path, train=_rows_of(found.annotations, splits[name]), others=others, single_label=found.single_label
+    )
+
+
+def _rows_of(annotations: Annotations, rows: Sequence[int]) -> Callable[[], Annotations]:
+    return lambda: annotations.select(rows)
