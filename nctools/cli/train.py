@@ -80,12 +80,8 @@ def run(
         "data_root": None if data_root is None else str(Path(data_root).absolute()),
     }
     given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
-    if settings_of_data:
-        given |= {f"data.{key}": value for key, value in parse_arguments(settings_of_data).items()}
-    if data is not None:
-        if dataset is not None:
-            raise typer.BadParameter(f"both --dataset {dataset} and --data were given: one of them")
-        dataset = str(data.absolute())
+    given |= {f"data.{key}": value for key, value in parse_arguments(settings_of_data or "").items()}
+    dataset = _what(dataset, data)
     chosen: TrainConfig
     if config is not None:
         if method or dataset or given:
@@ -114,3 +110,11 @@ def run(
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")
     say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _what(dataset: str | None, data: Path | None) -> str | None:
+    if data is None:
+        return dataset
+    if dataset is not None:
+        raise typer.BadParameter(f"both --dataset {dataset} and --data were given: one of them")
+    return str(data.absolute())

@@ -68,7 +68,7 @@ class OdirFolders:
 
 
 def find_odir(root: str | os.PathLike[str]) -> OdirFolders:
-    """Find the tables and images of ODIR-5K.
+    r"""Find the tables and images of ODIR-5K.
 
     Args:
         root: The folder that holds them, or one up to two levels above; or the table itself, where there are several.
@@ -82,7 +82,7 @@ def find_odir(root: str | os.PathLike[str]) -> OdirFolders:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as root:
-        ...     _ = Path(root, "labels.csv").write_text("ID,N,D,G,C,A,H,M,O\\n")
+        ...     _ = Path(root, "labels.csv").write_text("ID,N,D,G,C,A,H,M,O\n")
         ...     Path(root, "Training Images").mkdir()
         ...     found = find_odir(root)
         >>> found.train_tables[0].name, found.missing
