@@ -139,6 +139,7 @@ def test_the_folder_of_a_year_itself_is_taken_for_its_year(tree: VocTree, monkey
 def test_links_are_followed_but_not_in_circles(tree: VocTree, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tree.root)
     (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "the same").symlink_to(tree.root)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / ".hidden").mkdir()
     found = find_voc(tmp_path)
