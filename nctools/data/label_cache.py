@@ -125,7 +125,8 @@ def _write(file: Path, key: str, made: Annotations, source: Path) -> None:
 
 
 def _read(file: Path, key: str, source: Path) -> Annotations:
-    with np.load(file, allow_pickle=False) as archive:
+    # Opened here: NumPy leaves a damaged file open.
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         _require(set(archive.files) == _MEMBERS)
         parts: dict[str, NDArray[np.uint8]] = {name: archive[name] for name in sorted(_MEMBERS)}
     _require(all(part.dtype == np.uint8 for part in parts.values()) and parts["text"].ndim == 1)

@@ -54,6 +54,7 @@ def test_objects_and_file_name_are_read_and_parts_are_not(tmp_path: Path) -> Non
         (with_object("<part><name>head</name></part><name> dog\n </name>"), ["dog"]),
         (with_object("<name>traffic\n\tlight</name>"), ["traffic light"]),
         (with_object("<name><!-- no -->d<![CDATA[o]]>g</name>"), ["dog"]),
+        (with_object("<name>dog<part>head</part>fish</name>"), ["dog"]),
         (with_object("<name>salt &amp; pepper</name>"), ["salt & pepper"]),
         (
             b'<?xml version="1.0" encoding="ISO-8859-1"?>' + with_object("<name>K\xe4fer</name>").encode("latin1"),
