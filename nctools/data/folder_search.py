@@ -1,0 +1,88 @@
+"""Finds the folders in which the parts of a data set may lie, however its archives were unpacked. Loads no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from nctools.errors import DatasetError
+
+
+def folders_below(root: Path, depth: int, *, closed: Collection[str] = ()) -> list[Path]:
+    """List a folder and those below it, level by level and sorted, so that the nearest comes first.
+
+    Links are followed, as data often lie behind one, but no folder comes twice. What is hidden is left out.
+
+    Args:
+        root: The folder.
+        depth: Levels below it.
+        closed: Names of folders that are listed but not looked into, as they hold a hundred thousand images.
+
+    Returns:
+        ``root`` and the folders.
+
+    Raises:
+        DatasetError: If ``root`` is no folder.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     Path(root, "coco", "images", "train2017").mkdir(parents=True)
+        ...     found = folders_below(Path(root), 2)
+        >>> [folder.name for folder in found][1:]
+        ['coco', 'images']
+    """
+    if not root.is_dir():
+        what = "is a file: give the folder it lies in, unpacked" if root.is_file() else "does not exist"
+        raise DatasetError(f"{root} {what}")
+    found = [root]
+    seen = {_identity(root)}
+    level = [root]
+    for _ in range(depth):
+        level = [below for folder in level if folder == root or folder.name not in closed for below in _inside(folder)]
+        new = []
+        for folder in level:
+            identity = _identity(folder)
+            if identity not in seen:
+                seen.add(identity)
+                new.append(folder)
+        level = new
+        found += level
+    return found
+
+
+def files_in(folder: Path, *suffixes: str) -> list[Path]:
+    """List the files of a folder by their suffix, sorted.
+
+    Args:
+        folder: The folder.
+        suffixes: Of the names, in lower case: ``".json"``; the case of the names does not count.
+
+    Returns:
+        The files; none if the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(suffixes) and entry.name[0] != "." and entry.is_file()
+            )
+    except OSError:  # somebody else's folder beside the data
+        return []
+    return [folder / name for name in names]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+    except OSError:  # somebody else's folder beside the data
+        return []
+    return [folder / name for name in names]
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
