@@ -58,5 +58,5 @@ def test_a_long_value_is_shown_in_part() -> None:
 def test_names_that_lead_to_no_file_are_missing_images(tmp_path: Path, name: str) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     (tmp_path / "t.csv").write_text(f"image,cat\n{name},1\n")
-    with pytest.raises(DatasetError, match="has a problem:\n  line 2: .* is not in"):
+    with pytest.raises(DatasetError, match=r"has a problem:\n  line 2: .* is not in"):
         load_label_table(tmp_path / "t.csv")
