@@ -16,6 +16,7 @@ from nctools.data.text_files import is_file_name, read_text, shortened
 from nctools.errors import DatasetError
 
 _FORM = 'labels are read from "images", "annotations" and "categories", as instances_train2017.json has them'
+_ITS_OWN = "every image needs its own"
 _OTHER_FILES = {
     "caption": "captions: texts, not labels",
     "segments_info": "panoptic annotations",
@@ -122,8 +123,9 @@ class _Images:
             identity = entry.get("id") if isinstance(entry, dict) else None
             what = self._add(number, identity, entry)
             if what:
+                kind = "duplicate_id" if what.endswith(_ITS_OWN) else "bad_value"
                 shown = f" (id {shortened(identity)})" if type(identity) in {int, str} else ""
-                self.problems.append(Problem(f"{self.path}, image {number}{shown}", what))
+                self.problems.append(Problem(f"{self.path}, image {number}{shown}", what, kind))
 
     def _add(self, number: int, identity: object, entry: object) -> str:
         # Returns what is wrong.
@@ -135,7 +137,7 @@ class _Images:
             )
         key = str(identity)
         if key in self.rows:
-            return "another image has the same id: every image needs its own"
+            return f"another image has the same id: {_ITS_OWN}"
         file = entry.get("file_name")
         if not isinstance(file, str) or not is_file_name(file):
             self.rows[key] = -1
@@ -146,7 +148,7 @@ class _Images:
         self.ids.append(key)
         self.files.append(file)
         before = self._first.setdefault(file, number)
-        return f"file_name {file!r} is that of image {before} too: every image needs its own" if before < number else ""
+        return f"file_name {file!r} is that of image {before} too: {_ITS_OWN}" if before < number else ""
 
 
 class _Categories:
@@ -196,11 +198,11 @@ class _Categories:
             name = self.names[identity]
             if name in seen:
                 what = f"another category is called {name!r} too: give each its own name"
-                self.problems.append(Problem(self._places[identity], what))
+                self.problems.append(Problem(self._places[identity], what, "duplicate_id"))
             elif name not in column:
                 listed = ", ".join(self.chosen[:5]) + (", ..." if len(self.chosen) > 5 else "")
                 what = f"the class {name!r} is not among the {len(self.chosen)} that are wanted ({listed})"
-                self.problems.append(Problem(self._places[identity], what))
+                self.problems.append(Problem(self._places[identity], what, "unknown_class"))
             seen.add(name)
         return {identity: column.get(self.names[identity], -1) for identity in ordered}
 

@@ -136,7 +136,8 @@ class ObjectColumns:
             others = int(times[index]) - 1
             more = f" ({others:,} more annotations name it)" if others else ""
             what = f"{kind}_id {names[each[index]]!r} is not the id of one of the {all_of_kind}{more}"
-            problems.append(Problem(self._place(int(places[row]), self._ids[row]), what))
+            place = self._place(int(places[row]), self._ids[row])
+            problems.append(Problem(place, what, "unknown_class" if kind == "category" else "unknown_id"))
         return problems
 
     def _place(self, place: int, identity: object) -> str:

@@ -21,7 +21,7 @@ KINDS: dict[str, tuple[Level, str]] = {
     "unreadable_folder": ("error", "a folder that cannot be read"),
     "unknown_class": ("error", "a class that is not in the list of classes"),
     "unknown_id": ("error", "an image that is named but not described"),
-    "duplicate_id": ("error", "an image that is named twice"),
+    "duplicate_id": ("error", "an image or a class that is named twice"),
     "missing_image": ("error", "an image file that is not there"),
     "unreadable_image": ("error", "a file that cannot be decoded"),
     "truncated_image": ("error", "an image file that ends too early"),

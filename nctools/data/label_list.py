@@ -61,7 +61,8 @@ def read_label_list(
     columns: list[int] = []
     for number, file, labels in _split_lines(lines):
         good, wrong = _checked(file, labels, num_classes, places)
-        problems += [Problem(f"{path}, line {number}", what) for what in wrong]
+        kind = "duplicate_id" if file in places else "bad_value"
+        problems += [Problem(f"{path}, line {number}", what, kind) for what in wrong]
         if file not in places and is_file_name(file):
             columns += good
             rows += [len(places)] * len(good)

@@ -92,7 +92,7 @@ def coco_folder_annotations(folder: Path) -> tuple[Annotations, dict[str, list[i
             problems=problems + [problem for part in parts for problem in part.problems],
         ),
         {split: list(range(end - len(read[split]), end)) for split, end in zip(read, ends, strict=True)},
-        [f"{files[split]}, image {name}" for split, part in read.items() for name in part.ids],
+        [f"{files[split]}, image id {name}" for split, part in read.items() for name in part.ids],
     )
 
 

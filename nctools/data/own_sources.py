@@ -13,7 +13,7 @@ from nctools._factories import is_factory
 from nctools.data.annotations import Annotations
 from nctools.data.coco_json import read_instances
 from nctools.data.folder_annotations import folder_annotations
-from nctools.data.folder_walk import folders_in
+from nctools.data.folder_walk import folders_in, images_in
 from nctools.data.label_list import read_label_list
 from nctools.data.label_table import read_label_rows
 from nctools.data.own_coco import annotation_files, coco_folder_annotations, with_found_files
@@ -122,9 +122,12 @@ def form_of(path: Path) -> str:
 def _form_of_folder(folder: Path) -> str:
     if annotation_files(folder):
         return "COCO JSON"
-    # Some tools put the .xml of an image beside it.
-    places = [folder, *(below for name, below in folders_in(folder).items() if name.lower() == "annotations")]
-    return "VOC folder" if any(_holds_xml(place) for place in places) else "image folder"
+    inside = {name.lower(): below for name, below in folders_in(folder).items()}
+    if "annotations" in inside and _holds_xml(inside["annotations"]):
+        return "VOC folder"
+    # Some tools put the .xml of an image beside it; a single one beside class folders may be anything.
+    pictured = bool(images_in(folder)) or not {"jpegimages", "images"}.isdisjoint(inside)
+    return "VOC folder" if pictured and _holds_xml(folder) else "image folder"
 
 
 def _holds_xml(folder: Path) -> bool:
@@ -173,7 +176,7 @@ def _open_coco_folder(path: Path) -> OwnAnnotations:
 
 def _open_coco(path: Path, root: Path) -> OwnAnnotations:
     found = with_found_files(read_instances(path, root=root), path)
-    return OwnAnnotations("COCO JSON", found, places=[f"{path}, image {name}" for name in found.ids])
+    return OwnAnnotations("COCO JSON", found, places=[f"{path}, image id {name}" for name in found.ids])
 
 
 def _open_table(path: Path, root: Path) -> OwnAnnotations:

@@ -133,10 +133,13 @@ def _matched(
         place = f"{folder / name}.xml"
         if file not in present:
             other = f", nor the file {inside!r}" if inside and Path(inside).stem != name else ""
-            problems.append(Problem(place, f"{image_folder} has no image called {name!r}{other}: add it"))
+            problems.append(
+                Problem(place, f"{image_folder} has no image called {name!r}{other}: add it", "missing_image")
+            )
             file = file or f"{name}.jpg"
         elif file in owner:
-            problems.append(Problem(place, f"its image {file!r} is that of {owner[file]}.xml too: correct <filename>"))
+            what = f"its image {file!r} is that of {owner[file]}.xml too: correct <filename>"
+            problems.append(Problem(place, what, "duplicate_id"))
         owner.setdefault(file, name)
         files.append(file)
     return files, problems
@@ -157,4 +160,6 @@ def _splits(root: Path, ids: Sequence[str]) -> tuple[dict[str, list[str]], list[
 
 def _unknown_ids(file: Path, lines: Mapping[str, int], known: set[str]) -> list[Problem]:
     what = "has no annotation file: write the name of its .xml file without the suffix"
-    return [Problem(f"{file}, line {lines[name]}", f"{name!r} {what}") for name in lines if name not in known]
+    return [
+        Problem(f"{file}, line {lines[name]}", f"{name!r} {what}", "unknown_id") for name in lines if name not in known
+    ]

@@ -35,7 +35,8 @@ def validate(
     Args:
         path: As for ``load_own``: an image folder, a folder of VOC or COCO, a table or a list.
         root: For a file, the folder that the paths of its images start from; default: its own.
-        decode: Whether every image is decoded, as it will be for training; otherwise it only must be there.
+        decode: Whether every image is decoded, as it will be for training; otherwise it only must be there and not
+            be empty. Copies are looked for in both cases, among files of one size.
         workers: Threads that decode; 0: none but this one. The report is the same for any number.
         progress: Called with the images done so far and the number of all.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -98,12 +99,14 @@ def read_documents(
             progress(done, len(ids))
         document = VocDocument("", [])
         if f"{name}.xml" not in present:
-            problems.append(Problem(f"{folder / name}.xml", "this annotation file does not exist: unpack it again"))
+            problems.append(
+                Problem(f"{folder / name}.xml", "this annotation file does not exist: unpack it again", "unknown_id")
+            )
         else:
             try:
                 document = read_voc_document(f"{folder}/{name}.xml")
             except VocXmlError as error:
-                problems.append(error.problem)
+                problems.append(replace(error.problem, kind="malformed_xml"))
         documents.append(document)
     if progress is not None:
         progress(len(ids), len(ids))
@@ -147,7 +150,10 @@ def unknown_classes(file: str, document: VocDocument, known: Mapping[str, int]) 
         A problem for each such class.
     """
     names = sorted({one.name for one in document.objects} - known.keys())
-    return [Problem(file, f"{name!r} is none of the {len(known)} classes: correct the name") for name in names]
+    return [
+        Problem(file, f"{name!r} is none of the {len(known)} classes: correct the name", "unknown_class")
+        for name in names
+    ]
 
 
 def _from_files(found: VocSet, ids: list[str], progress: Progress | None) -> tuple[_Mask, _Mask, list[Problem]]:
@@ -188,9 +194,9 @@ def _read_class_list(file: Path, rows: Mapping[str, int], values: NDArray[np.int
         if len(fields) != 2 or fields[1] not in {"1", "0", "-1"}:
             problems.append(Problem(place, f"{text.strip()[:60]!r} is not an id and one of 1, 0, -1"))
         elif fields[0] not in rows:
-            problems.append(Problem(place, f"{fields[0]!r} is not in the list of the images"))
+            problems.append(Problem(place, f"{fields[0]!r} is not in the list of the images", "unknown_id"))
         elif values[rows[fields[0]]] != -2:
-            problems.append(Problem(place, f"{fields[0]!r} was listed before: remove one of the two"))
+            problems.append(Problem(place, f"{fields[0]!r} was listed before: remove one of the two", "duplicate_id"))
         else:
             values[rows[fields[0]]] = int(fields[1])
     return problems

@@ -27,7 +27,7 @@ def read_id_list(path: Path) -> tuple[dict[str, int], list[Problem]]:
         name = text.strip()
         if name in lines:
             what = f"{name!r} was listed before, in line {lines[name]}: remove one of the two"
-            problems.append(Problem(f"{path}, line {number}", what))
+            problems.append(Problem(f"{path}, line {number}", what, "duplicate_id"))
         elif name:
             lines[name] = number
     return lines, problems
@@ -69,8 +69,15 @@ def file_names(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_file())
+            return sorted(entry.name for entry in entries if _is_file(entry))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise DatasetError(f"{folder} cannot be read: {error.strerror or error}") from error
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False

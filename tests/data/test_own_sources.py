@@ -59,6 +59,7 @@ def test_forms_are_told_by_what_lies_there(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_text('{"annotations.png": [0, 1], "images": [1, 0]}')
     (tmp_path / "table.TSV").write_text("image\tlabel\n")
     (tmp_path / "list.txt").write_text("sub/a.jpg 0 3\nb.jpg\n")
+    (tmp_path / "folder/about.xml").write_text("<a/>")
     expected = {
         "folder": "image folder",
         "voc": "VOC folder",
@@ -162,7 +163,7 @@ def test_a_single_coco_file_beside_its_images_or_in_annotations(tmp_path: Path) 
         data = load_own(coco(path, ["a.png"], ["cat", "dog"], [(0, 1)]))
         assert (sets(data), data.name, data.single_label) == ({"1": ["dog"]}, "own", False)
     assert len(load_own(coco(tmp_path / "far/own.json", ["a.png"], ["cat"], []), root=tmp_path)) == 1
-    with pytest.raises(DatasetError, match=r"far/own\.json has a problem:\n .*own\.json, image 1: .*a\.png does not"):
+    with pytest.raises(DatasetError, match=r"far/own\.json has a problem:\n .*own\.json, image id 1: .*png does not"):
         load_own(tmp_path / "far/own.json")
 
 
