@@ -17,7 +17,7 @@ from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
-from nctools.data.sources import Progress, Reading, data_root, open_source
+from nctools.data.sources import SOURCES, Progress, Reading, data_root, open_source
 from nctools.data.split_file import is_split_file, load_split
 from nctools.errors import DatasetError
 
@@ -177,5 +177,4 @@ def _builder(entry: DatasetEntry) -> Callable[..., Any]:
 
 def _beside(source: str, split_file: str) -> str:
     # A relative path in a split file starts from that file, so that both can be moved together.
-    path = Path(split_file).parent / source
-    return str(path) if not Path(source).is_absolute() and path.exists() else source
+    return source if source in SOURCES else str(Path(split_file).parent / source)

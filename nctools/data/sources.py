@@ -115,14 +115,12 @@ def _voc(root: Path, how: Reading) -> ImageSource:
 
 def _voc_set(root: Path, how: Reading, year: VocYear, image_set: VocImageSet) -> Annotations:
     found = find_voc_set(root, year, image_set)
-    folder = found.folder
-    # What is missing is told by the reader.
-    sources = [] if folder is None else [folder / "ImageSets" / "Main" / f"{image_set}.txt", folder / "Annotations"]
     return cached_annotations(
         lambda: voc_annotations(root, year, image_set, progress=how.progress),
         kind=f"voc {year} {image_set}",
-        sources=sources,
-        folder=how.cache if sources else None,
+        # What is missing is told by the reader.
+        sources=[] if found.missing else found.label_sources("xml"),
+        folder=None if found.missing else how.cache,
     )
 
 
