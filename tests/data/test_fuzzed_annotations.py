@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -188,16 +189,15 @@ def test_damaged_labels_load_rightly_or_give_a_clear_error(
     put: Callable[[Path, random.Random], Path], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes = {"loaded": 0, "refused": 0}
+    monkeypatch.chdir(tmp_path)
+    for shade, name in enumerate(FILES):
+        Image.new("RGB", (2, 2), (shade,) * 3).save(tmp_path / name)
     for seed in range(times):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        monkeypatch.chdir(folder)
-        for shade, name in enumerate(FILES):
-            Image.new("RGB", (2, 2), (shade,) * 3).save(folder / name)
-        path = put(folder, random.Random(f"{put.__name__} {seed}"))
-        before = contents(folder)
+        path = put(tmp_path, random.Random(f"{put.__name__} {seed}"))
+        before = contents(tmp_path)
         outcomes["loaded" if loads(path) else "refused"] += 1
-        assert contents(folder) == before, seed
+        assert contents(tmp_path) == before, seed
+        shutil.rmtree(tmp_path / "ImageSets", ignore_errors=True)
     # Damage of a name or of blanks is no error; most other damage is.
     assert outcomes["loaded"] > times // 50, outcomes
     assert outcomes["refused"] > times // 4, outcomes

@@ -250,3 +250,45 @@ def test_what_cannot_be_read_at_all_is_no_report(tmp_path: Path) -> None:
         validate(tmp_path / "pipe.csv")
     with pytest.raises(DatasetError, match="does not exist"):
         validate(tmp_path / "nowhere")
+
+
+def test_problems_of_a_coco_file_and_of_a_list_have_their_kinds(tmp_path: Path) -> None:
+    for shade, name in enumerate("abc"):
+        picture(tmp_path / f"{name}.jpg", shade * 50)
+    images = [(1, "a.jpg"), (1, "b.jpg"), (2, "b.jpg"), (3, "c.jpg")]
+    pairs = [(1, 5), (2, 6), (9, 5), (2, 5)]
+    document = {
+        "images": [{"id": identity, "file_name": name} for identity, name in images],
+        "annotations": [{"id": i, "image_id": image, "category_id": kind} for i, (image, kind) in enumerate(pairs)],
+        "categories": [{"id": 5, "name": "cat"}, {"id": 7, "name": "dog"}],
+    }
+    (tmp_path / "own.json").write_text(json.dumps(document))
+    found = kinds(validate(tmp_path / "own.json"))
+    assert {kind: len(told) for kind, told in found.items()} == {
+        "duplicate_id": 1,
+        "unknown_id": 1,
+        "unknown_class": 1,
+        "no_label": 1,
+        "empty_class": 1,
+    }
+    assert found["duplicate_id"][0].startswith(f"{tmp_path}/own.json, image 2 (id 1): another image has the same id")
+    assert found["no_label"][0].startswith(f"{tmp_path}/own.json, image id 3: holds no class")
+    (tmp_path / "list.txt").write_text("a.jpg 0\n\nb.jpg\na.jpg 1\nabsent.jpg 1\nc.jpg -4\n")
+    found = kinds(validate(tmp_path / "list.txt"))
+    places = {
+        kind: [told.removeprefix(f"{tmp_path}/list.txt, ").split(":")[0] for told in found[kind]] for kind in found
+    }
+    assert places == {
+        "duplicate_id": ["line 4"],
+        "bad_value": ["line 6"],
+        "missing_image": ["line 5"],
+        "no_label": ["line 3"],
+    }
+
+
+def test_a_link_to_itself_does_not_hide_the_other_images_of_a_voc_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "b.jpg")
+    for name in "ab":
+        (tmp_path / f"{name}.xml").write_text("<annotation><object><name>cat</name></object></annotation>")
+    assert [(one.kind, Path(one.place).name) for one in validate(tmp_path).problems] == [("missing_image", "b.xml")]
