@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nctools.cli.data_options import DataSettingsText, data_settings, reading_labels
 from nctools.cli.options import DataRoot, Force
 from nctools.cli.output import input_errors, refuse_to_overwrite
 from nctools.errors import ConfigError
@@ -133,10 +134,13 @@ def layers(
 
 @app.command("distribution")
 def distribution(
-    dataset: Annotated[str, typer.Argument(help="Data set, for example digits_lt.")],
+    dataset: Annotated[
+        str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
+    ],
     out: Out = None,
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
+    settings: DataSettingsText = None,
     force: Force = False,
 ) -> None:
     """Draw class counts, labels per image and co-occurrence of a data set.
@@ -145,11 +149,20 @@ def distribution(
     """
     from nctools.cli.data import draw_distribution
     from nctools.data.description import describe_dataset
-    from nctools.data.loading import load_dataset
+    from nctools.data.loading import open_dataset
 
-    target = out or Path(f"{dataset}-{split}.png")
+    target = out or Path(f"{Path(dataset).stem}-{split}.png")
     refuse_to_overwrite(target, force=force)
-    _save(target, *draw_distribution(describe_dataset(load_dataset(dataset, split, root=data_root))))
+    with input_errors(), reading_labels() as reading:
+        opened = open_dataset(
+            dataset,
+            root=data_root,
+            settings=data_settings(settings),
+            cache=reading.cache,
+            progress=reading.progress,
+        )
+        facts = describe_dataset(opened.load(split))
+    _save(target, *draw_distribution(facts))
 
 
 def curves_of(

@@ -81,7 +81,7 @@ def build_split(
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
         gone = [name for name, count in zip(pool.class_names, labels.sum(axis=0), strict=True) if not count]
         if gone:
-            notes.append(f"no label is left of {', '.join(gone)}: draw more images, drop fewer labels or change the seed")
+            notes.append(f"no label is left of {', '.join(gone)}: draw more images, or drop fewer labels")
     split = SplitFile(
         name=name,
         source=source if source in SOURCES else _relative(Path(source), out),

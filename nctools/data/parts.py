@@ -94,7 +94,7 @@ def split_of(
         extras={} if full is None else {"full_targets": torch.from_numpy(full)},
         single_label=parts.single_label and not settings.drop_labels,
         unknown=torch.from_numpy(chosen.doubtful) if doubtful and chosen.doubtful is not None else None,
-        notes=(*parts.notes, *notes),
+        notes=(*parts.notes, *notes, *_difficulty(chosen, settings)),
     )
 
 
@@ -162,6 +162,17 @@ def _training_labels(
         f"image: {dropped.realised_rate:.1%} are gone"
     )
     return replace(train, labels=dropped.labels), train.labels if full is None else full, [note]
+
+
+def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
+    # AP moves by this choice alone.
+    if annotations.doubtful is None or not annotations.doubtful.any():
+        return []
+    meaning = {"include": "present", "exclude": "absent", "ignore": "unknown and left out of loss and AP"}
+    return [
+        f"{int(annotations.doubtful.sum())} labels of {annotations.name} come from objects marked difficult alone; they "
+        f"count as {meaning[settings.difficult]} (difficult={settings.difficult})"
+    ]
 
 
 def _without_doubtful(annotations: Annotations, settings: DataSettings) -> Annotations:
