@@ -71,7 +71,7 @@ class CocoFolders:
         if self.annotations(split) is None:
             sentences.append(self._sentence(f"annotations/{_INSTANCES[split]}", _ANNOTATION_ARCHIVE))
         if self.images(split) is None:
-            sentences.append(self._sentence(f"{_IMAGE_FOLDERS[split]}/", f"{_IMAGE_FOLDERS[split]}.zip"))
+            sentences.append(self._sentence(f"{_IMAGE_FOLDERS[split]}/ with images", f"{_IMAGE_FOLDERS[split]}.zip"))
         return sentences
 
     def __str__(self) -> str:
@@ -81,12 +81,12 @@ class CocoFolders:
             for what, path in ((f"{split} labels", self.annotations(split)), (f"{split} images", self.images(split)))
             if path is not None
         ]
-        return "; ".join(["COCO 2017: " + ", ".join(parts)] * bool(parts) + self.missing)
+        return "; ".join(["COCO 2017 has " + ", ".join(parts)] * bool(parts) + self.missing)
 
     def _sentence(self, what: str, archive: str) -> str:
         place = next((folder for folder in (self.root, self.root / "coco") if (folder / archive).is_file()), None)
         mend = f"unpack {place / archive}" if place else f"it comes with {archive}, which is to be unpacked there"
-        return f"COCO 2017 has no {what} (with content) in {self.root} or up to {_DEPTH} levels below: {mend}"
+        return f"COCO 2017 has no {what} in {self.root} or up to {_DEPTH} levels below: {mend}"
 
 
 def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
@@ -110,7 +110,7 @@ def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
         ...     Path(root, "coco", "images", "val2017").mkdir(parents=True)
         ...     _ = Path(root, "coco", "images", "val2017", coco_image_file(139)).write_bytes(b"")
         ...     found = find_coco(root)
-        >>> found.val_images is not None, found.missing[-1].partition(" (")[0]
+        >>> found.val_images is not None, found.missing[-1].partition(" in ")[0]
         (True, 'COCO 2017 has no annotations/instances_val2017.json')
     """
     root = Path(root)

@@ -171,7 +171,7 @@ class _Categories:
             identity, name = (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
             if type(identity) is not int:
                 what = f"has the id {shortened(identity)}: every category needs a whole number"
-            elif not isinstance(name, str) or not name.strip():
+            elif not isinstance(name, str) or not is_file_name(name):
                 what = f"(id {identity}) has the name {shortened(name)}: every category needs a text"
             elif identity in self.names:
                 what = f"has the id {identity}, and so has {self.names[identity]!r}: every category needs its own"

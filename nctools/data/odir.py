@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -109,7 +109,7 @@ def find_odir(root: str | os.PathLike[str]) -> OdirFolders:
 def odir_annotations(root: str | os.PathLike[str], split: OdirSplit, *, seed: int = 0) -> Annotations:
     """Read the labels of ODIR-5K, for each eye those of its patient.
 
-    Labels of the published tests are not public. Where the root has a table whose name says ``test``, ``off-site`` or
+    Where the root has a table whose name says ``test``, ``off-site`` or
     ``on-site``, its patients are the test; otherwise a fifth of the patients is, drawn from the seed.
 
     Args:
@@ -152,12 +152,8 @@ def odir_annotations(root: str | os.PathLike[str], split: OdirSplit, *, seed: in
     if found.test_tables:
         return read
     rows = dict(zip(("train", "test"), patient_split(read, seed=seed), strict=True))[split]
-    chosen = read.select(rows)
     share = f"{1 - TEST_SHARE if split == 'train' else TEST_SHARE:.0%} of the patients, seed {seed}"
-    return Annotations(
-        f"{read.name} ({share})", chosen.class_names, chosen.ids, folder, chosen.files, chosen.labels,
-        problems=read.problems,
-    )  # fmt: skip
+    return replace(read.select(rows), name=f"{read.name} ({share})")
 
 
 def patients(annotations: Annotations) -> list[str]:
@@ -182,8 +178,8 @@ def patient_split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split eyes so that both of a patient are on one side.
 
-    Patients are put together by their rarest label; of each such stratum the share goes to the test, but for
-    rounding. Which of them depends on their ids and the seed alone, not on their order or the platform.
+    Patients are put together by their rarest label; of each such stratum the share goes to the test, rounded, but at
+    least one of two. Which of them depends on their ids and the seed alone, not on their order or the platform.
 
     Args:
         annotations: Eyes.
@@ -211,12 +207,10 @@ def patient_split(
     for patient, label in zip(rows, _rarest(annotations.labels[list(rows.values())]), strict=True):
         strata[label].append(patient)
     test: set[str] = set()
-    passed = 0
-    # Rounded over all strata together: the parts that each leaves over would otherwise add up.
-    for label in sorted(strata):
-        passed += len(strata[label])
-        due = int(passed * test_share + 0.5) - len(test)
-        test.update(sorted(strata[label], key=lambda patient: _drawn(patient, seed))[: max(due, 0)])
+    for stratum in strata.values():
+        # One patient at least: a label without any in the test has no score.
+        due = max(1, int(len(stratum) * test_share + 0.5)) if len(stratum) > 1 else 0
+        test.update(sorted(stratum, key=lambda patient: _drawn(patient, seed))[:due])
     in_test = np.array([patient in test for patient in of_eye], dtype=np.bool_)
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 

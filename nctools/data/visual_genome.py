@@ -29,7 +29,7 @@ _DEPTH = 2
 _IMAGE_FOLDERS = ("VG_100K", "VG_100K_2", "images", "images2")
 _CLOSED = frozenset({"VG_100K", "VG_100K_2", "images2"})
 # {"1.jpg": [3, 17], ...: other files of Visual Genome are lists of objects, and gigabytes in size.
-_LABELS_BEGIN = re.compile(r'\s*\{\s*"[^"\\]+"\s*:\s*\[\s*(\d+\s*(,\s*\d+\s*)*)?(\]|$)')
+_LABELS_BEGIN = re.compile(r'\s*\{\s*"[^"\\]+"\s*:\s*\[\s*(\d+\s*(,\s*\d+\s*)*)?(\]|,?\s*$)')
 _BEGINNING = 2000
 
 
