@@ -10,7 +10,7 @@ from typing import Literal
 
 from nctools.data.annotations import Annotations
 from nctools.data.coco_json import read_instances
-from nctools.data.folder_search import folders_below
+from nctools.data.folder_search import folders_below, is_filled
 from nctools.data.json_parts import Progress
 from nctools.data.published_facts import COCO_CLASSES
 from nctools.errors import DatasetError
@@ -186,7 +186,7 @@ def _with_content(folders: Iterable[Path], root: Path, name: str) -> Iterator[Pa
     for folder in folders:
         # The last of these: the user gave the folder of images itself.
         for found in (folder / name, folder / "images" / name, *([folder] if folder.name == name else [])):
-            if found.is_dir() and next(found.iterdir(), None) is not None:
+            if is_filled(found):
                 yield found
 
 

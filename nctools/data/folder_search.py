@@ -8,11 +8,14 @@ from pathlib import Path
 
 from nctools.errors import DatasetError
 
+_READ = os.R_OK | os.X_OK
+
 
 def folders_below(root: Path, depth: int, *, closed: Collection[str] = ()) -> list[Path]:
     """List a folder and those below it, level by level and sorted, so that the nearest comes first.
 
-    Links are followed, as data often lie behind one, but no folder comes twice. What is hidden is left out.
+    Links are followed, as data often lie behind one, but no folder comes twice. What is hidden or may not be read,
+    such as ``lost+found``, is left out.
 
     Args:
         root: The folder.
@@ -23,7 +26,7 @@ def folders_below(root: Path, depth: int, *, closed: Collection[str] = ()) -> li
         ``root`` and the folders.
 
     Raises:
-        DatasetError: If ``root`` is no folder.
+        DatasetError: If ``root`` is no folder, or may not be read.
 
     Example:
         >>> import tempfile
@@ -36,6 +39,8 @@ def folders_below(root: Path, depth: int, *, closed: Collection[str] = ()) -> li
     if not root.is_dir():
         what = "is a file: give the folder it lies in, unpacked" if root.is_file() else "does not exist"
         raise DatasetError(f"{root} {what}")
+    if not os.access(root, _READ):
+        raise DatasetError(f"{root} cannot be read: ask its owner for the right to")
     found = [root]
     seen = {_identity(root)}
     level = [root]
@@ -74,10 +79,30 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
     return [folder / name for name in names]
 
 
+def is_filled(folder: Path) -> bool:
+    """Tell whether a folder is there, can be read, and holds something.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        False for an empty one too.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
 def _inside(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name[0] != "." and entry.is_dir() and os.access(entry.path, _READ)
+            )
     except OSError:  # somebody else's folder beside the data
         return []
     return [folder / name for name in names]

@@ -29,7 +29,7 @@ _DEPTH = 2
 _TEST_WORDS = ("test", "off-site", "on-site", "offsite", "onsite", "off_site", "on_site")
 _FORM = "a table (.csv, .tsv) with the header ID,N,D,G,C,A,H,M,O"
 _EXPORT = "save it as CSV in UTF-8 from a spreadsheet, or by pandas.read_excel(FILE).to_csv(NEW_FILE, index=False)"
-# So many images are looked for in each folder that may hold them.
+# So many of the images are looked for in each folder that may hold them.
 _TRIED = 20
 
 
@@ -236,6 +236,6 @@ def _image_folder(found: OdirFolders, files: Sequence[str], split: str) -> Path:
     folders = sorted(found.image_folders, key=lambda folder: split not in folder.name.lower())
     above = found.root.parent if found.root.is_file() else found.root
     for folder in [*folders, above]:
-        if any((folder / file).is_file() for file in files[:_TRIED]):
+        if {path.name for path in files_in(folder, "")} & set(files[:_TRIED]):
             return folder
     return folders[0] if folders else above

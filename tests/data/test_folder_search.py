@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nctools.data.folder_search import files_in, folders_below
+from nctools.data.folder_search import files_in, folders_below, is_filled
 from nctools.errors import DatasetError
 
 
@@ -37,11 +37,19 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     assert names(found, tmp_path / "root") == [".", "linked", "linked/coco"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read every folder")
-def test_folders_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0)
-    assert names(folders_below(tmp_path, 2), tmp_path) == [".", "locked"]
-    assert files_in(tmp_path / "locked", ".csv") == []
+def test_folders_that_may_not_be_read_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lost+found/x", "open"):
+        (tmp_path / name).mkdir(parents=True)
+    # Root may read every folder, so that rights alone would not do.
+    monkeypatch.setattr(os, "access", lambda path, mode: "lost" not in str(path) or Path(path) == tmp_path)
+    assert names(folders_below(tmp_path, 2), tmp_path) == [".", "open"]
+    with pytest.raises(DatasetError, match=r"lost\+found cannot be read"):
+        folders_below(tmp_path / "lost+found", 2)
+
+
+def test_a_folder_is_filled_if_something_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert [is_filled(tmp_path), is_filled(tmp_path / "a"), is_filled(tmp_path / "b")] == [True, False, False]
 
 
 def test_files_by_suffix_whatever_its_case(tmp_path: Path) -> None:

@@ -87,8 +87,10 @@ def test_without_names_of_images_they_are_made_from_the_id(tmp_path: Path) -> No
 
 
 def test_an_eye_without_a_name_of_an_image_is_left_out(tmp_path: Path) -> None:
-    found = read(tmp_path, f"{HEADER},Left-Fundus,Right-Fundus\n3,1,0,0,0,0,0,0,0,,3_right.jpg\n")
-    assert (found.ids, found.problems) == (["3_right"], [])
+    long = "long" * 99 + ".jpg"
+    rows = f"3,1,0,0,0,0,0,0,0,,3_right.jpg\n4,1,0,0,0,0,0,0,0,{long},\n"
+    found = read(tmp_path, f"{HEADER},Left-Fundus,Right-Fundus\n{rows}")
+    assert (found.ids, found.problems) == (["3_right", "4_left"], [])
 
 
 def test_tables_with_a_row_for_each_eye(tmp_path: Path) -> None:
