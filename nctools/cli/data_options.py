@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,12 @@ import typer
 
 from nctools._factories import parse_arguments
 from nctools.data.settings import DataSettings
+from nctools.errors import ConfigError
 
 if TYPE_CHECKING:
     from nctools.data.sources import Reading
+
+_EXAMPLE = "difficult=exclude,val_fraction=0.1,groups=100,20"
 
 DataSettingsText = Annotated[
     str | None,
@@ -35,6 +39,29 @@ ClassGroups = Annotated[
 ]
 
 
+def parse_data_settings(text: str | None) -> dict[str, object]:
+    """Read ``key=value,key=value``; a value may hold commas, as ``groups=100,20`` does.
+
+    Args:
+        text: What ``--data-settings`` was given, if anything.
+
+    Returns:
+        Name -> value.
+
+    Example:
+        >>> parse_data_settings("groups=100,20,val_fraction=0.1")
+        {'groups': '100,20', 'val_fraction': 0.1}
+    """
+    pieces = re.split(r",(?=\s*\w+\s*=)", text or "")
+    settings: dict[str, object] = {}
+    for piece in filter(None, map(str.strip, pieces)):
+        key, equals, value = (part.strip() for part in piece.partition("="))
+        if not equals:
+            raise ConfigError(f"the data setting {piece!r} is not of the form key=value; several: {_EXAMPLE}")
+        settings[key] = value if key in {"groups", "difficult"} else parse_arguments(f"value={value}").get("value")
+    return settings
+
+
 def data_settings(text: str | None, **flags: object) -> DataSettings:
     """Read choices about data.
 
@@ -45,8 +72,7 @@ def data_settings(text: str | None, **flags: object) -> DataSettings:
     Returns:
         The settings.
     """
-    given: Mapping[str, object] = parse_arguments(text) if text else {}
-    return DataSettings.from_dict({**given, **{key: value for key, value in flags.items() if value is not None}})
+    return DataSettings.from_dict({**parse_data_settings(text), **{key: value for key, value in flags.items() if value is not None}})
 
 
 @contextmanager

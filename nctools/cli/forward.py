@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from nctools._factories import parse_arguments
+from nctools.cli.data_options import parse_data_settings
 from nctools.errors import ConfigError
 from nctools.forward_options import ForwardOptions
 
@@ -24,8 +25,9 @@ def forward_options(flags: Mapping[str, object]) -> ForwardOptions:
         ConfigError: If a text cannot be read.
     """
     options = {name: flags[name] for name in ForwardOptions.__annotations__}
-    for name in ("model_args", "data_args", "data_settings"):
+    for name in ("model_args", "data_args"):
         options[name] = parse_arguments(str(options[name])) if options[name] else None
+    options["data_settings"] = parse_data_settings(cast("str | None", options["data_settings"]))
     for name in ("mean", "std"):
         options[name] = None if options[name] is None else _numbers(f"--{name}", str(options[name]))
     return cast("ForwardOptions", options)

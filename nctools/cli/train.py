@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nctools._factories import parse_arguments
-from nctools.cli.data_options import DataSettingsText
+from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import say
 from nctools.errors import ConfigError, NctoolsError
@@ -80,7 +79,7 @@ def run(
         "data_root": None if data_root is None else str(Path(data_root).absolute()),
     }
     given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
-    given |= {f"data.{key}": value for key, value in parse_arguments(settings_of_data or "").items()}
+    given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
     chosen: TrainConfig
     if config is not None:

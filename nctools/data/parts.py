@@ -170,8 +170,8 @@ def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
         return []
     meaning = {"include": "present", "exclude": "absent", "ignore": "unknown and left out of loss and AP"}
     return [
-        f"{int(annotations.doubtful.sum())} labels of {annotations.name} come from objects marked difficult alone; they "
-        f"count as {meaning[settings.difficult]} (difficult={settings.difficult})"
+        f"{int(annotations.doubtful.sum())} labels of {annotations.name} come from objects marked difficult alone: "
+        f"{meaning[settings.difficult]} (difficult={settings.difficult})"
     ]
 
 

@@ -87,6 +87,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             enable_model_summary=False,
             enable_progress_bar=progress and sys.stderr.isatty(),
             num_sanity_val_steps=0,
+            limit_val_batches=None if validation is not None else 0,
             log_every_n_steps=1,
         )
         trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import lightning.pytorch as pl
@@ -120,10 +121,12 @@ class MethodModule(pl.LightningModule):
             ],
             lr=self.recipe.max_lr,
         )
+        total, rising = int(self.trainer.estimated_stepping_batches), self.recipe.pct_start
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             max_lr=self.recipe.max_lr,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.recipe.pct_start,
+            total_steps=total,
+            # The schedule divides by the length of the rise, which may not be exactly the first step alone.
+            pct_start=math.nextafter(rising, 1) if total * rising == 1 else rising,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
