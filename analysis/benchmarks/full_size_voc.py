@@ -1,4 +1,4 @@
-"""VOC-LT at full size on made-up images: every command on 11,540 + 4,952 files, and the counts against the published ones.
+"""VOC-LT at full size on made-up images: every command on 16,492 files, counts against the published ones.
 
     python analysis/benchmarks/full_size_voc.py LABELS.npz             # some minutes, about 150 MB of disk
     python analysis/benchmarks/full_size_voc.py LABELS.npz --keep DIR  # keeps the tree and the run there

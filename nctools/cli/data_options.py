@@ -72,7 +72,8 @@ def data_settings(text: str | None, **flags: object) -> DataSettings:
     Returns:
         The settings.
     """
-    return DataSettings.from_dict({**parse_data_settings(text), **{key: value for key, value in flags.items() if value is not None}})
+    given = {key: value for key, value in flags.items() if value is not None}
+    return DataSettings.from_dict({**parse_data_settings(text), **given})
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def forward_options(flags: Mapping[str, object]) -> ForwardOptions:
     options = {name: flags[name] for name in ForwardOptions.__annotations__}
     for name in ("model_args", "data_args"):
         options[name] = parse_arguments(str(options[name])) if options[name] else None
-    options["data_settings"] = parse_data_settings(cast("str | None", options["data_settings"]))
+    options["data_settings"] = parse_data_settings(cast("str | None", options["data_settings"])) or None
     for name in ("mean", "std"):
         options[name] = None if options[name] is None else _numbers(f"--{name}", str(options[name]))
     return cast("ForwardOptions", options)

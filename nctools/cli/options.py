@@ -124,8 +124,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="Your own data instead of --dataset: a folder of images (one folder per class, VOC or COCO annotations), a CSV or JSON file "
-        "of labels, or package.module:factory that returns a DataLoader.",
+        help="Your own data instead of --dataset: a folder of images (one folder per class, or annotations of "
+        "VOC or COCO), a CSV or JSON file of labels, or package.module:factory that returns a DataLoader.",
         rich_help_panel=_DATA,
     ),
 ]

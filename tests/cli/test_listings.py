@@ -113,7 +113,7 @@ def test_an_internal_error_is_one_line(nctools_command: Command, monkeypatch: py
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("nctools.data.loading.load_dataset", broken)
+    monkeypatch.setattr("nctools.data.loading.open_dataset", broken)
     outcome = nctools_command("data", "describe", "digits_lt")
     assert outcome.code == 1
     assert outcome.err == "internal error: RuntimeError: two lines (traceback: nctools --debug ...)\n"

@@ -19,8 +19,13 @@ def test_every_row_names_itself_and_a_builder_that_exists() -> None:
 
 
 def test_unknown_name_lists_near_misses() -> None:
-    with pytest.raises(UnknownNameError, match="unknown data set 'digits-lt'; did you mean digits_lt"):
-        dataset_entry("digits-lt")
+    with pytest.raises(UnknownNameError, match="unknown data set 'digits-tl'; did you mean digits_lt"):
+        dataset_entry("digits-tl")
+
+
+@pytest.mark.parametrize(("typed", "name"), [("VOC-MLT", "voc_lt"), ("coco_mlt", "coco_lt")])
+def test_data_sets_have_other_names(typed: str, name: str) -> None:
+    assert dataset_entry(typed).name == name
 
 
 def test_catalogue_loads_neither_torch_nor_scikit_learn() -> None:

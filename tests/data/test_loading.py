@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 import torch
 
 from nctools.data.catalogue import DATASETS
 from nctools.data.loading import load_dataset
+from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform
 from nctools.errors import DatasetError, UnknownNameError
 
@@ -26,8 +24,17 @@ def test_unknown_name_and_unknown_split_are_told_apart() -> None:
         load_dataset("digits_lt", "val")
 
 
-def test_missing_root_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(DATASETS, "on_disk", replace(DATASETS["digits_lt"], name="on_disk", needs_root=True))
-    with pytest.raises(DatasetError, match=r"on_disk needs the folder .* --data-root"):
-        load_dataset("on_disk", "test")
-    assert len(load_dataset("on_disk", "test", root=tmp_path)) == 1000
+def test_missing_root_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NCTOOLS_DATA_ROOT", raising=False)
+    with pytest.raises(DatasetError, match=r"voc_lt needs the folder .* --data-root"):
+        load_dataset("voc_lt", "test")
+
+
+def test_embedded_set_takes_no_settings() -> None:
+    with pytest.raises(DatasetError, match="leave out the data settings drop_labels, seed"):
+        load_dataset("digits_lt", settings=DataSettings(drop_labels=0.2, seed=3))
+
+
+def test_path_that_does_not_exist_is_told_from_a_name() -> None:
+    with pytest.raises(DatasetError, match=r"splits/voc.json does not exist"):
+        load_dataset("splits/voc.json")
