@@ -170,7 +170,9 @@ def _facts(split: SplitFile) -> dict[str, object]:
 
 
 def _report(split: SplitFile, tail: LongTail) -> dict[str, object]:
-    labels = split.labels.astype("int64")
+    from nctools.data.label_matrix import co_occurrence
+
+    labels = split.labels
     full = split.full_labels
     return {
         "schema": 1,
@@ -179,7 +181,7 @@ def _report(split: SplitFile, tail: LongTail) -> dict[str, object]:
         "reached": list(map(int, tail.reached)),
         "short": list(map(int, tail.short)),
         "labels_per_image": float(labels.sum() / len(labels)),
-        "co_occurrence": (labels.T @ labels).tolist(),
+        "co_occurrence": co_occurrence(labels).tolist(),
         "dropped_labels": None if full is None else 1 - float(labels.sum() / full.sum()),
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nctools.data.label_matrix import class_counts
 from nctools.errors import DatasetError
 
 # Most problems that one message lists.
@@ -82,8 +83,7 @@ class Annotations:
     @property
     def class_counts(self) -> list[int]:
         """Images with each class."""
-        counts: list[int] = self.labels.sum(axis=0, dtype=np.int64).tolist()
-        return counts
+        return class_counts(self.labels)
 
     @property
     def paths(self) -> list[Path]:

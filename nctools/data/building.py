@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from nctools.data.group_rules import groups_from
+from nctools.data.label_matrix import class_counts
 from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
 from nctools.data.partial_labels import drop_labels
-from nctools.data.published_draws import id_digest
+from nctools.data.published_facts import id_digest
 from nctools.data.sources import SOURCES, Reading, open_source
 from nctools.data.split_file import SplitFile
 
@@ -79,7 +80,7 @@ def build_split(
     notes = [str(warning.message) for warning in told]
     if dropped is not None:
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
-        gone = [name for name, count in zip(pool.class_names, labels.sum(axis=0), strict=True) if not count]
+        gone = [name for name, count in zip(pool.class_names, class_counts(labels), strict=True) if not count]
         if gone:
             notes.append(f"no label is left of {', '.join(gone)}: draw more images, or drop fewer labels")
     split = SplitFile(
@@ -89,7 +90,7 @@ def build_split(
         ids=drawn.ids,
         labels=labels,
         full_labels=None if dropped is None else drawn.labels,
-        groups=groups_from(groups, labels.sum(axis=0).tolist(), pool.class_names) if groups else None,
+        groups=groups_from(groups, class_counts(labels), pool.class_names) if groups else None,
         made_by={
             "command": "nctools data build",
             "images": pool.name,

@@ -24,7 +24,6 @@ _INSTANCES = {"train": "instances_train2017.json", "val": "instances_val2017.jso
 _ANNOTATION_ARCHIVE = "annotations_trainval2017.zip"
 # Folders with a hundred thousand files, and none in them.
 _CLOSED = frozenset({"train2017", "val2017", "test2017", "unlabeled2017", "annotations"})
-_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as root:
         ...     Path(root, "coco", "images", "val2017").mkdir(parents=True)
-        ...     _ = Path(root, "coco", "images", "val2017", coco_image_file(139)).write_bytes(b"")
+        ...     _ = Path(root, "coco", "images", "val2017", "000000000139.jpg").write_bytes(b"")
         ...     found = find_coco(root)
         >>> found.val_images is not None, found.missing[-1].partition(" in ")[0]
         (True, 'COCO 2017 has no annotations/instances_val2017.json')
@@ -158,28 +157,6 @@ def coco_annotations(
     return Annotations(
         f"COCO {split}2017", read.class_names, read.ids, folder, read.files, read.labels, problems=read.problems
     )
-
-
-def coco_image_file(image_id: int | str) -> str:
-    """Return the name of the file of a COCO image.
-
-    Args:
-        image_id: Its number, or the decimal text of published lists.
-
-    Returns:
-        The number with 12 digits and ``.jpg``.
-
-    Raises:
-        ValueError: If it is no number of at most 12 digits.
-
-    Example:
-        >>> coco_image_file("391895")
-        '000000391895.jpg'
-    """
-    text = str(image_id).strip()
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise ValueError(f"`image_id` is {image_id!r}: COCO's ids are whole numbers of at most {_DIGITS} digits")
-    return f"{int(text):0{_DIGITS}d}.jpg"
 
 
 def _with_content(folders: Iterable[Path], root: Path, name: str) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.dataset import MultiLabelDataset
+from nctools.data.label_matrix import co_occurrence
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
         >>> bool(tail[0] == tail[2])
         True
     """
-    present = dataset.targets.numpy().astype(np.float64)
+    present = dataset.targets.numpy() != 0
     columns = [present[:, classes].any(axis=1) for classes in dataset.groups.values()]
-    in_group = np.stack(columns, axis=1).astype(np.float64) if columns else np.zeros((len(present), 0))
-    labels = present.sum(axis=1).astype(np.int64)
+    in_group = np.stack(columns, axis=1) if columns else np.zeros((len(present), 0))
+    labels = present.sum(axis=1)
     return DatasetDescription(
         name=dataset.name,
         split=dataset.split,
@@ -110,8 +111,8 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
         groups=dataset.groups,
         labels_per_image=np.bincount(labels, minlength=1).tolist(),
         mean_labels=float(labels.mean()) if len(labels) else float("nan"),
-        co_occurrence=_together(present),
-        group_co_occurrence=_together(in_group),
+        co_occurrence=co_occurrence(present),
+        group_co_occurrence=co_occurrence(in_group),
         missing_labels=_missing(dataset),
         notes=tuple(dataset.notes),
     )
@@ -120,8 +121,3 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
 def _missing(dataset: MultiLabelDataset) -> float | None:
     full = dataset.extras.get("full_targets")
     return None if full is None or not full.any() else 1 - float(dataset.targets.sum() / full.sum())
-
-
-def _together(present: NDArray[np.float64]) -> NDArray[np.int64]:
-    # Floating point takes the fast matrix product; counts below 2^53 stay exact.
-    return (present.T @ present).astype(np.int64)

@@ -1,6 +1,8 @@
-"""The check of a 0/1 label matrix that every construction begins with. No torch."""
+"""What a 0/1 label matrix tells: counts of classes and pairs, the rarest class of each image. No torch."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +36,57 @@ def checked_labels(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
             "entry must be 0 or 1."
         )
     return present
+
+
+def class_counts(labels: NDArray[np.generic]) -> list[int]:
+    """Return the number of images with each class.
+
+    Args:
+        labels: ``[N, C]`` with entries 0 and 1.
+
+    Returns:
+        C numbers.
+
+    Example:
+        >>> class_counts(np.array([[1, 0], [1, 1]], dtype=np.uint8))
+        [2, 1]
+    """
+    counts: list[int] = labels.sum(axis=0, dtype=np.int64).tolist()
+    return counts
+
+
+def co_occurrence(labels: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return the number of images that hold both of two classes.
+
+    Args:
+        labels: ``[N, C]`` with entries 0 and 1.
+
+    Returns:
+        ``[C, C]``, symmetric; on the diagonal the images with the class.
+
+    Example:
+        >>> co_occurrence(np.array([[1, 0], [1, 1]], dtype=np.uint8)).tolist()
+        [[2, 1], [1, 1]]
+    """
+    # Floating point takes the fast matrix product; counts below 2^53 stay exact.
+    wide = labels.astype(np.float64)
+    return (wide.T @ wide).astype(np.int64)
+
+
+def rarest_class(labels: NDArray[np.generic], counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return the rarest class of each image, by which a split keeps the proportions of the classes.
+
+    Args:
+        labels: ``[N, C]`` with entries 0 and 1.
+        counts: Images with each class.
+
+    Returns:
+        Columns ``[N]``, of equally rare classes the first; C for an image without a class.
+
+    Example:
+        >>> rarest_class(np.array([[1, 1], [1, 0], [0, 0]]), [2, 1]).tolist()
+        [1, 0, 2]
+    """
+    rarity = np.where(labels != 0, counts, max(counts, default=0) + 1)
+    rarest: NDArray[np.int64] = np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    return rarest

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.image_files import ImageFiles, is_file
 from nctools.data.image_folder import matching_split
+from nctools.data.label_matrix import class_counts
 from nctools.data.label_rows import LabelRows
 from nctools.data.label_rows_csv import read_csv
 from nctools.data.label_rows_json import read_json
@@ -94,7 +94,7 @@ def load_label_table(
         ImageFiles(paths),
         torch.from_numpy(targets[wanted]),
         rows.class_names,
-        head_medium_tail(targets[train].sum(axis=0, dtype=np.int64).tolist()),
+        head_medium_tail(class_counts(targets[train])),
         ids=[rows.files[row] for row in wanted],
         transform=transform,
         name=path.stem,

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from nctools.data.label_matrix import checked_labels
+from nctools.data.label_matrix import checked_labels, class_counts, co_occurrence
 from nctools.data.portable_random import PortableRandom
 from nctools.data.released_draw import draw_as_released
 from nctools.errors import UnknownNameError
@@ -186,7 +186,7 @@ def build_long_tail(
         rows = np.array(draw_as_released(present, ranks, by_rank, state), dtype=np.int64)
     else:
         rows = _portable_draw(present, ranks, by_rank, PortableRandom(seed))
-    reached: list[int] = present[rows].sum(axis=0).tolist()
+    reached = class_counts(present[rows])
     _warn_of_emptied(reached, names)
     return LongTail(rows, ranks, targets, reached, short, alpha, n_max, n_min, quantile, seed, draw)
 
@@ -212,9 +212,7 @@ def _portable_draw(
 
 
 def _ranks(present: NDArray[np.bool_]) -> list[int]:
-    counts = present.sum(axis=0)
-    numbers = present.astype(np.float64)
-    shares = (numbers.T @ numbers) / counts
+    shares = co_occurrence(present) / present.sum(axis=0)
     # fsum rounds once, whatever the order: the ranks are the same on every machine and when classes change places.
     p = [math.fsum(row) for row in shares.tolist()]
     return sorted(range(len(p)), key=lambda c: -p[c])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nctools.data.annotations import Annotations
 from nctools.data.folder_search import files_in, folders_below
+from nctools.data.label_matrix import class_counts, rarest_class
 from nctools.data.odir_table import is_odir_table, read_odir_tables
 from nctools.errors import DatasetError
 
@@ -204,7 +205,8 @@ def patient_split(
     of_eye = patients(annotations)
     rows = {patient: row for row, patient in reversed(list(enumerate(of_eye)))}
     strata: dict[int, list[str]] = defaultdict(list)
-    for patient, label in zip(rows, _rarest(annotations.labels[list(rows.values())]), strict=True):
+    labels = annotations.labels[list(rows.values())]
+    for patient, label in zip(rows, rarest_class(labels, class_counts(labels)).tolist(), strict=True):
         strata[label].append(patient)
     test: set[str] = set()
     for stratum in strata.values():
@@ -213,14 +215,6 @@ def patient_split(
         test.update(sorted(stratum, key=lambda patient: _drawn(patient, seed))[:due])
     in_test = np.array([patient in test for patient in of_eye], dtype=np.bool_)
     return np.flatnonzero(~in_test), np.flatnonzero(in_test)
-
-
-def _rarest(labels: NDArray[np.uint8]) -> list[int]:
-    # Column of the rarest label in each row; the number of columns where there is none.
-    counts = labels.sum(axis=0, dtype=np.int64)
-    of_label = np.where(labels > 0, counts, len(labels) + 1)
-    rarest: list[int] = np.where(labels.any(axis=1), of_label.argmin(axis=1), labels.shape[1]).tolist()
-    return rarest
 
 
 def _drawn(patient: str, seed: int) -> str:

@@ -14,6 +14,7 @@ from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_from
 from nctools.data.image_files import ImageFiles
+from nctools.data.label_matrix import class_counts, rarest_class
 from nctools.data.partial_labels import drop_labels
 from nctools.data.settings import DataSettings
 from nctools.errors import DatasetError
@@ -121,10 +122,8 @@ def held_out_rows(
     """
     names = [str(row) for row in range(len(labels))] if person_of is None else person_of
     _, first, member = np.unique(names, return_index=True, return_inverse=True)
-    counts = labels.sum(axis=0, dtype=np.int64)
-    # The rarest class of each person's first image; images without a label form a class of their own.
-    rarity = np.where(labels[first] == 1, counts, counts.max(initial=0) + 1)
-    rarest = np.where(labels[first].any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    # Of each person's first image; images without a label form a class of their own.
+    rarest = rarest_class(labels[first], class_counts(labels))
     generator = np.random.Generator(np.random.PCG64(seed))
     order = np.argsort(generator.random(len(first)), kind="stable")
     chosen = np.zeros(len(first), dtype=bool)

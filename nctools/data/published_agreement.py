@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.collapse.groups import head_medium_tail
-from nctools.data.published_differences import ids_digest, in_plt_order
-from nctools.data.published_facts import PublishedSplit
+from nctools.data.label_matrix import class_counts, co_occurrence
+from nctools.data.published_differences import in_plt_order
+from nctools.data.published_facts import PublishedSplit, id_digest
 from nctools.data.published_file import PublishedFile
 from nctools.data.published_parts import Parts
 from nctools.errors import DatasetError
@@ -44,7 +45,7 @@ def check_counts(parts: Parts, images: PublishedFile, labels: NDArray[np.uint8])
     Raises:
         DatasetError: Naming two files, with the numbers.
     """
-    counts: list[int] = labels.sum(axis=0, dtype=np.int64).tolist()
+    counts = class_counts(labels)
     apart = "belong to different splits"
     found = parts.get("class_counts")
     if found is not None and found.counts is not None and found.counts != counts:
@@ -54,8 +55,7 @@ def check_counts(parts: Parts, images: PublishedFile, labels: NDArray[np.uint8])
             raise DatasetError(f"{found.title} and {images.title} {apart}: {what}")
     pairs = parts.get("co_occurrence")
     if pairs is not None and pairs.pairs is not None:
-        wide = labels.astype(np.int64)
-        shared = wide.T @ wide
+        shared = co_occurrence(labels)
         for i, j in np.argwhere((pairs.pairs != shared) & ~np.eye(len(counts), dtype=bool))[:1]:
             what = f"{pairs.pairs[i, j]:,} images in the one, {shared[i, j]:,} in the other"
             raise DatasetError(f"{pairs.title} and {images.title} {apart}: classes {i} and {j} share {what}")
@@ -82,9 +82,9 @@ def check_order(facts: PublishedSplit, ids: list[str], images: PublishedFile, fr
     Raises:
         DatasetError: If so; images would get the labels of others.
     """
-    if facts.digest_in_order is None or ids_digest(ids) != facts.digest:
+    if facts.digest_in_order is None or id_digest(ids) != facts.digest:
         return
-    if ids_digest(ids, in_order=True) != facts.digest_in_order:
+    if id_digest(ids, in_order=True) != facts.digest_in_order:
         raise DatasetError(
             f"{images.title} holds the ids of {facts.title} in another order than published, but {freq.path.name} has "
             "its labels in the published one: get the list of ids again, or leave class_freq.pkl out"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nctools.data.label_matrix import class_counts
 from nctools.data.published_dicts import read_dict
 from nctools.data.published_facts import PLT_VOC_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES
 from nctools.data.published_file import PublishedFile, UnknownContentError, plain_ids, source_of
@@ -170,8 +171,7 @@ def _json(text: str, file: Path) -> PublishedFile | None:
             if type(value) is not int or value not in (0, 1):
                 raise DatasetError(f"{place}, class {index}: {str(value)[:20]} is neither 0 nor 1")
     labels = np.array([values for _, values in pairs], dtype=np.uint8)
-    counts: list[int] = labels.sum(axis=0, dtype=np.int64).tolist()
-    if source == "voc" and tuple(counts) != PUBLISHED_SPLITS["plt_voc"].class_counts:
+    if source == "voc" and tuple(class_counts(labels)) != PUBLISHED_SPLITS["plt_voc"].class_counts:
         labels = labels[:, [PLT_VOC_CLASSES.index(name) for name in VOC_CLASSES]]
     return PublishedFile(file, "partial_labels", source, ids=ids, labels=labels)
 

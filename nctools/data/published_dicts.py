@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nctools.data.label_matrix import class_counts, co_occurrence
 from nctools.data.published_file import PublishedFile, UnknownContentError, plain_ids, source_of
 from nctools.errors import DatasetError
 
@@ -53,7 +54,7 @@ def _class_freq(document: dict[str, object], path: Path) -> PublishedFile:
     labels = _labels(document["gt_labels"], path)
     counts = _counts(document["class_freq"], "class_freq", path)
     absent = document.get("neg_class_freq", len(labels) - np.array(counts))
-    _same(counts, labels.sum(axis=0, dtype=np.int64), "class_freq", "its labels give", path)
+    _same(counts, np.array(class_counts(labels)), "class_freq", "its labels give", path)
     _same(_counts(absent, "neg_class_freq", path), len(labels) - np.array(counts), "neg_class_freq", "it must be", path)
     if "condition_prob" in document:
         _check_conditional(document["condition_prob"], labels, path)
@@ -136,10 +137,9 @@ def _same(found: list[int], wanted: NDArray[np.int64], key: str, reason: str, pa
 
 def _check_conditional(values: object, labels: NDArray[np.uint8], path: Path) -> None:
     # Row j: share of the images of class j that hold class i.
-    wide = labels.astype(np.float64)
-    counts = wide.sum(axis=0)
+    counts = np.array(class_counts(labels))
     rows = counts > 0
-    wanted = (wide.T @ wide)[rows] / counts[rows, None]
+    wanted = co_occurrence(labels)[rows] / counts[rows, None]
     if not isinstance(values, np.ndarray) or values.shape != (len(counts),) * 2 or values.dtype.kind != "f":
         raise DatasetError(f"{path}: condition_prob must be an array of {len(counts)} x {len(counts)} shares")
     if not np.allclose(values[rows], wanted, rtol=0, atol=1e-6):

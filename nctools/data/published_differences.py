@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from nctools.collapse.groups import head_medium_tail
-from nctools.data.published_facts import PLT_VOC_CLASSES, VOC_CLASSES, PublishedSplit
+from nctools.data.published_facts import PLT_VOC_CLASSES, VOC_CLASSES, PublishedSplit, id_digest
 
 # Most classes that are listed with their counts.
 _LISTED = 10
-
-
-def ids_digest(ids: Sequence[str], *, in_order: bool = False) -> str:
-    """Return the digest by which a published list of ids is known.
-
-    Args:
-        ids: Ids of the images.
-        in_order: Whether their order counts; otherwise they are sorted first.
-
-    Returns:
-        SHA-256, in hexadecimal, of the ids joined by newlines.
-
-    Example:
-        >>> ids_digest(["b", "a"]) == ids_digest(["a", "b"], in_order=True)
-        True
-    """
-    return hashlib.sha256("\n".join(ids if in_order else sorted(ids)).encode()).hexdigest()
 
 
 def in_plt_order(values: Sequence[int]) -> list[int]:
@@ -75,12 +57,12 @@ def differences_from_facts(
                 notes.append(f"{what} class of published {facts.title} has {known_count:,} images, here {count:,}")
     else:
         notes += _count_differences(facts.title, class_names, facts.class_counts, counts)
-    if facts.digest is not None and ids_digest(ids) != facts.digest:
+    if facts.digest is not None and id_digest(ids) != facts.digest:
         notes.append(
             f"the ids are not those of published {facts.title}: SHA-256 of the sorted ids is "
-            f"{ids_digest(ids)[:12]}..., not {facts.digest[:12]}..."
+            f"{id_digest(ids)[:12]}..., not {facts.digest[:12]}..."
         )
-    elif facts.digest_in_order is not None and ids_digest(ids, in_order=True) != facts.digest_in_order:
+    elif facts.digest_in_order is not None and id_digest(ids, in_order=True) != facts.digest_in_order:
         notes.append(f"the ids are those of published {facts.title} in another order")
     return notes
 

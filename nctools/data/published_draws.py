@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import random
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.long_tail import LongTail, build_long_tail
-from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit
+from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit, id_digest
 from nctools.errors import DatasetError
 
 # What the split was drawn from, in words, and its number of images.
@@ -23,38 +22,6 @@ _DRAWN_BEFORE = {"coco_lt": "voc_lt", "plt_coco": "plt_voc"}
 _ID_FILES = {"voc_lt": "img_id.txt", "coco_lt": "img_id.pkl", "plt_voc": "PLT_VOC_train.json"}
 _CLASSES = {"voc": VOC_CLASSES, "coco": COCO_CLASSES}
 _FRESH = "a fresh random state"
-
-
-def id_digest(ids: Iterable[str]) -> str:
-    """Return the SHA-256 of a set of ids, in whatever order they come.
-
-    Args:
-        ids: Ids as text.
-
-    Returns:
-        Hexadecimal digest of the sorted ids, joined by newlines.
-
-    Example:
-        >>> id_digest(["b", "a"]) == id_digest_in_order(["a", "b"])
-        True
-    """
-    return id_digest_in_order(sorted(ids))
-
-
-def id_digest_in_order(ids: Iterable[str]) -> str:
-    """Return the SHA-256 of a list of ids.
-
-    Args:
-        ids: Ids as text.
-
-    Returns:
-        Hexadecimal digest of the ids in their order, joined by newlines.
-
-    Example:
-        >>> id_digest_in_order(["2008_000023", "2008_000028"])[:8]
-        '616dae7e'
-    """
-    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
 def published_draw(
@@ -161,7 +128,7 @@ def _notes(split: PublishedSplit, ids: Sequence[str], words: str) -> list[str]:
         notes.append(
             f"no digest of the ids of {split.title} is known: that these are its images is shown by their number alone"
         )
-    elif split.digest_in_order is not None and id_digest_in_order(ids) != split.digest_in_order:
+    elif split.digest_in_order is not None and id_digest(ids, in_order=True) != split.digest_in_order:
         notes.append(f"the images are those of {split.title}, but their order is not that of the published file")
     return notes
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 VOC_CLASSES = (
@@ -25,11 +27,6 @@ COCO_CLASSES = (
     "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet",
     "tv", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink",
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
-)  # fmt: skip
-COCO_CATEGORY_IDS = (
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 28, 31, 32, 33, 34,
-    35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
-    64, 65, 67, 70, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 84, 85, 86, 87, 88, 89, 90,
 )  # fmt: skip
 
 
@@ -73,6 +70,23 @@ class PublishedSplit:
     count_range: tuple[int, int]
     digest: str | None
     digest_in_order: str | None = None
+
+
+def id_digest(ids: Iterable[str], *, in_order: bool = False) -> str:
+    """Return the digest by which a list of ids is known.
+
+    Args:
+        ids: Ids of the images.
+        in_order: Whether their order counts; otherwise they are sorted first.
+
+    Returns:
+        SHA-256, in hexadecimal, of the ids joined by newlines.
+
+    Example:
+        >>> id_digest(["b", "a"]) == id_digest(["a", "b"], in_order=True)
+        True
+    """
+    return hashlib.sha256("\n".join(ids if in_order else sorted(ids)).encode()).hexdigest()
 
 
 _PLT_VOC_COUNTS = dict(

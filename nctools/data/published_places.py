@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
+from nctools.data.label_matrix import class_counts
 from nctools.data.published_content import recognise
-from nctools.data.published_differences import ids_digest, in_plt_order
-from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
+from nctools.data.published_differences import in_plt_order
+from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit, id_digest
 from nctools.data.published_file import Kind, PublishedFile
 from nctools.errors import DatasetError, UnknownNameError
 
@@ -122,12 +121,12 @@ def belongs(found: PublishedFile, facts: PublishedSplit) -> bool:
     if found.groups is not None:
         return tuple(len(members) for members in found.groups.values()) == facts.group_sizes
     if found.ids is not None and (
-        len(found.ids) != facts.num_images or (facts.digest is not None and ids_digest(found.ids) != facts.digest)
+        len(found.ids) != facts.num_images or (facts.digest is not None and id_digest(found.ids) != facts.digest)
     ):
         return False
     counts = found.counts
     if found.labels is not None:
-        counts = found.labels.sum(axis=0, dtype=np.int64).tolist()
+        counts = class_counts(found.labels)
         if len(found.labels) != facts.num_images:
             return False
     if counts is None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.annotations import Annotations
+from nctools.data.label_matrix import class_counts
 from nctools.data.published_agreement import check_counts, check_order, check_same_images
-from nctools.data.published_differences import differences_from_facts, differences_from_rule, ids_digest
-from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
+from nctools.data.published_differences import differences_from_facts, differences_from_rule
+from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit, id_digest
 from nctools.data.published_file import SOURCE_CLASSES, PublishedFile
 from nctools.data.published_parts import Parts, gather_parts, with_notes
 from nctools.data.split_file import SplitFile
@@ -66,7 +67,7 @@ def import_published(
     labels, origin = _training_labels(parts, ids, source, labels_of, notes)
     full = _full_labels(parts, ids, labels, labels_of, notes) if images.kind == "partial_labels" else None
     check_counts(parts, images, labels)
-    counts: list[int] = labels.sum(axis=0, dtype=np.int64).tolist()
+    counts = class_counts(labels)
     classes = list(SOURCE_CLASSES[source])
     if facts is not None:
         if origin is parts.get("class_freq"):
@@ -219,7 +220,7 @@ def _facts(images: PublishedFile, ids: list[str], name: str | None) -> Published
         if images.kind == "partial_labels" and name in PUBLISHED_SPLITS and not name.startswith("plt_"):
             raise DatasetError(f"{images.title} holds partial labels: the name is plt_{images.source}, not {name}")
         return PUBLISHED_SPLITS.get(name)
-    digest = ids_digest(ids)
+    digest = id_digest(ids)
     if images.kind == "partial_labels":
         return PUBLISHED_SPLITS.get(f"plt_{images.source}")
     known = [facts for facts in PUBLISHED_SPLITS.values() if facts.source == images.source and facts.digest == digest]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.collapse.groups import check_groups
+from nctools.data.label_matrix import class_counts
 from nctools.data.plain_values import check_plain, check_text
 from nctools.errors import DatasetError
 from nctools.run_directory import replace_atomically
@@ -85,8 +86,7 @@ class SplitFile:
     @property
     def class_counts(self) -> list[int]:
         """Images with each class, as training sees them."""
-        counts: list[int] = self.labels.sum(axis=0, dtype=np.int64).tolist()
-        return counts
+        return class_counts(self.labels)
 
 
 def save_split(split: SplitFile, path: str | os.PathLike[str], *, force: bool = False) -> None:

@@ -14,6 +14,7 @@ from nctools.data.findings import KINDS, Finding, Level, ValidationReport, as_fi
 from nctools.data.folder_walk import images_in
 from nctools.data.image_checks import ImageCheck, check_images
 from nctools.data.image_folder import matching_split
+from nctools.data.label_matrix import class_counts
 from nctools.data.orphan_images import orphan_images
 from nctools.data.own_sources import OwnAnnotations, open_own
 
@@ -155,8 +156,7 @@ def _classes(own: OwnAnnotations) -> Iterator[Finding]:
         if not rows:
             yield _warning(place, f"the split {split} has no image", "empty_split")
             continue
-        counts = labels[rows].sum(axis=0, dtype=np.int64)
-        for name, count in zip(names, counts.tolist(), strict=True):
+        for name, count in zip(names, class_counts(labels[rows]), strict=True):
             if count or name in empty or split.lower() in _WHOLE:
                 continue
             if split == train:

@@ -66,30 +66,6 @@ class _RefusedError(Exception):
         self.line = line
 
 
-def read_voc_objects(path: str | os.PathLike[str]) -> list[VocObject]:
-    """Read the objects of one annotation file; see ``read_voc_document``.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its objects, in their order.
-
-    Raises:
-        VocXmlError: As ``read_voc_document``.
-
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> text = "<annotation><object><name>dog</name><difficult>1</difficult></object></annotation>"
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "a.xml").write_text(text)
-        ...     read_voc_objects(Path(folder, "a.xml"))
-        [VocObject(name='dog', difficult=True)]
-    """
-    return read_voc_document(path).objects
-
-
 def read_voc_document(path: str | os.PathLike[str]) -> VocDocument:
     """Read one annotation file.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nctools.data.published_draws import id_digest, published_draw
-from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit
+from nctools.data.published_draws import published_draw
+from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit, id_digest
 from nctools.data.voc import voc_annotations
 from nctools.features.store import FeatureStore
 from nctools.methods.checkpoint import load_checkpoint

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.annotations import Annotations
-from nctools.data.published_differences import ids_digest
-from nctools.data.published_facts import PLT_VOC_CLASSES, VOC_CLASSES, Draw, PublishedSplit
+from nctools.data.published_facts import PLT_VOC_CLASSES, VOC_CLASSES, Draw, PublishedSplit, id_digest
 from nctools.data.published_file import SOURCE_CLASSES
 
 
@@ -42,8 +41,8 @@ class MadeUp:
             draw=Draw(6, 100),
             class_counts=tuple(self.counts),
             count_range=(max(self.counts), min(self.counts)),
-            digest=ids_digest(self.ids),
-            digest_in_order=ids_digest(self.ids, in_order=True) if in_order else None,
+            digest=id_digest(self.ids),
+            digest_in_order=id_digest(self.ids, in_order=True) if in_order else None,
         )
 
     def class_freq(self) -> dict[str, object]:

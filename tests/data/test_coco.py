@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nctools.data.coco import CocoSplit, coco_annotations, coco_image_file, find_coco
-from nctools.data.published_facts import COCO_CATEGORY_IDS, COCO_CLASSES
+from nctools.data.coco import CocoSplit, coco_annotations, find_coco
+from nctools.data.published_facts import COCO_CLASSES
 from nctools.errors import DatasetError
 from tests.data.coco_tree import make_coco_tree
 
@@ -102,17 +102,3 @@ def test_names_with_underscores_are_those_of_coco(tmp_path: Path) -> None:
 def test_there_is_no_other_split(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`split` is 'test': give"):
         coco_annotations(tmp_path, "test")  # type: ignore[arg-type]
-
-
-def test_image_files_have_twelve_digits() -> None:
-    assert [coco_image_file(name) for name in (9, "391895", " 000000581929\n")] == [
-        "000000000009.jpg", "000000391895.jpg", "000000581929.jpg",
-    ]  # fmt: skip
-    for wrong in (-1, "a", "", "1.5", 10**12, "²"):
-        with pytest.raises(ValueError, match="COCO's ids are whole numbers of at most 12 digits"):
-            coco_image_file(wrong)
-
-
-def test_the_facts_have_an_id_for_each_class() -> None:
-    assert len(COCO_CATEGORY_IDS) == len(COCO_CLASSES) == 80
-    assert sorted(COCO_CATEGORY_IDS) == list(COCO_CATEGORY_IDS)

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nctools.data.long_tail import build_long_tail
-from nctools.data.published_draws import id_digest, id_digest_in_order, published_draw
-from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit
+from nctools.data.published_draws import published_draw
+from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit, id_digest
 from nctools.errors import DatasetError
 
 Labels = NDArray[np.uint8]
@@ -39,7 +39,7 @@ def as_published(name: str, ids: list[str], labels: Labels, state: random.Random
         num_labels=sum(chosen.reached),
         count_range=(max(chosen.reached), min(chosen.reached)),
         digest=None if split.digest is None else id_digest(drawn),
-        digest_in_order=None if split.digest_in_order is None else id_digest_in_order(drawn),
+        digest_in_order=None if split.digest_in_order is None else id_digest(drawn, in_order=True),
     )
 
 
@@ -54,8 +54,8 @@ def state_after_voc(name: str, voc_labels: Labels) -> random.Random:
 
 def test_digests_join_ids_by_newlines() -> None:
     # printf 'a\nb' | sha256sum
-    assert id_digest_in_order(["a", "b"]) == "7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78"
-    assert id_digest(["b", "a"]) == id_digest_in_order(["a", "b"]) != id_digest_in_order(["b", "a"])
+    assert id_digest(["a", "b"], in_order=True) == "7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78"
+    assert id_digest(["b", "a"]) == id_digest(["a", "b"], in_order=True) != id_digest(["b", "a"], in_order=True)
 
 
 def test_the_published_images_come_in_their_order_whatever_the_order_of_the_rows() -> None:
@@ -63,7 +63,7 @@ def test_the_published_images_come_in_their_order_whatever_the_order_of_the_rows
     split = as_published("voc_lt", ids, labels, random.Random(0))
     chosen, notes = published_draw(split, ids, labels)
     assert notes == []
-    assert id_digest_in_order(ids[row] for row in chosen.indices) == split.digest_in_order
+    assert id_digest((ids[row] for row in chosen.indices), in_order=True) == split.digest_in_order
     assert chosen.reached == labels[chosen.indices].sum(axis=0).tolist()
     order = np.random.default_rng(1).permutation(900)
     shuffled = [ids[row] for row in order]
@@ -118,10 +118,10 @@ def test_coco_is_drawn_from_either_random_state(monkeypatch: pytest.MonkeyPatch)
     padded = [identifier.zfill(12) for identifier in ids]
     for given in (ids, padded):
         chosen, notes = published_draw(fresh, given, labels)
-        assert id_digest_in_order(ids[row] for row in chosen.indices) == fresh.digest_in_order
+        assert id_digest((ids[row] for row in chosen.indices), in_order=True) == fresh.digest_in_order
         assert notes == []
     chosen, notes = published_draw(after, ids, labels, voc_labels=voc_labels)
-    assert id_digest_in_order(ids[row] for row in chosen.indices) == after.digest_in_order
+    assert id_digest((ids[row] for row in chosen.indices), in_order=True) == after.digest_in_order
     assert notes == ["drawn from the random state that the draw of VOC-LT leaves"]
     with pytest.raises(
         DatasetError, match=r"COCO train2017 has 118287(.|\n)*was not tried: it needs the labels of VOC"

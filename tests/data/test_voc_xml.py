@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nctools.data import voc_xml
 from nctools.data.own_voc import read_voc_folder
 from nctools.data.voc import voc_annotations
-from nctools.data.voc_xml import VocObject, VocXmlError, read_voc_document, read_voc_objects
+from nctools.data.voc_xml import VocObject, VocXmlError, read_voc_document
 from nctools.errors import DatasetError
 from tests.data.voc_tree import VocImage, annotation
 
@@ -42,7 +42,6 @@ def test_objects_and_file_name_are_read_and_parts_are_not(tmp_path: Path) -> Non
         VocObject("train", difficult=True),
     ]
     assert GOOD.count("<name>") == 10
-    assert read_voc_objects(tmp_path / "a.xml") == document.objects
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_objects_and_file_name_are_read_and_parts_are_not(tmp_path: Path) -> Non
     ],
 )
 def test_forms_of_the_same_thing(content: str | bytes, names: list[str], tmp_path: Path) -> None:
-    assert [found.name for found in read_voc_objects(write(tmp_path, content))] == names
+    assert [found.name for found in read_voc_document(write(tmp_path, content)).objects] == names
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_forms_of_the_same_thing(content: str | bytes, names: list[str], tmp_pat
 )
 def test_marks_of_difficult_objects(mark: str, difficult: bool, tmp_path: Path) -> None:
     path = write(tmp_path, with_object(f"<name>dog</name><difficult>{mark}</difficult>"))
-    assert read_voc_objects(path) == [VocObject("dog", difficult)]
+    assert read_voc_document(path).objects == [VocObject("dog", difficult)]
 
 
 def laughs() -> str:
@@ -120,21 +119,21 @@ def test_damaged_and_hostile_files_are_refused_with_their_line(
 
 def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"b\.xml: this annotation file does not exist"):
-        read_voc_objects(tmp_path / "b.xml")
+        read_voc_document(tmp_path / "b.xml")
     with pytest.raises(DatasetError, match="this annotation file cannot be read: "):
-        read_voc_objects(tmp_path)
+        read_voc_document(tmp_path)
     with pytest.raises(DatasetError, match=r"this annotation file cannot be read: .*null"):
-        read_voc_objects("a\0.xml")
+        read_voc_document("a\0.xml")
 
 
 def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voc_xml, "LARGEST_XML", 2**20)
     path = write(tmp_path, GOOD + " " * (2**20 - len(GOOD)))
-    assert len(read_voc_objects(path)) == 4
+    assert len(read_voc_document(path).objects) == 4
     with path.open("a") as file:
         file.write(" ")
     with pytest.raises(DatasetError, match="has more than 1 MB; the annotations of an image have a few kB"):
-        read_voc_objects(path)
+        read_voc_document(path)
 
 
 def test_depth_and_length_cost_nothing(tmp_path: Path) -> None:
@@ -144,10 +143,10 @@ def test_depth_and_length_cost_nothing(tmp_path: Path) -> None:
     for content in (deep, wide, deep[:200_000]):
         path = write(tmp_path, content)
         if content is deep or content is wide:
-            assert read_voc_objects(path) == [VocObject("dog")]
+            assert read_voc_document(path).objects == [VocObject("dog")]
         else:
             with pytest.raises(VocXmlError, match="not well-formed"):
-                read_voc_objects(path)
+                read_voc_document(path)
     assert time.process_time() - start < 2
 
 
@@ -172,10 +171,10 @@ def test_whatever_elementtree_writes_is_read(objects: list[tuple[str, bool]]) ->
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), ElementTree.tostring(root))
         if all(name for name, _ in cleaned):
-            assert read_voc_objects(path) == [VocObject(*one) for one in cleaned]
+            assert read_voc_document(path).objects == [VocObject(*one) for one in cleaned]
         else:
             with pytest.raises(VocXmlError, match="without a name"):
-                read_voc_objects(path)
+                read_voc_document(path)
 
 
 def flipped(content: bytes, generator: random.Random) -> bytes:
@@ -255,7 +254,7 @@ def test_300_mutated_files_are_read_rightly_or_become_problems(tmp_path: Path) -
     read = 0
     for name, content in contents.items():
         try:
-            objects = read_voc_objects(year / "Annotations" / f"{name}.xml")
+            objects = read_voc_document(year / "Annotations" / f"{name}.xml")
         except VocXmlError:
             continue
         read += 1
