@@ -10,41 +10,29 @@ if TYPE_CHECKING:
     from nctools.data.building import build_split
     from nctools.data.catalogue import DATASETS, DatasetEntry, dataset_entry
     from nctools.data.coco import coco_annotations
-    from nctools.data.coco_json import read_instances
     from nctools.data.dataset import MultiLabelDataset
     from nctools.data.description import DatasetDescription, describe_dataset
     from nctools.data.digits_lt import build_digits_lt
-    from nctools.data.epoch_sampler import EpochSampler, SamplerState
+    from nctools.data.epoch_sampler import EpochSampler
     from nctools.data.findings import ValidationReport
     from nctools.data.group_rules import groups_from, read_group_file
     from nctools.data.image_files import ImageFiles
     from nctools.data.image_folder import load_image_folder
-    from nctools.data.label_list import read_label_list
     from nctools.data.label_table import load_label_table
     from nctools.data.loading import OpenedDataset, load_dataset, open_dataset, usual_preprocessing
-    from nctools.data.long_tail import LongTail, build_long_tail, class_ranks, reference_counts
+    from nctools.data.long_tail import LongTail, build_long_tail, reference_counts
     from nctools.data.odir import odir_annotations
     from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
     from nctools.data.own_sources import OwnAnnotations, open_own
-    from nctools.data.own_voc import read_voc_folder
     from nctools.data.paired_sampling import PairedDataset, PairedSampler
     from nctools.data.partial_labels import DroppedLabels, drop_labels
-    from nctools.data.parts import held_out_rows
-    from nctools.data.preprocessing import (
-        AUGMENTATIONS,
-        PREPROCESSINGS,
-        Preprocessing,
-        preprocessing_changed,
-        preprocessing_named,
-    )
-    from nctools.data.published_draws import id_digest, id_digest_in_order, published_draw
+    from nctools.data.preprocessing import AUGMENTATIONS, PREPROCESSINGS, Preprocessing, preprocessing_named
     from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit
-    from nctools.data.published_places import find_published
     from nctools.data.published_splits import import_published, published_groups
     from nctools.data.sampler_catalogue import SAMPLERS, SamplerEntry, build_sampler, sampler_entry
     from nctools.data.samplers import ClassAwareSampler
     from nctools.data.settings import DataSettings
-    from nctools.data.split_file import SplitFile, is_split_file, load_split, save_split
+    from nctools.data.split_file import SplitFile, load_split, save_split
     from nctools.data.transforms import (
         ImageTransform,
         cell_shift,
@@ -86,7 +74,6 @@ _HOME = {
     "PublishedSplit": "nctools.data.published_facts",
     "SAMPLERS": "nctools.data.sampler_catalogue",
     "SamplerEntry": "nctools.data.sampler_catalogue",
-    "SamplerState": "nctools.data.epoch_sampler",
     "SplitFile": "nctools.data.split_file",
     "UniformSampler": "nctools.data.weighted_samplers",
     "VOC_CLASSES": "nctools.data.published_facts",
@@ -97,20 +84,14 @@ _HOME = {
     "build_split": "nctools.data.building",
     "cell_shift": "nctools.data.transforms",
     "class_names_of": "nctools.data.own_data",
-    "class_ranks": "nctools.data.long_tail",
     "coco_annotations": "nctools.data.coco",
     "data_from_factory": "nctools.data.own_data",
     "dataset_entry": "nctools.data.catalogue",
     "describe_dataset": "nctools.data.description",
     "drop_labels": "nctools.data.partial_labels",
-    "find_published": "nctools.data.published_places",
     "groups_from": "nctools.data.group_rules",
-    "held_out_rows": "nctools.data.parts",
-    "id_digest": "nctools.data.published_draws",
-    "id_digest_in_order": "nctools.data.published_draws",
     "ids_of": "nctools.data.own_data",
     "import_published": "nctools.data.published_splits",
-    "is_split_file": "nctools.data.split_file",
     "load_dataset": "nctools.data.loading",
     "load_image_folder": "nctools.data.image_folder",
     "load_label_table": "nctools.data.label_table",
@@ -120,14 +101,9 @@ _HOME = {
     "odir_annotations": "nctools.data.odir",
     "open_dataset": "nctools.data.loading",
     "open_own": "nctools.data.own_sources",
-    "preprocessing_changed": "nctools.data.preprocessing",
     "preprocessing_named": "nctools.data.preprocessing",
-    "published_draw": "nctools.data.published_draws",
     "published_groups": "nctools.data.published_splits",
     "read_group_file": "nctools.data.group_rules",
-    "read_instances": "nctools.data.coco_json",
-    "read_label_list": "nctools.data.label_list",
-    "read_voc_folder": "nctools.data.own_voc",
     "reference_counts": "nctools.data.long_tail",
     "resized_and_cropped": "nctools.data.transforms",
     "sampler_entry": "nctools.data.sampler_catalogue",
@@ -169,7 +145,6 @@ __all__ = [
     "ProgressivelyBalancedSampler",
     "PublishedSplit",
     "SamplerEntry",
-    "SamplerState",
     "SplitFile",
     "UniformSampler",
     "ValidationReport",
@@ -179,20 +154,14 @@ __all__ = [
     "build_split",
     "cell_shift",
     "class_names_of",
-    "class_ranks",
     "coco_annotations",
     "data_from_factory",
     "dataset_entry",
     "describe_dataset",
     "drop_labels",
-    "find_published",
     "groups_from",
-    "held_out_rows",
-    "id_digest",
-    "id_digest_in_order",
     "ids_of",
     "import_published",
-    "is_split_file",
     "load_dataset",
     "load_image_folder",
     "load_label_table",
@@ -202,14 +171,9 @@ __all__ = [
     "odir_annotations",
     "open_dataset",
     "open_own",
-    "preprocessing_changed",
     "preprocessing_named",
-    "published_draw",
     "published_groups",
     "read_group_file",
-    "read_instances",
-    "read_label_list",
-    "read_voc_folder",
     "reference_counts",
     "resized_and_cropped",
     "sampler_entry",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from nctools.data.label_matrix import class_counts
 from nctools.errors import DatasetError
 
+# Called now and then with what is done so far, and how much there is in all.
+Progress = Callable[[int, int], None]
 # Most problems that one message lists.
 _LISTED = 10
 

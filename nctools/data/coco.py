@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nctools.data.annotations import Annotations
+from nctools.data.annotations import Annotations, Progress
 from nctools.data.coco_json import read_instances
 from nctools.data.folder_search import folders_below, is_filled
-from nctools.data.json_parts import Progress
 from nctools.data.published_facts import COCO_CLASSES
 from nctools.errors import DatasetError
 
@@ -114,8 +113,8 @@ def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
     """
     root = Path(root)
     folders = folders_below(root, _DEPTH, closed=_CLOSED)
-    images = {split: _first(_with_content(folders, root, _IMAGE_FOLDERS[split])) for split in _SPLITS}
-    labels = {split: _first(_files(folders, _INSTANCES[split])) for split in _SPLITS}
+    images = {split: next(_with_content(folders, _IMAGE_FOLDERS[split]), None) for split in _SPLITS}
+    labels = {split: next(_files(folders, _INSTANCES[split]), None) for split in _SPLITS}
     return CocoFolders(root, images["train"], images["val"], labels["train"], labels["val"])
 
 
@@ -159,7 +158,7 @@ def coco_annotations(
     )
 
 
-def _with_content(folders: Iterable[Path], root: Path, name: str) -> Iterator[Path]:
+def _with_content(folders: Iterable[Path], name: str) -> Iterator[Path]:
     for folder in folders:
         # The last of these: the user gave the folder of images itself.
         for found in (folder / name, folder / "images" / name, *([folder] if folder.name == name else [])):
@@ -170,10 +169,6 @@ def _with_content(folders: Iterable[Path], root: Path, name: str) -> Iterator[Pa
 def _files(folders: Iterable[Path], name: str) -> Iterator[Path]:
     for folder in folders:
         yield from (path for path in (folder / "annotations" / name, folder / name) if path.is_file())
-
-
-def _first(paths: Iterator[Path]) -> Path | None:
-    return next(paths, None)
 
 
 def _check_classes(path: Path, read: Annotations) -> None:

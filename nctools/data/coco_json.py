@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nctools.data.annotations import Annotations, Problem
+from nctools.data.annotations import Annotations, Problem, Progress
 from nctools.data.coco_objects import ObjectColumns
-from nctools.data.json_parts import Progress, first_value, read_in_parts
+from nctools.data.json_parts import first_value, read_in_parts
 from nctools.data.published_facts import COCO_CLASSES
 from nctools.data.text_files import is_file_name, read_text, shortened
 from nctools.errors import DatasetError

@@ -155,23 +155,6 @@ def random_stream(seed: int, epoch: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, zlib.crc32(name.encode())])
 
 
-def check_seed(seed: int) -> int:
-    """Refuse a seed that no generator takes.
-
-    Args:
-        seed: The seed.
-
-    Returns:
-        The same seed.
-
-    Raises:
-        ValueError: If it is negative.
-    """
-    if seed < 0:
-        raise ValueError(f"`seed` is {seed}: it must not be negative.")
-    return seed
-
-
 def _whole(state: Mapping[str, object], key: str) -> int:
     value = state.get(key)
     if not isinstance(value, int) or value < 0:

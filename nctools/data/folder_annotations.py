@@ -8,7 +8,8 @@ import numpy as np
 
 from nctools.data.annotations import Annotations, Problem
 from nctools.data.folder_walk import files_below, folders_in, images_in, is_image_name
-from nctools.data.image_folder import matching_split, split_folders
+from nctools.data.image_folder import split_folders
+from nctools.data.split_names import matching_split
 from nctools.errors import DatasetError
 
 

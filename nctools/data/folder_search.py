@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from nctools.errors import DatasetError
@@ -72,11 +72,32 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name.lower().endswith(suffixes) and entry.name[0] != "." and entry.is_file()
+                if entry.name.lower().endswith(suffixes) and entry.name[0] != "." and _answer(entry.is_file)
             )
     except OSError:  # somebody else's folder beside the data
         return []
     return [folder / name for name in names]
+
+
+def file_names(folder: Path) -> list[str]:
+    """Return the names of the files in a folder, sorted; none if there is no such folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Names of what is a file or a link to one.
+
+    Raises:
+        DatasetError: If the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if _answer(entry.is_file))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def is_filled(folder: Path) -> bool:
@@ -101,7 +122,7 @@ def _inside(folder: Path) -> list[Path]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name[0] != "." and entry.is_dir() and os.access(entry.path, _READ)
+                if entry.name[0] != "." and _answer(entry.is_dir) and os.access(entry.path, _READ)
             )
     except OSError:  # somebody else's folder beside the data
         return []
@@ -111,3 +132,10 @@ def _inside(folder: Path) -> list[Path]:
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _answer(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link to itself
+        return False

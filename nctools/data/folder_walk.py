@@ -29,6 +29,18 @@ def is_image_name(name: str) -> bool:
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a name that a user's data give leads to a file, whatever stands in it.
+
+    Args:
+        path: Any text: too long a name, a zero byte or links in a circle lead to no file.
+
+    Returns:
+        False also for folders, pipes and devices, which must not be opened.
+    """
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for such names
+
+
 def folders_in(folder: Path) -> dict[str, Path]:
     """Return the folders in a folder by name, sorted; hidden ones are left out.
 
@@ -45,6 +57,23 @@ def folders_in(folder: Path) -> dict[str, Path]:
         return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
     except OSError as error:
         _refuse(error)
+
+
+def folder_called(above: Path, *names: str) -> Path | None:
+    """Find a folder in a folder, whatever the case of its letters.
+
+    Args:
+        above: Where to look.
+        names: What it may be called, in small letters; the first that is there is taken.
+
+    Returns:
+        The folder, or None.
+
+    Raises:
+        DatasetError: If ``above`` cannot be read.
+    """
+    by_name = {name.lower(): folder for name, folder in reversed(folders_in(above).items())}
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def files_below(above: Path, below: str = "", on_error: Callable[[OSError], object] | None = None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from nctools.data.annotations import Progress
 from nctools.data.image_files import ImageFiles
 from nctools.errors import DatasetError
 
@@ -37,7 +38,7 @@ class ImageCheck:
 
 
 def check_images(
-    paths: Sequence[Path], *, decode: bool = True, workers: int = 0, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path], *, decode: bool = True, workers: int = 0, progress: Progress | None = None
 ) -> list[ImageCheck]:
     """Look at image files; nothing but a regular file is opened.
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from nctools.data.folder_walk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from nctools.errors import DatasetError
 
 
@@ -87,18 +86,6 @@ class ImageFiles:
             name = path[start:].replace(os.sep, "/").lstrip("/")
             digest.update(json.dumps([name, status.st_size, status.st_mtime_ns]).encode())
         return digest.hexdigest()
-
-
-def is_file(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a name that a user's data give leads to a file, whatever stands in it.
-
-    Args:
-        path: Any text: too long a name, a zero byte or links in a circle lead to no file.
-
-    Returns:
-        False also for folders, pipes and devices, which must not be opened.
-    """
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for such names
 
 
 def _decoded(path: str) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,10 +14,9 @@ from nctools.collapse.groups import head_medium_tail
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.folder_walk import IMAGE_SUFFIXES, files_below, folders_in, is_image_name
 from nctools.data.image_files import ImageFiles
+from nctools.data.split_names import SPLIT_NAMES, matching_split
 from nctools.errors import DatasetError
 
-_VALIDATION = ("validation", "val", "valid")
-_SPLIT_NAMES = {"train", *_VALIDATION, "test"}
 _LAYOUT = "ROOT/CLASS/image.jpg, or ROOT/SPLIT/CLASS/image.jpg with the split named"
 
 
@@ -88,27 +87,6 @@ def load_image_folder(
     )
 
 
-def matching_split(split: str, present: Collection[str]) -> str | None:
-    """Find a split among those that are there.
-
-    Args:
-        split: What the user calls it.
-        present: Names that exist.
-
-    Returns:
-        The name itself, whatever its case; for validation, val and valid one of the other two; or None.
-
-    Example:
-        >>> matching_split("validation", ["Train", "val"]), matching_split("test", ["Train", "val"])
-        ('val', None)
-    """
-    by_lower_case = {name.lower(): name for name in present}
-    for name in (split.lower(), *(_VALIDATION if split.lower() in _VALIDATION else ())):
-        if name in by_lower_case:
-            return by_lower_case[name]
-    return None
-
-
 def usual_split(root: Path, usual: str | None) -> str | None:
     """Find the split to take from a folder of splits where none was asked for.
 
@@ -133,7 +111,7 @@ def split_folders(root: Path) -> dict[str, Path]:
         Folder of each split by name; nothing if the folders in ``root`` are not all called like splits.
     """
     folders = folders_in(root)
-    return folders if all(name.lower() in _SPLIT_NAMES for name in folders) else {}
+    return folders if all(name.lower() in SPLIT_NAMES for name in folders) else {}
 
 
 def _split_folder(root: Path, split: str) -> Path:
@@ -152,7 +130,7 @@ def _class_names(above: Path, *, with_split: bool) -> list[str]:
         directly = sum(is_image_name(path.name) for path in above.iterdir() if not path.name.startswith("."))
         found = f"{directly} images lie directly in it" if directly else "it has no folder"
         raise DatasetError(f"{above} has no class folders: {found}. Give {_LAYOUT}")
-    if not with_split and all(name.lower() in _SPLIT_NAMES for name in names):
+    if not with_split and all(name.lower() in SPLIT_NAMES for name in names):
         raise DatasetError(f"{above} holds the splits {', '.join(names)}, not classes: name the split you want")
     return names
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nctools.data.annotations import Progress
 from nctools.errors import DatasetError
 
-Progress = Callable[[int, int], None]
 # Entries of a list that are handed over at a time. Few, as each piece then stays in the cache of the processor: of
 # 860,000 annotations, pieces of 10,000 take twice as long.
 _PIECE = 200

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from nctools.data.annotations import Annotations, Problem
+from nctools.data.label_rows import MOST_CLASSES
 from nctools.data.text_files import is_file_name, read_text, shortened
 from nctools.errors import DatasetError
 
 _INDEX = re.compile(r"[+-]?[0-9]+")
 _SUFFIX = re.compile(r".*\.[A-Za-z]\w{1,4}", re.DOTALL)
-# An index beyond is an identifier, not a class.
-_MOST_CLASSES = 100_000
 _FORM = "each line must be <path of an image> <class index> <class index> ..., indices counted from 0"
 
 
@@ -52,9 +51,27 @@ def read_label_list(
         >>> found.ids, found.labels.tolist()
         (['VOC/a.jpg', 'VOC/b.jpg'], [[1, 0, 1], [0, 0, 0]])
     """
-    path = Path(path)
+    return read_numbered_list(Path(path), class_names=class_names, root=root)[0]
+
+
+def read_numbered_list(
+    path: Path, *, class_names: Sequence[str] | None = None, root: str | os.PathLike[str] | None = None
+) -> tuple[Annotations, list[int]]:
+    """Read a list as ``read_label_list`` does, and say where its images stand.
+
+    Args:
+        path: The list.
+        class_names: As for ``read_label_list``.
+        root: As for ``read_label_list``.
+
+    Returns:
+        The images, and the number of the line of each.
+
+    Raises:
+        DatasetError: As ``read_label_list``.
+    """
     lines = read_text(path).split("\n")
-    num_classes = _MOST_CLASSES if class_names is None else len(class_names)
+    num_classes = MOST_CLASSES if class_names is None else len(class_names)
     problems: list[Problem] = []
     places: dict[str, int] = {}
     rows: list[int] = []
@@ -73,9 +90,10 @@ def read_label_list(
     matrix = np.zeros((len(places), len(names)), dtype=np.uint8)
     matrix[rows, columns] = 1
     files = list(places)
-    return Annotations(
+    found = Annotations(
         path.stem, names, files, path.parent if root is None else Path(root), list(files), matrix, problems=problems
     )
+    return found, list(places.values())
 
 
 def _split_lines(lines: Sequence[str]) -> Iterator[tuple[int, str, list[str]]]:
@@ -106,7 +124,7 @@ def _checked(file: str, labels: Sequence[str], num_classes: int, places: dict[st
         if 0 <= index < num_classes:
             good.append(index)
         else:
-            last = "is too large for a class" if num_classes == _MOST_CLASSES else f"is not from 0 to {num_classes - 1}"
+            last = "is too large for a class" if num_classes == MOST_CLASSES else f"is not from 0 to {num_classes - 1}"
             what = "is negative" if index < 0 else last
             wrong.append(f"class index {shortened(label)[1:-1]} {what}")
     return good, wrong

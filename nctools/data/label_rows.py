@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from nctools.data.annotations import Annotations, Problem
 
+# An index beyond is a date or an identifier, not a class.
+MOST_CLASSES = 100_000
+
 
 @dataclass
 class LabelRows:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
-from nctools.data.label_rows import LabelRows
+from nctools.data.label_rows import MOST_CLASSES, LabelRows
+from nctools.data.separated_values import BITS, separated_rows
 from nctools.errors import DatasetError
 
 _IMAGE_COLUMNS = ("image", "file", "filename", "path", "id")
-# Spreadsheets and data frames write whole numbers with a point where a column once had a gap.
-_BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-# An index beyond is a date or an identifier, not a class.
-_MOST_CLASSES = 100_000
 _LONGEST_NUMBER = 20
 _HEADER = "image,class1,class2,... with 0 and 1 below, or image,label"
 
@@ -38,10 +32,7 @@ def read_csv(text: str, path: Path) -> LabelRows:
         >>> read_csv("image;cat;dog\na.jpg;0;1", Path("labels.csv")).labels
         [[1]]
     """
-    try:
-        lines = list(_lines(text))
-    except csv.Error as error:
-        raise DatasetError(f"{path} is no table of separated values: {error}") from error
+    lines = [(f"line {number}", fields) for number, fields in separated_rows(text, path)]
     header = lines.pop(0)[1] if lines else [""]
     if header[0].lower() not in _IMAGE_COLUMNS:
         raise DatasetError(
@@ -68,16 +59,6 @@ def read_csv(text: str, path: Path) -> LabelRows:
     return rows
 
 
-def _lines(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield place and stripped fields of each line that is not blank."""
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
-    for fields in reader:
-        if any(field.strip() for field in fields):
-            yield f"line {reader.line_num}", [field.strip() for field in fields]
-
-
 def _check_columns(path: Path, names: list[str]) -> None:
     if not names:
         raise DatasetError(f"{path} has no column of a class: write a header {_HEADER}")
@@ -95,7 +76,7 @@ def _add_multi_hot(
     for place, fields in lines:
         labels = []
         for index, column in enumerate(columns):
-            bit = _BITS.get(fields[column])
+            bit = BITS.get(fields[column])
             if bit is None:
                 rows.refuse(f"{place}, column {header[column]!r}", f"{fields[column]!r} is neither 0 nor 1")
             elif bit:
@@ -115,8 +96,8 @@ def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int
             rows.refuse(place, f"label {fields[column]} is negative")
     if all(value.isascii() and value.isdigit() for value in values):
         # Python refuses to make a number of thousands of digits.
-        indices = {value: int(value) if len(value) < _LONGEST_NUMBER else _MOST_CLASSES for value in values}
-        largest = max((index for index in indices.values() if index < _MOST_CLASSES), default=-1)
+        indices = {value: int(value) if len(value) < _LONGEST_NUMBER else MOST_CLASSES for value in values}
+        largest = max((index for index in indices.values() if index < MOST_CLASSES), default=-1)
         rows.class_names = [str(index) for index in range(largest + 1)]
     else:
         rows.class_names = sorted(values)
@@ -125,7 +106,7 @@ def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int
         index = indices.get(fields[column], -1)
         if index == -1:
             rows.refuse(place, "no label", "no_label")
-        elif index >= _MOST_CLASSES:
+        elif index >= MOST_CLASSES:
             rows.refuse(place, f"label {fields[column][:_LONGEST_NUMBER]} is too large for the index of a class")
-        labels = [index] if 0 <= index < _MOST_CLASSES else []
+        labels = [index] if 0 <= index < MOST_CLASSES else []
         rows.add(place, fields[0], "" if split is None else fields[split], labels)

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nctools.data.label_rows import LabelRows
+from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
-# Characters of a wrong value that a message shows.
-_LONGEST_SHOWN = 80
 _FORMS = (
     '{"classes": ["cat", "dog"], "images": [{"file": "a.jpg", "labels": ["cat", 1]}]}, '
     '{"a.jpg": [0, 1]} or {"a.jpg": ["cat", "dog"]}'
@@ -114,20 +113,20 @@ def _add_names(rows: LabelRows, images: Iterable[tuple[str, str, str, object]], 
     indices = {name: index for index, name in enumerate(rows.class_names)}
     for place, file, split, labels in found:
         if not isinstance(labels, list):
-            rows.refuse(place, f"the labels are {_shown(labels)}; they must be a list")
+            rows.refuse(place, f"the labels are {shortened(labels)}; they must be a list")
             labels = []
         known = []
         for label in labels:
             index = indices.get(label) if isinstance(label, str) else label if type(label) is int else None
             if index is None:
-                rows.refuse(place, f"unknown class {_shown(label)}", "unknown_class")
+                rows.refuse(place, f"unknown class {shortened(label)}", "unknown_class")
             elif classes is None and not isinstance(label, str):
                 rows.refuse(
-                    place, f'{_shown(label)} is the index of a class, but there is no "classes"', "unknown_class"
+                    place, f'{shortened(label)} is the index of a class, but there is no "classes"', "unknown_class"
                 )
             elif not 0 <= index < len(indices):
                 rows.refuse(
-                    place, f"class {_shown(index)}, but there are {len(indices)}, counted from 0", "unknown_class"
+                    place, f"class {shortened(index)}, but there are {len(indices)}, counted from 0", "unknown_class"
                 )
             else:
                 known.append(index)
@@ -140,7 +139,7 @@ def _add_multi_hot(rows: LabelRows, document: dict[str, object], classes: list[s
     for file, labels in document.items():
         place = f"image {file!r}"
         if not isinstance(labels, list):
-            rows.refuse(place, f"the labels are {_shown(labels)}; they must be a list")
+            rows.refuse(place, f"the labels are {shortened(labels)}; they must be a list")
             continue
         # With names of classes in their order, an image without any may be written [].
         if len(labels) != len(rows.class_names) and (labels or classes is None):
@@ -148,14 +147,5 @@ def _add_multi_hot(rows: LabelRows, document: dict[str, object], classes: list[s
             continue
         wrong = [index for index, value in enumerate(labels) if isinstance(value, bool) or value not in (0, 1)]
         for index in wrong:
-            rows.refuse(f"{place}, class {rows.class_names[index]!r}", f"{_shown(labels[index])} is neither 0 nor 1")
+            rows.refuse(f"{place}, class {rows.class_names[index]!r}", f"{shortened(labels[index])} is neither 0 nor 1")
         rows.add(place, file, "", [index for index, value in enumerate(labels) if value == 1])
-
-
-def _shown(value: object) -> str:
-    # A value may be a whole document that stands at the wrong place.
-    try:
-        text = repr(value)
-    except RecursionError:
-        return "nested too deeply to be shown"
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."

@@ -12,12 +12,14 @@ from torch import Tensor
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_files import ImageFiles, is_file
-from nctools.data.image_folder import matching_split
+from nctools.data.folder_walk import is_file
+from nctools.data.image_files import ImageFiles
 from nctools.data.label_matrix import class_counts
 from nctools.data.label_rows import LabelRows
 from nctools.data.label_rows_csv import read_csv
 from nctools.data.label_rows_json import read_json
+from nctools.data.split_names import matching_split
+from nctools.data.text_files import read_text
 from nctools.errors import DatasetError
 
 
@@ -115,23 +117,9 @@ def read_label_rows(path: Path) -> LabelRows:
     Raises:
         DatasetError: If the table cannot be read or is of another form.
     """
-    text = _text(path)
+    text = read_text(path)
     rows = read_json(text, path) if path.suffix.lower() == ".json" else read_csv(text, path)
     return rows.without_repeats()
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}): save it so") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not text.strip():
-        raise DatasetError(f"{path} is empty: it needs classes and images")
-    return text
 
 
 def _rows_of_split(rows: LabelRows, split: str | None, path: Path) -> list[int]:

@@ -11,13 +11,14 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from nctools.data.annotations import Progress
 from nctools.data.catalogue import DATASETS, DatasetEntry, canonical_name, dataset_entry
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
-from nctools.data.sources import SOURCES, Progress, Reading, data_root, open_source
+from nctools.data.sources import SOURCES, Reading, data_root, open_source
 from nctools.data.split_file import is_split_file, load_split
 from nctools.errors import DatasetError
 

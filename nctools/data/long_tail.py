@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.label_matrix import checked_labels, class_counts, co_occurrence
-from nctools.data.portable_random import PortableRandom
+from nctools.data.portable_random import PortableRandom, check_seed
 from nctools.data.released_draw import draw_as_released
 from nctools.errors import UnknownNameError
 
@@ -172,8 +172,7 @@ def build_long_tail(
     """
     if draw not in get_args(DrawKind):
         raise UnknownNameError("draw", draw, get_args(DrawKind))
-    if seed < 0:
-        raise ValueError(f"`seed` is {seed}: it must not be negative.")
+    check_seed(seed)
     names = None if class_names is None else list(class_names)
     present = _without_empty_classes(labels, names)
     by_rank = reference_counts(present.shape[1], alpha=alpha, n_max=n_max, n_min=n_min, quantile=quantile)

@@ -117,16 +117,11 @@ def labels_reader(root: Path | None, reading: Reading) -> Callable[[str, list[st
         reading: Cache and progress.
 
     Returns:
-        Called with a source and ids, it gives the annotations of these images.
+        Called with a source and ids, it gives the annotations of all images of the source.
     """
 
     def labels_of(source: str, ids: list[str]) -> Annotations:
-        found = open_source(source, root, reading).train().checked()
-        place = {name: row for row, name in enumerate(found.ids)}
-        missing = [name for name in ids if name not in place]
-        if missing:
-            raise DatasetError(f"{len(missing)} of {len(ids)} ids are not in {found.name}, the first is {missing[0]}")
-        return found.select([place[name] for name in ids])
+        return open_source(source, root, reading).train().checked()
 
     return labels_of
 

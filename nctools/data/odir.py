@@ -17,6 +17,7 @@ from nctools.data.annotations import Annotations
 from nctools.data.folder_search import files_in, folders_below
 from nctools.data.label_matrix import class_counts, rarest_class
 from nctools.data.odir_table import is_odir_table, read_odir_tables
+from nctools.data.portable_random import check_seed
 from nctools.errors import DatasetError
 
 OdirSplit = Literal["train", "test"]
@@ -133,8 +134,7 @@ def odir_annotations(root: str | os.PathLike[str], split: OdirSplit, *, seed: in
     """
     if split not in {"train", "test"}:
         raise ValueError(f'`split` is {split!r}: give "train" or "test"')
-    if seed < 0:
-        raise ValueError(f"`seed` is {seed}: it must not be negative.")
+    check_seed(seed)
     found = find_odir(root)
     if len(found.train_tables) != 1:
         raise DatasetError(found.missing[0])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nctools.data.annotations import Problem
+from nctools.data.separated_values import BITS, separated_rows
 from nctools.data.text_files import is_file_name, read_text, shortened
 from nctools.errors import DatasetError
 
 LETTERS = ("N", "D", "G", "C", "A", "H", "M", "O")
-# Spreadsheets write whole numbers with a point where a column once had a gap.
-_BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 _SIDES = ("left", "right")
 
 
@@ -46,10 +43,10 @@ def is_odir_table(path: Path) -> bool:
     """
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            header = file.readline(10_000)
-        return {"ID", *LETTERS} <= set(_columns(next(csv.reader([header], delimiter=_delimiter(header)), [])))
-    except (OSError, csv.Error):
+            rows = separated_rows(file.readline(10_000), path)
+    except (OSError, DatasetError):
         return False
+    return bool(rows) and {"ID", *LETTERS} <= set(_columns(rows[0][1]))
 
 
 def read_odir_tables(paths: Sequence[Path]) -> OdirTable:
@@ -77,12 +74,7 @@ def read_odir_tables(paths: Sequence[Path]) -> OdirTable:
 
 
 def _add(table: OdirTable, path: Path) -> None:
-    text = read_text(path)
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text.lstrip().partition("\n")[0]))
-        rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise DatasetError(f"{path} is no table of separated values: {error}") from error
+    rows = separated_rows(read_text(path), path)
     header = _columns(rows[0][1]) if rows else []
     missing = [name for name in ("ID", *LETTERS) if name not in header]
     if missing:
@@ -90,7 +82,7 @@ def _add(table: OdirTable, path: Path) -> None:
     for number, cells in rows[1:]:
         place = f"{path}, line {number}"
         if len(cells) == len(header):
-            what = _add_row(table, {name: cell.strip() for name, cell in zip(header, cells, strict=True)})
+            what = _add_row(table, dict(zip(header, cells, strict=True)))
         else:
             what = f"{len(cells)} fields, but the header has {len(header)}"
         if what:
@@ -103,9 +95,9 @@ def _add_row(table: OdirTable, row: dict[str, str]) -> str:
     if not patient or not is_file_name(patient):
         return "names no patient: fill the column ID"
     for letter in LETTERS:
-        if row[letter] not in _BITS:
+        if row[letter] not in BITS:
             return f"column {letter}: {shortened(row[letter])} is neither 0 nor 1"
-    labels = tuple(_BITS[row[letter]] for letter in LETTERS)
+    labels = tuple(BITS[row[letter]] for letter in LETTERS)
     if table.patients.setdefault(patient, labels) != labels:
         return f"patient {patient} had other labels in a row before: labels are the same for both eyes"
     eyes = _eyes(patient, row)
@@ -131,8 +123,4 @@ def _eyes(patient: str, row: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _columns(header: Sequence[str]) -> list[str]:
-    return [name.strip().upper().replace(" ", "-") for name in header]
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
+    return [name.upper().replace(" ", "-") for name in header]

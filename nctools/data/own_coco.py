@@ -12,9 +12,8 @@ import numpy as np
 
 from nctools.data.annotations import Annotations, Problem
 from nctools.data.coco_json import read_instances
-from nctools.data.folder_walk import folders_in
-from nctools.data.image_files import is_file
-from nctools.data.image_folder import matching_split
+from nctools.data.folder_walk import folders_in, is_file
+from nctools.data.split_names import matching_split
 from nctools.errors import DatasetError
 
 _INSTANCES = "instances_"

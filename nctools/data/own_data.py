@@ -15,10 +15,12 @@ from nctools._factories import import_object
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.image_files import ImageFiles, is_file
-from nctools.data.image_folder import load_image_folder, matching_split, usual_split
+from nctools.data.folder_walk import is_file
+from nctools.data.image_files import ImageFiles
+from nctools.data.image_folder import load_image_folder, usual_split
 from nctools.data.label_table import load_label_table
 from nctools.data.own_sources import OwnAnnotations, form_of, open_own
+from nctools.data.split_names import matching_split, training_split
 from nctools.errors import ConfigError, DatasetError, NctoolsError
 
 
@@ -100,8 +102,7 @@ def _rows_of_split(own: OwnAnnotations, split: str | None, usual: str | None) ->
 
 
 def _found_split(split: str, own: OwnAnnotations) -> str | None:
-    # Many sets in the form of VOC have the lists trainval and test only.
-    return matching_split(split, own.splits) or matching_split("trainval" if split == "train" else "", own.splits)
+    return training_split(own.splits) if split == "train" else matching_split(split, own.splits)
 
 
 def data_from_factory(

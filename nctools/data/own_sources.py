@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from nctools._factories import is_factory
 from nctools.data.annotations import Annotations
 from nctools.data.coco_json import read_instances
 from nctools.data.folder_annotations import folder_annotations
-from nctools.data.folder_walk import folders_in, images_in
-from nctools.data.label_list import read_label_list
+from nctools.data.folder_walk import folder_called, images_in
+from nctools.data.label_list import read_numbered_list
 from nctools.data.label_table import read_label_rows
 from nctools.data.own_coco import annotation_files, coco_folder_annotations, with_found_files
 from nctools.data.own_voc import read_voc_folder
-from nctools.data.text_files import read_text
 from nctools.errors import DatasetError
 
 _FORMS = (
@@ -122,11 +121,11 @@ def form_of(path: Path) -> str:
 def _form_of_folder(folder: Path) -> str:
     if annotation_files(folder):
         return "COCO JSON"
-    inside = {name.lower(): below for name, below in folders_in(folder).items()}
-    if "annotations" in inside and _holds_xml(inside["annotations"]):
+    annotations = folder_called(folder, "annotations")
+    if annotations is not None and _holds_xml(annotations):
         return "VOC folder"
     # Some tools put the .xml of an image beside it; a single one beside class folders may be anything.
-    pictured = bool(images_in(folder)) or not {"jpegimages", "images"}.isdisjoint(inside)
+    pictured = bool(images_in(folder)) or folder_called(folder, "jpegimages", "images") is not None
     return "VOC folder" if pictured and _holds_xml(folder) else "image folder"
 
 
@@ -164,7 +163,7 @@ def _open_image_folder(path: Path) -> OwnAnnotations:
 def _open_voc_folder(path: Path) -> OwnAnnotations:
     found, listed = read_voc_folder(path)
     row_of = {name: row for row, name in enumerate(found.ids)}
-    folder = next((below for name, below in folders_in(path).items() if name.lower() == "annotations"), path)
+    folder = folder_called(path, "annotations") or path
     splits = {split: [row_of[name] for name in names if name in row_of] for split, names in listed.items()}
     return OwnAnnotations("VOC folder", found, splits, places=[f"{folder / name}.xml" for name in found.ids])
 
@@ -194,19 +193,8 @@ def _open_table(path: Path, root: Path) -> OwnAnnotations:
 
 
 def _open_label_list(path: Path, root: Path) -> OwnAnnotations:
-    found = read_label_list(path, root=root)
-    return OwnAnnotations("label list", found, places=[f"{path}, line {number}" for number in _lines_of(found, path)])
-
-
-def _lines_of(found: Annotations, path: Path) -> Iterator[int]:
-    # The images come in the order of their lines; lines that are wrong lie between.
-    number = 0
-    lines = read_text(path).split("\n")
-    for name in found.files:
-        while number < len(lines) and not f"{lines[number].strip()} ".startswith((f"{name} ", f"{name}\t")):
-            number += 1
-        number += 1
-        yield number
+    found, lines = read_numbered_list(path, root=root)
+    return OwnAnnotations("label list", found, places=[f"{path}, line {number}" for number in lines])
 
 
 _FOLDERS: dict[str, Callable[[Path], OwnAnnotations]] = {

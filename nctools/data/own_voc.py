@@ -6,9 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nctools.data.annotations import Annotations, Problem
-from nctools.data.voc import Progress, label_masks, read_documents, unknown_classes
-from nctools.data.voc_lists import file_names, read_id_list, text_lines
+from nctools.data.annotations import Annotations, Problem, Progress
+from nctools.data.folder_search import file_names
+from nctools.data.folder_walk import folder_called, images_in
+from nctools.data.text_files import read_text
+from nctools.data.voc import label_masks, read_documents, unknown_classes
+from nctools.data.voc_lists import read_id_list
 from nctools.data.voc_xml import VocDocument
 from nctools.errors import DatasetError
 
@@ -54,7 +57,7 @@ def read_voc_folder(
     root = Path(root)
     if not root.is_dir():
         raise DatasetError(f"{root} {'is no folder' if root.exists() else 'does not exist'}: give {_LAYOUT}")
-    folder = _subfolder(root, ("annotations",)) or root
+    folder = folder_called(root, "annotations") or root
     names = file_names(folder)
     ids = [name.removesuffix(".xml") for name in names if name.endswith(".xml") and not name.startswith(".")]
     if not ids:
@@ -84,19 +87,13 @@ def read_voc_folder(
     return annotations, splits
 
 
-def _subfolder(root: Path, lower_case_names: Sequence[str]) -> Path | None:
-    """Return the first of the folders that exists, whatever the case of its letters."""
-    folders = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
-    return next((folders[name] for name in lower_case_names if name in folders), None)
-
-
 def _listed_classes(root: Path, folder: Path) -> list[str]:
     files = [above / name for above in (root, folder) for name in _CLASS_LISTS]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         return []
     # As names in an annotation file: whitespace within one is a single space.
-    names = [" ".join(line.split()) for line in text_lines(file) if line.strip()]
+    names = [" ".join(line.split()) for line in read_text(file, empty=True).split("\n") if line.strip()]
     if not names:
         raise DatasetError(f"{file} names no class: write one in each line, or remove the file")
     twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
@@ -107,11 +104,9 @@ def _listed_classes(root: Path, folder: Path) -> list[str]:
 
 def _images(root: Path, folder: Path) -> tuple[Path, list[str]]:
     # The folder of the images, and their names.
-    from nctools.data.image_files import IMAGE_SUFFIXES  # here: it loads torch
-
-    of_their_own = _subfolder(root, ("jpegimages", "images"))
+    of_their_own = folder_called(root, "jpegimages", "images")
     for place in [of_their_own] if of_their_own else [folder, root]:
-        images = [name for name in file_names(place) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+        images = images_in(place)
         if images:
             return place, images
     return of_their_own or folder, []

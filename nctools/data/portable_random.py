@@ -31,9 +31,7 @@ class PortableRandom:
     """
 
     def __init__(self, seed: int, *, stream: int = 0) -> None:
-        if seed < 0:
-            raise ValueError(f"`seed` is {seed}: it must not be negative.")
-        self._bits = np.random.PCG64([seed, stream])
+        self._bits = np.random.PCG64([check_seed(seed), stream])
 
     def below(self, bound: int) -> int:
         """Return an integer from 0 to ``bound - 1``, each equally likely."""
@@ -56,3 +54,20 @@ class PortableRandom:
         raw = np.asarray(self._bits.random_raw(number), dtype=np.uint64)
         shares: NDArray[np.float64] = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return shares
+
+
+def check_seed(seed: int) -> int:
+    """Refuse a seed that no generator takes.
+
+    Args:
+        seed: The seed.
+
+    Returns:
+        The same seed.
+
+    Raises:
+        ValueError: If it is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"`seed` is {seed}: it must not be negative.")
+    return seed

@@ -13,7 +13,7 @@ import numpy as np
 
 from nctools.data.label_matrix import class_counts
 from nctools.data.published_dicts import read_dict
-from nctools.data.published_facts import PLT_VOC_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES
+from nctools.data.published_facts import PLT_VOC_CLASSES, PUBLISHED_SPLITS, SOURCE_CLASSES, VOC_CLASSES
 from nctools.data.published_file import PublishedFile, UnknownContentError, plain_ids, source_of
 from nctools.data.published_pickles import LARGEST_PICKLE, read_published_pickle
 from nctools.data.split_file import is_split_file
@@ -161,7 +161,7 @@ def _json(text: str, file: Path) -> PublishedFile | None:
     if found is None or found[0] == "voc2007":
         raise UnknownContentError(f"{file} names images such as {names[0]!r}, which are not of VOC2012 or COCO")
     source, ids = found
-    width = {"voc": 20, "coco": 80}[source]
+    width = len(SOURCE_CLASSES[source])
     for number, (name, values) in enumerate(pairs, start=1):
         place = f'{file}, image {number} ("{name}")'
         if not isinstance(values, list) or len(values) != width:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.long_tail import LongTail, build_long_tail
-from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit, id_digest
+from nctools.data.published_facts import PUBLISHED_SPLITS, SOURCE_CLASSES, PublishedSplit, id_digest
 from nctools.errors import DatasetError
 
 # What the split was drawn from, in words, and its number of images.
@@ -20,7 +20,6 @@ _SOURCES = {"voc": ("VOC2012 trainval", 11_540), "coco": ("COCO train2017", 118_
 # One script of the authors drew both, VOC first, perhaps without seeding anew between them.
 _DRAWN_BEFORE = {"coco_lt": "voc_lt", "plt_coco": "plt_voc"}
 _ID_FILES = {"voc_lt": "img_id.txt", "coco_lt": "img_id.pkl", "plt_voc": "PLT_VOC_train.json"}
-_CLASSES = {"voc": VOC_CLASSES, "coco": COCO_CLASSES}
 _FRESH = "a fresh random state"
 
 
@@ -91,7 +90,7 @@ def _released(split: PublishedSplit, labels: NDArray[np.generic], state: random.
             n_min=how.n_min,
             seed=how.seed,
             draw="released",
-            class_names=_CLASSES[split.source],
+            class_names=SOURCE_CLASSES[split.source],
             released_state=state,
         )
 

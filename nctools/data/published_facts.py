@@ -29,6 +29,9 @@ COCO_CLASSES = (
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
+# Classes of the training images, by the source of the images.
+SOURCE_CLASSES = {"voc": VOC_CLASSES, "coco": COCO_CLASSES}
+
 
 @dataclass(frozen=True)
 class Draw:

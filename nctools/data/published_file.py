@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nctools.data.published_facts import COCO_CLASSES, VOC_CLASSES
 from nctools.errors import DatasetError
 
 Kind = Literal[
@@ -28,7 +27,6 @@ Kind = Literal[
 
 # Where images come from, by the number of classes.
 SOURCES = {20: "voc", 80: "coco", 200: "vg"}
-SOURCE_CLASSES = {"voc": VOC_CLASSES, "coco": COCO_CLASSES}
 
 
 class UnknownContentError(DatasetError):

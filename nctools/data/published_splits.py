@@ -13,8 +13,8 @@ from nctools.data.annotations import Annotations
 from nctools.data.label_matrix import class_counts
 from nctools.data.published_agreement import check_counts, check_order, check_same_images
 from nctools.data.published_differences import differences_from_facts, differences_from_rule
-from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit, id_digest
-from nctools.data.published_file import SOURCE_CLASSES, PublishedFile
+from nctools.data.published_facts import PUBLISHED_SPLITS, SOURCE_CLASSES, PublishedSplit, id_digest
+from nctools.data.published_file import PublishedFile
 from nctools.data.published_parts import Parts, gather_parts, with_notes
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError
@@ -38,7 +38,7 @@ def import_published(
             a note, and refused where it is named itself.
         name: Name of the split, by which files of other sets in folders are left out as well; default: by content. A
             name that is not published stands for a draw of one's own, which is not compared with what is known.
-        labels_of: Gives the annotations of images, called with ``"voc"`` or ``"coco"`` and the ids.
+        labels_of: Gives annotations that hold these images, called with ``"voc"`` or ``"coco"`` and the ids.
 
     Returns:
         The split. Its ``notes`` say each difference from the published set; groups are those of ``class_split.pkl``.

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctools.data.class_images import images_by_class
-from nctools.data.epoch_sampler import EpochSampler, check_seed
+from nctools.data.epoch_sampler import EpochSampler
+from nctools.data.portable_random import check_seed
 
 
 class ClassAwareSampler(EpochSampler[int]):

@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nctools.data.annotations import Annotations
+from nctools.data.annotations import Annotations, Progress
 from nctools.data.coco import CocoSplit, coco_annotations, find_coco
-from nctools.data.image_folder import matching_split
 from nctools.data.label_cache import cached_annotations
 from nctools.data.odir import odir_annotations, patients
 from nctools.data.own_sources import open_own
+from nctools.data.split_names import matching_split, training_split
 from nctools.data.visual_genome import vg_annotations
 from nctools.data.voc import voc_annotations
 from nctools.data.voc_folders import VocImageSet, VocYear, find_voc_set
 from nctools.errors import DatasetError
-
-Progress = Callable[[int, int], None]
 
 SOURCES = ("voc", "coco", "vg200", "odir5k")
 
@@ -164,11 +162,11 @@ def _own(path: str, root: Path | None) -> ImageSource:
     splits = dict(found.splits)
     if not splits:
         return ImageSource(path, train=lambda: found.annotations, single_label=found.single_label)
-    name = matching_split("train", splits) or matching_split("trainval", splits)
+    name = training_split(splits)
     if name is None:
         raise DatasetError(f"{path} has the splits {', '.join(splits)}, but none is called train")
     others = {
-        "validation" if split.lower() in {"val", "valid"} else split.lower(): _rows_of(found.annotations, rows)
+        "validation" if matching_split("validation", [split]) else split.lower(): _rows_of(found.annotations, rows)
         for split, rows in splits.items()
         if split != name and split.lower() != "trainval"
     }

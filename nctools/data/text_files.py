@@ -14,17 +14,18 @@ _LONGEST = 60
 _NEVER_IN_NAMES = re.compile("[\0\n\r\ud800-\udfff]")
 
 
-def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark.
+def read_text(path: Path, *, empty: bool = False) -> str:
+    r"""Read a text file in UTF-8, with or without a byte order mark.
 
     Args:
         path: The file.
+        empty: Whether it may hold nothing.
 
     Returns:
-        Its content; ends of lines as they are.
+        Its content; every line ends in ``\n``, on whatever system it was written.
 
     Raises:
-        DatasetError: If it is missing, empty, packed, not in UTF-8, or cannot be read.
+        DatasetError: If it is missing, empty though it may not be, packed, not in UTF-8, or cannot be read.
 
     Example:
         >>> read_text(Path("no_such_list.txt"))
@@ -44,9 +45,9 @@ def read_text(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}): save it so") from error
-    if not text or text.isspace():
+    if not empty and (not text or text.isspace()):
         raise DatasetError(f"{path} is empty ({len(content)} bytes): get it again")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def is_file_name(name: str) -> bool:
@@ -78,5 +79,8 @@ def shortened(value: object) -> str:
         >>> shortened("a"), len(shortened([0] * 1000))
         ("'a'", 60)
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "nested too deeply to be shown"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

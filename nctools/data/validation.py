@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from nctools.data.annotations import Progress
 from nctools.data.findings import KINDS, Finding, Level, ValidationReport, as_findings
 from nctools.data.folder_walk import images_in
 from nctools.data.image_checks import ImageCheck, check_images
-from nctools.data.image_folder import matching_split
 from nctools.data.label_matrix import class_counts
 from nctools.data.orphan_images import orphan_images
 from nctools.data.own_sources import OwnAnnotations, open_own
+from nctools.data.split_names import matching_split
 
 # Splits that by their name hold others.
 _WHOLE = frozenset({"all", "default"})
@@ -29,7 +30,7 @@ def validate(
     root: str | os.PathLike[str] | None = None,
     decode: bool = True,
     workers: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ValidationReport:
     r"""Check the user's own data: annotations, image files, splits, classes. It goes on to the end.
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from nctools.data.annotations import Annotations, Problem
-from nctools.data.folder_search import files_in, folders_below
+from nctools.data.folder_search import file_names, files_in, folders_below
 from nctools.data.text_files import is_file_name, read_text, shortened
 from nctools.errors import DatasetError
 
@@ -226,18 +226,13 @@ def _files(found: VgFolders, ids: Sequence[str]) -> tuple[Path, list[str]]:
     base = Path(os.path.commonpath(found.image_folders))
     prefixes = [folder.relative_to(base).as_posix() + "/" for folder in found.image_folders]
     prefixes = ["" if prefix == "./" else prefix for prefix in prefixes]
-    names = [_names_in(folder) for folder in found.image_folders]
+    names = [set(file_names(folder)) for folder in found.image_folders]
     files = []
     for name in ids:
         last = name.rpartition("/")[2]
         holder = next((index for index, there in enumerate(names) if last in there), 0)
         files.append(prefixes[holder] + last)
     return base, files
-
-
-def _names_in(folder: Path) -> set[str]:
-    with os.scandir(folder) as entries:
-        return {entry.name for entry in entries}
 
 
 def _class_names(path: Path | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,14 +11,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nctools.data.annotations import Annotations, Problem
+from nctools.data.annotations import Annotations, Problem, Progress
+from nctools.data.folder_search import file_names
 from nctools.data.published_facts import VOC_CLASSES
+from nctools.data.text_files import read_text
 from nctools.data.voc_folders import VocImageSet, VocSet, VocYear, find_voc_set
-from nctools.data.voc_lists import file_names, read_id_list, text_lines
+from nctools.data.voc_lists import read_id_list
 from nctools.data.voc_xml import VocDocument, VocObject, VocXmlError, read_voc_document
 from nctools.errors import DatasetError
 
-Progress = Callable[[int, int], None]
 # Files between two calls of `progress`.
 _STEP = 250
 _Mask = NDArray[np.uint8]
@@ -186,7 +187,7 @@ def _from_lists(found: VocSet, ids: list[str], progress: Progress | None) -> tup
 def _read_class_list(file: Path, rows: Mapping[str, int], values: NDArray[np.int8]) -> list[Problem]:
     # 1: there is an object of the class, 0: difficult ones only, -1: none.
     problems = []
-    for number, text in enumerate(text_lines(file), start=1):
+    for number, text in enumerate(read_text(file, empty=True).split("\n"), start=1):
         fields = text.split()
         if not fields:
             continue

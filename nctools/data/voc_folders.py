@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nctools.data.voc_lists import file_names, read_id_list
+from nctools.data.folder_search import file_names, folders_below
+from nctools.data.voc_lists import read_id_list
 from nctools.errors import DatasetError
 
 VocYear = Literal["2012", "2007"]
@@ -17,6 +18,8 @@ VocImageSet = Literal["trainval", "train", "val", "test"]
 
 _DEPTH = 3
 _PARTS = ("ImageSets", "Annotations", "JPEGImages")
+# Folders of a year in which no other can lie.
+_CLOSED = frozenset({*_PARTS, "SegmentationClass", "SegmentationObject"})
 # VOC2012; but not VOCtrainval_11-May-2012, which holds it.
 _YEAR_FOLDER = re.compile(r"voc[-_ ]?(2007|2012)", re.IGNORECASE)
 _ARCHIVES = {
@@ -202,35 +205,7 @@ def _checked_root(root: str | os.PathLike[str]) -> Path:
 
 
 def _year_folders(root: Path) -> list[Path]:
-    # Level by level and sorted, so that the same disk always gives the same folders, the nearest first.
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    level = [root]
-    for depth in range(_DEPTH + 1):
-        below: list[Path] = []
-        for folder in level:
-            if _year(folder):
-                found.append(folder)
-            elif depth < _DEPTH:
-                below += _subfolders(folder, seen)
-        level = below
-    return found
-
-
-def _subfolders(folder: Path, seen: set[tuple[int, int]]) -> list[Path]:
-    # Links are followed, as data often lie behind one, but no folder is entered twice.
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    except OSError:  # somebody else's folder beside the data
-        return []
-    below = []
-    for name in names:
-        status = (folder / name).stat()
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            below.append(folder / name)
-    return below
+    return [folder for folder in folders_below(root, _DEPTH, closed=_CLOSED) if _year(folder)]
 
 
 def _year(folder: Path) -> str:

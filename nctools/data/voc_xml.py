@@ -8,6 +8,7 @@ from typing import NoReturn
 from xml.parsers import expat
 
 from nctools.data.annotations import Problem
+from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
 LARGEST_XML = 16 * 2**20
@@ -161,7 +162,7 @@ class _Reader:
             if tag == "filename":
                 self._listen()
         elif self._depth == 1 and tag != "annotation":
-            self._refuse(f"the first element is <{_short(tag)}>; that of VOC annotations is <annotation>")
+            self._refuse(f"the first element is <{tag[:40]}>; that of VOC annotations is <annotation>")
 
     def end(self, tag: str) -> None:
         self._parser.CharacterDataHandler = None
@@ -196,14 +197,10 @@ class _Reader:
         mark = "".join(self._text).strip()
         difficult = _MARKS.get(mark.lower())
         if difficult is None:
-            self._refuse(f"object {len(self.objects) + 1} has the mark difficult={_short(mark)!r}: write 0 or 1")
+            self._refuse(f"object {len(self.objects) + 1} has the mark difficult={shortened(mark)}: write 0 or 1")
         self._difficult = difficult
 
     def _end_of_object(self) -> None:
         if not self._name:
             self._refuse(f"object {len(self.objects) + 1} ends here without a name: add <name>")
         self.objects.append(VocObject(self._name, self._difficult))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}..."

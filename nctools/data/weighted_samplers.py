@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctools.data.class_images import ClassImages, images_by_class
-from nctools.data.epoch_sampler import EpochSampler, check_seed, random_stream
+from nctools.data.epoch_sampler import EpochSampler, random_stream
+from nctools.data.portable_random import check_seed
 
 
 class UniformSampler(EpochSampler[int]):

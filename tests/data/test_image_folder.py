@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from nctools._torchvision_guard import import_torchvision
-from nctools.data.image_folder import load_image_folder, matching_split
+from nctools.data.image_folder import load_image_folder
 from nctools.data.preprocessing import Preprocessing
 from nctools.data.transforms import test_transform
 from nctools.errors import DatasetError
@@ -86,15 +86,6 @@ def test_groups_come_from_the_split_itself_without_train(tmp_path: Path) -> None
     assert load_image_folder(tmp_path, "test").groups["medium"] == [0]
     put_many(tmp_path / "flat", {"a": 1, "b": 20})
     assert load_image_folder(tmp_path / "flat").groups["medium"] == [1]
-
-
-def test_splits_are_found_by_their_usual_names() -> None:
-    assert matching_split("validation", ["val", "valid"]) == "val"
-    assert matching_split("val", ["valid", "train"]) == "valid"
-    assert matching_split("valid", ["validation", "valid"]) == "valid"
-    assert matching_split("train", ["Train"]) == "Train"
-    assert matching_split("fold1", ["fold1", "val"]) == "fold1"
-    assert matching_split("test", ["val"]) is None
 
 
 @pytest.mark.parametrize(
