@@ -51,11 +51,6 @@ class CocoFolders:
         """Return the file of the labels of a split, or None."""
         return self.train_annotations if split == "train" else self.val_annotations
 
-    @property
-    def missing(self) -> list[str]:
-        """What is missing and where it comes from, a sentence for each part; empty if everything is there."""
-        return [sentence for split in _SPLITS for sentence in self.missing_of(split)]
-
     def missing_of(self, split: CocoSplit) -> list[str]:
         """Tell what is missing of one split.
 
@@ -71,15 +66,6 @@ class CocoFolders:
         if self.images(split) is None:
             sentences.append(self._sentence(f"{_IMAGE_FOLDERS[split]}/ with images", f"{_IMAGE_FOLDERS[split]}.zip"))
         return sentences
-
-    def __str__(self) -> str:
-        parts = [
-            f"{what} in {path}"
-            for split in _SPLITS
-            for what, path in ((f"{split} labels", self.annotations(split)), (f"{split} images", self.images(split)))
-            if path is not None
-        ]
-        return "; ".join(["COCO 2017 has " + ", ".join(parts)] * bool(parts) + self.missing)
 
     def _sentence(self, what: str, archive: str) -> str:
         place = next((folder for folder in (self.root, self.root / "coco") if (folder / archive).is_file()), None)
@@ -97,7 +83,7 @@ def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
         root: The folder that holds them, or the one above.
 
     Returns:
-        What was found; its ``missing`` says what was not.
+        What was found; its ``missing_of`` says what was not.
 
     Raises:
         DatasetError: If ``root`` is no folder.
@@ -108,7 +94,7 @@ def find_coco(root: str | os.PathLike[str]) -> CocoFolders:
         ...     Path(root, "coco", "images", "val2017").mkdir(parents=True)
         ...     _ = Path(root, "coco", "images", "val2017", "000000000139.jpg").write_bytes(b"")
         ...     found = find_coco(root)
-        >>> found.val_images is not None, found.missing[-1].partition(" in ")[0]
+        >>> found.val_images is not None, found.missing_of("val")[0].partition(" in ")[0]
         (True, 'COCO 2017 has no annotations/instances_val2017.json')
     """
     root = Path(root)

@@ -15,10 +15,12 @@ from nctools.data.label_matrix import class_counts
 from nctools.data.published_dicts import read_dict
 from nctools.data.published_facts import PLT_VOC_CLASSES, PUBLISHED_SPLITS, SOURCE_CLASSES, VOC_CLASSES
 from nctools.data.published_file import PublishedFile, UnknownContentError, plain_ids, source_of
-from nctools.data.published_pickles import LARGEST_PICKLE, read_published_pickle
+from nctools.data.published_pickles import read_published_pickle
 from nctools.data.split_file import is_split_file
 from nctools.errors import DatasetError
 
+# Bytes of a file.
+_LARGEST = 64 * 2**20
 # Images of the stray COCO list, and of COCO val2017.
 _STRAY_IDS = 1886
 _TEST_IDS = 5000
@@ -55,11 +57,11 @@ def recognise(path: str | os.PathLike[str]) -> PublishedFile:
     if content.startswith(b"\x93NUMPY"):
         found = _co_occurrence(file)
     elif text is None:
-        found = _pickle(file)
+        found = _pickle(content, file)
     else:
         found = _json(text, file) if text.startswith("{") else _lines(text, file)
     if found is None and content[:1] in b"(}":  # pickles of the oldest protocols are text
-        found = _pickle(file)
+        found = _pickle(content, file)
     if found is None:
         begins = f"it begins with {(text or '').partition(chr(10))[0][:40]!r}"
         what = (
@@ -75,9 +77,9 @@ def recognise(path: str | os.PathLike[str]) -> PublishedFile:
 def _bytes(file: Path) -> bytes:
     try:
         size = file.stat().st_size
-        if size > LARGEST_PICKLE:
+        if size > _LARGEST:
             raise UnknownContentError(
-                f"{file} has {size / 2**20:.0f} MB; published split files have less than {LARGEST_PICKLE // 2**20} MB: "
+                f"{file} has {size / 2**20:.0f} MB; published split files have less than {_LARGEST // 2**20} MB: "
                 "this is another file"
             )
         content = file.read_bytes()
@@ -99,9 +101,9 @@ def _text(content: bytes) -> str | None:
     return text.strip() if all(c.isprintable() or c in "\t\r\n" for c in text[:4096]) else None
 
 
-def _pickle(file: Path) -> PublishedFile:
+def _pickle(content: bytes, file: Path) -> PublishedFile:
     try:
-        document = read_published_pickle(file)
+        document = read_published_pickle(content, file)
     except DatasetError as error:
         raise UnknownContentError(str(error)) from error
     return read_dict(document, file)

@@ -15,8 +15,6 @@ import numpy as np
 
 from nctools.errors import DatasetError
 
-LARGEST_PICKLE = 64 * 2**20
-
 
 class _RefusedError(Exception):
     """Something in the file that is not read; the text says what."""
@@ -62,48 +60,33 @@ class _Array:
         self.numbers = flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
-def read_published_pickle(path: str | Path) -> dict[str, object]:
+def read_published_pickle(content: bytes, path: Path) -> dict[str, object]:
     """Read a published split file (``class_freq.pkl``, ``class_split.pkl``, ``terse_gt_2012.pkl``, ...).
 
     Args:
-        path: The file, at most 64 MB.
+        content: The bytes of the file.
+        path: The file, for messages.
 
     Returns:
         Its content: dicts, lists, sets and NumPy arrays of numbers; NumPy scalars become those of today's NumPy.
 
     Raises:
-        DatasetError: If the file is missing, empty, too large, no pickle of a dict, or names anything but NumPy arrays,
-            sets and plain values. Nothing in the file is run.
+        DatasetError: If it is no pickle of a dict, or names anything but NumPy arrays, sets and plain values. Nothing
+            in it is run.
     """
-    file = Path(path)
-    content = _content(file)
     try:
         document = _plain(_Unpickler(io.BytesIO(content)).load())
     except _RefusedError as error:
         raise DatasetError(
-            f"{file} was not read: it holds {error}, which no published split file does: get it from its source"
+            f"{path} was not read: it holds {error}, which no published split file does: get it from its source"
         ) from error
     except Exception as error:  # damaged bytes make the reader fail in many ways
         text = _beginning(content)
         reason = f"it is text that begins with {text!r}" if text else " ".join(str(error).split())[:160]
-        raise DatasetError(f"{file} is not a readable pickle: {reason or type(error).__name__}") from error
+        raise DatasetError(f"{path} is not a readable pickle: {reason or type(error).__name__}") from error
     if not isinstance(document, dict):
-        raise DatasetError(f"{file} holds a {type(document).__name__}; published split files hold a dict")
+        raise DatasetError(f"{path} holds a {type(document).__name__}; published split files hold a dict")
     return document
-
-
-def _content(file: Path) -> bytes:
-    if not file.is_file():
-        raise DatasetError(f"{file} {'is a directory' if file.is_dir() else 'does not exist'}: name a .pkl file")
-    size = file.stat().st_size
-    if size == 0:
-        raise DatasetError(f"{file} is empty (0 bytes); such copies of terse_gt files circulate: get it again")
-    if size > LARGEST_PICKLE:
-        raise DatasetError(
-            f"{file} has {size / 2**20:.0f} MB; published split files have less than {LARGEST_PICKLE // 2**20} MB: "
-            "this is another file"
-        )
-    return file.read_bytes()
 
 
 class _Function:

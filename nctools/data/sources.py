@@ -117,7 +117,7 @@ def _voc_set(root: Path, how: Reading, year: VocYear, image_set: VocImageSet) ->
         lambda: voc_annotations(root, year, image_set, progress=how.progress),
         kind=f"voc {year} {image_set}",
         # What is missing is told by the reader.
-        sources=[] if found.missing else found.label_sources("xml"),
+        sources=[] if found.missing else found.label_sources,
         folder=None if found.missing else how.cache,
     )
 

@@ -57,16 +57,6 @@ class VgFolders:
         """Return the list of a split, or None."""
         return self.train_list if split == "train" else self.test_list
 
-    @property
-    def missing(self) -> list[str]:
-        """What is missing and what it is called, a sentence for each part; the names of classes may be missing."""
-        sentences = [sentence for split in _SPLITS for sentence in self.missing_of(split)]
-        if not self.image_folders:
-            sentences.append(
-                self._sentence("VG_100K/ and VG_100K_2/ (or one folder of .jpg)", "images.zip, images2.zip")
-            )
-        return list(dict.fromkeys(sentences))
-
     def missing_of(self, split: VgSplit) -> list[str]:
         """Tell what is missing to know the labels of one split.
 
@@ -97,7 +87,7 @@ def find_vg(root: str | os.PathLike[str]) -> VgFolders:
         root: The folder that holds them, or one above.
 
     Returns:
-        What was found; its ``missing`` says what was not.
+        What was found; its ``missing_of`` says what was not.
 
     Raises:
         DatasetError: If ``root`` is no folder.
@@ -107,8 +97,8 @@ def find_vg(root: str | os.PathLike[str]) -> VgFolders:
         >>> with tempfile.TemporaryDirectory() as root:
         ...     _ = Path(root, "labels.json").write_text('{"1.jpg": [3, 17]}')
         ...     found = find_vg(root)
-        >>> found.labels is not None, len(found.missing)
-        (True, 3)
+        >>> found.labels is not None, len(found.missing_of("train"))
+        (True, 1)
     """
     root = Path(root)
     folders = folders_below(root, _DEPTH, closed=_CLOSED)

@@ -36,7 +36,7 @@ def voc_annotations(
     """Read the labels of one set of images of PASCAL VOC.
 
     Args:
-        root: Folder that holds ``VOCdevkit`` or the unpacked archives; see ``find_voc``.
+        root: Folder that holds ``VOCdevkit`` or the unpacked archives; see ``find_voc_set``.
         year: ``"2012"`` or ``"2007"``.
         image_set: ``"trainval"``, ``"train"``, ``"val"`` or ``"test"``.
         source: ``"xml"``: the annotation file of each image; ``"lists"``: ``ImageSets/Main/<class>_<set>.txt``. Both

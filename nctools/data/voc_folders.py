@@ -69,17 +69,10 @@ class VocSet:
         """The list of ids, whether it exists or not."""
         return (self.folder or self.root) / "ImageSets" / "Main" / f"{self.image_set}.txt"
 
-    def label_sources(self, source: Literal["xml", "lists"] = "xml") -> list[Path]:
-        """Return the list of ids and the folder that the labels come from, for ``cached_annotations``.
-
-        Args:
-            source: As for ``voc_annotations``.
-
-        Returns:
-            Both paths, whether they exist or not.
-        """
-        folder = self.id_list.parent if source == "lists" else (self.folder or self.root) / "Annotations"
-        return [self.id_list, folder]
+    @property
+    def label_sources(self) -> list[Path]:
+        """The list of ids and the folder that the labels come from, for ``cached_annotations``."""
+        return [self.id_list, (self.folder or self.root) / "Annotations"]
 
     @property
     def missing(self) -> str:
@@ -114,30 +107,8 @@ class VocSet:
         return f"It comes with {self.archive}{apart} which is to be unpacked in {self.root}"
 
 
-@dataclass(frozen=True)
-class VocFolders:
-    """What was found of the two sets that VOC-LT and PLT-VOC are made of.
-
-    Args:
-        root: Where it was looked for.
-        folders: The folders of years, in the order of the search.
-        trainval: VOC2012 trainval, from which the training images are drawn.
-        test: VOC2007 test.
-    """
-
-    root: Path
-    folders: tuple[Path, ...]
-    trainval: VocSet
-    test: VocSet
-
-    @property
-    def missing(self) -> list[str]:
-        """What is missing, a sentence for each set; empty if everything is there."""
-        return [found.missing for found in (self.trainval, self.test) if found.missing]
-
-
-def find_voc(root: str | os.PathLike[str]) -> VocFolders:
-    r"""Find what VOC-LT and PLT-VOC are made of.
+def find_voc_set(root: str | os.PathLike[str], year: VocYear, image_set: VocImageSet) -> VocSet:
+    r"""Find one set of images.
 
     The folders ``VOC2012`` and ``VOC2007`` may lie in ``root`` itself or up to three levels below: in
     ``VOCdevkit``, or each in that of its own unpacked archive. If there are several of one year, the one with
@@ -145,38 +116,6 @@ def find_voc(root: str | os.PathLike[str]) -> VocFolders:
 
     Args:
         root: The folder above ``VOCdevkit``, ``VOCdevkit`` itself, or one that holds the unpacked archives.
-
-    Returns:
-        What was found; its ``missing`` says what was not.
-
-    Raises:
-        DatasetError: If ``root`` is no folder.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as root:
-        ...     main = Path(root, "VOCdevkit", "VOC2007", "ImageSets", "Main")
-        ...     main.mkdir(parents=True)
-        ...     _ = (main / "test.txt").write_text("000001\n000002\n")
-        ...     found = find_voc(root)
-        >>> found.test.listed, found.test.annotated, found.trainval.folder
-        (2, 0, None)
-        >>> found.test.missing.replace(root, "ROOT").replace(os.sep, "/")
-        'VOC2007 test is not complete: 2 of its 2 annotation files are not in ROOT/VOCdevkit/VOC2007/Annotations. It
-        comes with VOCtest_06-Nov-2007.tar, an archive apart from that of VOC2007 trainval, which is to be unpacked in
-        ROOT'
-    """
-    root = _checked_root(root)
-    folders = _year_folders(root)
-    trainval, test = (_best(root, folders, *wanted) for wanted in (("2012", "trainval"), ("2007", "test")))
-    return VocFolders(root, tuple(folders), trainval, test)
-
-
-def find_voc_set(root: str | os.PathLike[str], year: VocYear, image_set: VocImageSet) -> VocSet:
-    """Find one set of images, as ``find_voc`` does.
-
-    Args:
-        root: As for ``find_voc``.
         year: ``"2012"`` or ``"2007"``.
         image_set: ``"trainval"``, ``"train"``, ``"val"`` or ``"test"``.
 
@@ -186,6 +125,20 @@ def find_voc_set(root: str | os.PathLike[str], year: VocYear, image_set: VocImag
     Raises:
         DatasetError: If ``root`` is no folder.
         ValueError: If there is no such year or set.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     main = Path(root, "VOCdevkit", "VOC2007", "ImageSets", "Main")
+        ...     main.mkdir(parents=True)
+        ...     _ = (main / "test.txt").write_text("000001\n000002\n")
+        ...     found = find_voc_set(root, "2007", "test")
+        >>> found.listed, found.annotated
+        (2, 0)
+        >>> found.missing.replace(root, "ROOT").replace(os.sep, "/")
+        'VOC2007 test is not complete: 2 of its 2 annotation files are not in ROOT/VOCdevkit/VOC2007/Annotations. It
+        comes with VOCtest_06-Nov-2007.tar, an archive apart from that of VOC2007 trainval, which is to be unpacked in
+        ROOT'
     """
     if year not in {"2012", "2007"}:
         raise ValueError(f'`year` is {year!r}: give "2012" or "2007"')

@@ -20,7 +20,7 @@ from nctools.data import label_cache
 from nctools.data.annotations import Annotations, Problem
 from nctools.data.label_cache import cached_annotations
 from nctools.data.voc import voc_annotations
-from nctools.data.voc_folders import find_voc
+from nctools.data.voc_folders import find_voc_set
 from tests.data.voc_tree import make_voc_tree
 
 
@@ -287,7 +287,7 @@ def test_annotations_of_voc_are_kept(tmp_path: Path) -> None:
         return voc_annotations(tree.root, "2007", "test")
 
     def read() -> Annotations:
-        sources = find_voc(tree.root).test.label_sources()
+        sources = find_voc_set(tree.root, "2007", "test").label_sources
         cache = tmp_path / "cache"
         return cached_annotations(make, kind="VOC2007 test", sources=sources, folder=cache, at_least_seconds=0)
 

@@ -314,7 +314,7 @@ def test_missing_large_and_our_own_files(tmp_path: Path, monkeypatch: pytest.Mon
     save_split(SplitFile("a", "voc", ["b"], ["c"], np.zeros((1, 1), np.uint8)), tmp_path / "a.json")
     with pytest.raises(DatasetError, match="is a split file of nctools already: load it as it is"):
         recognise(tmp_path / "a.json")
-    monkeypatch.setattr(published_content, "LARGEST_PICKLE", 2**20)
+    monkeypatch.setattr(published_content, "_LARGEST", 2**20)
     with pytest.raises(DatasetError, match="has 2 MB; published split files have less than 1 MB"):
         recognise(written(tmp_path / "a.pkl", b"1" * 2**21))
 

@@ -15,7 +15,7 @@ from PIL import Image
 from nctools.data.annotations import Annotations
 from nctools.data.published_facts import VOC_CLASSES
 from nctools.data.voc import label_masks, voc_annotations
-from nctools.data.voc_folders import find_voc, find_voc_set
+from nctools.data.voc_folders import VocSet, find_voc_set
 from nctools.data.voc_xml import VocObject
 from nctools.errors import DatasetError
 from tests.data.voc_tree import VocImage, VocTree, annotation, make_voc_tree, write_year
@@ -92,6 +92,10 @@ def test_masks_equal_their_definition(images: list[list[tuple[str, bool]]]) -> N
             assert doubtful[row, column] == (bool(marks) and all(marks))
 
 
+def both_sets(root: Path) -> tuple[VocSet, VocSet]:
+    return find_voc_set(root, "2012", "trainval"), find_voc_set(root, "2007", "test")
+
+
 @pytest.mark.parametrize("start", ["", "VOCdevkit"])
 @pytest.mark.parametrize("above", ["", "data", "data/deeper"])
 def test_voc_is_found_from_several_folders(start: str, above: str, own_tree: VocTree) -> None:
@@ -99,15 +103,14 @@ def test_voc_is_found_from_several_folders(start: str, above: str, own_tree: Voc
         (own_tree.root / above).mkdir(parents=True)
         shutil.move(own_tree.root / "VOCdevkit", own_tree.root / above)
     root = own_tree.root / start if not above else own_tree.root
-    found = find_voc(root)
+    trainval, test = both_sets(root)
     if above == "data/deeper":  # four levels down
-        assert (found.folders, len(found.missing)) == ((), 2)
+        assert (trainval.folder, test.folder) == (None, None)
         return
     devkit = own_tree.root / above / "VOCdevkit"
-    assert found.folders == (devkit / "VOC2007", devkit / "VOC2012")
-    assert found.missing == []
-    assert str(found.trainval) == f"VOC2012 trainval: 40 images in {devkit / 'VOC2012'}"
-    assert (found.test.listed, found.test.annotated, found.test.pictured) == (24, 24, 24)
+    assert (trainval.missing, test.missing, test.folder) == ("", "", devkit / "VOC2007")
+    assert str(trainval) == f"VOC2012 trainval: 40 images in {devkit / 'VOC2012'}"
+    assert (test.listed, test.annotated, test.pictured) == (24, 24, 24)
 
 
 def test_archives_side_by_side_and_two_folders_of_2007(tmp_path: Path) -> None:
@@ -115,13 +118,12 @@ def test_archives_side_by_side_and_two_folders_of_2007(tmp_path: Path) -> None:
     # Sorted before that of test: the first that is met is not the one that is wanted.
     trainval = tmp_path / "VOC-of-2007" / "VOCdevkit" / "VOC2007"
     write_year(trainval, tree.train[:20], {"trainval": tree.train[:20]})
-    found = find_voc(tmp_path)
-    assert found.folders == (trainval, tree.voc2007, tree.voc2012)
-    assert (found.test.folder, found.trainval.folder, found.missing) == (tree.voc2007, tree.voc2012, [])
+    assert [found.folder for found in both_sets(tmp_path)] == [tree.voc2012, tree.voc2007]
+    assert find_voc_set(tmp_path, "2007", "val").others == (trainval, tree.voc2007)
     assert find_voc_set(tmp_path, "2007", "trainval").folder == trainval
     # A list without annotations, as in the archive without them, loses against one with them.
     shutil.copy(tree.voc2007 / "ImageSets" / "Main" / "test.txt", trainval / "ImageSets" / "Main")
-    assert find_voc(tmp_path).test.folder == tree.voc2007
+    assert find_voc_set(tmp_path, "2007", "test").folder == tree.voc2007
     assert_images(voc_annotations(tmp_path, "2007", "test"), tree.test)
 
 
@@ -142,8 +144,9 @@ def test_links_are_followed_but_not_in_circles(tree: VocTree, tmp_path: Path) ->
     (tmp_path / "the same").symlink_to(tree.root)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / ".hidden").mkdir()
-    found = find_voc(tmp_path)
-    assert found.folders == (tmp_path / "link/VOCdevkit/VOC2007", tmp_path / "link/VOCdevkit/VOC2012")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    folders = [found.folder for found in both_sets(tmp_path)]
+    assert folders == [tmp_path / "link/VOCdevkit/VOC2012", tmp_path / "link/VOCdevkit/VOC2007"]
 
 
 def test_a_folder_that_cannot_be_read_is_passed_over(own_tree: VocTree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,19 +159,18 @@ def test_a_folder_that_cannot_be_read_is_passed_over(own_tree: VocTree, monkeypa
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    assert find_voc(own_tree.root).missing == []
+    assert [found.missing for found in both_sets(own_tree.root)] == ["", ""]
 
 
 def test_missing_test_annotations_are_named_with_their_archive(own_tree: VocTree) -> None:
     folder = own_tree.voc2007 / "Annotations"
     for file in sorted(folder.iterdir())[:3]:
         file.unlink()
-    found = find_voc(own_tree.root)
-    assert found.missing == [
+    assert find_voc_set(own_tree.root, "2007", "test").missing == (
         f"VOC2007 test is not complete: 3 of its 24 annotation files are not in {folder}. It comes with "
         "VOCtest_06-Nov-2007.tar, an archive apart from that of VOC2007 trainval, which is to be unpacked in "
         f"{own_tree.root}"
-    ]
+    )
     read = voc_annotations(own_tree.root, "2007", "test")
     assert [problem.place for problem in read.problems] == [str(folder / f"{i.id}.xml") for i in own_tree.test[:3]]
     shutil.rmtree(folder)
@@ -181,7 +183,7 @@ def test_missing_test_annotations_are_named_with_their_archive(own_tree: VocTree
 def test_other_things_that_are_missing(own_tree: VocTree) -> None:
     (own_tree.voc2012 / "JPEGImages" / f"{own_tree.train[5].id}.jpg").unlink()
     (own_tree.voc2007 / "ImageSets" / "Main" / "test.txt").unlink()
-    train, test = find_voc(own_tree.root).missing
+    train, test = (found.missing for found in both_sets(own_tree.root))
     assert "1 of its 40 image files are not in" in train
     assert "It comes with VOCtrainval_11-May-2012.tar which is to be unpacked" in train
     assert test.startswith(
@@ -201,9 +203,9 @@ def test_other_things_that_are_missing(own_tree: VocTree) -> None:
 def test_roots_that_are_no_folder(tmp_path: Path) -> None:
     (tmp_path / "VOC.tar").touch()
     with pytest.raises(DatasetError, match=r"VOC\.tar is a file: unpack it"):
-        find_voc(tmp_path / "VOC.tar")
+        find_voc_set(tmp_path / "VOC.tar", "2007", "test")
     with pytest.raises(DatasetError, match="VOC does not exist: give the folder that holds VOCdevkit"):
-        find_voc(tmp_path / "VOC")
+        find_voc_set(tmp_path / "VOC", "2007", "test")
 
 
 def test_wrong_arguments(tree: VocTree) -> None:
@@ -288,7 +290,6 @@ def test_progress_is_told_now_and_then(tmp_path: Path, tree: VocTree) -> None:
 
 
 def test_sources_of_labels_are_what_is_read(tree: VocTree) -> None:
-    found = find_voc(tree.root).test
-    assert found.label_sources() == [found.id_list, tree.voc2007 / "Annotations"]
-    assert found.label_sources("lists") == [found.id_list, tree.voc2007 / "ImageSets" / "Main"]
+    found = find_voc_set(tree.root, "2007", "test")
+    assert found.label_sources == [found.id_list, tree.voc2007 / "Annotations"]
     assert found.id_list.is_file()
