@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nctools.data.folder_search import files_in, folders_below, is_filled
+from nctools.data.folder_search import file_names, files_in, folders_below, is_filled
 from nctools.errors import DatasetError
 
 
@@ -33,6 +33,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "root" / "linked again").symlink_to(tmp_path / "data")
     (tmp_path / "root" / "up").symlink_to(tmp_path / "root")
     (tmp_path / "root" / "broken").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "root" / "itself").symlink_to(tmp_path / "root" / "itself")
     found = folders_below(tmp_path / "root", 5)
     assert names(found, tmp_path / "root") == [".", "linked", "linked/coco"]
 
@@ -57,7 +58,10 @@ def test_files_by_suffix_whatever_its_case(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     (tmp_path / "folder.csv").mkdir()
     assert [path.name for path in files_in(tmp_path, ".csv", ".tsv")] == ["A.CSV", "b.csv", "c.tsv"]
-    assert files_in(tmp_path / "nowhere", ".csv") == []
+    (tmp_path / "itself.csv").symlink_to(tmp_path / "itself.csv")
+    assert [path.name for path in files_in(tmp_path, ".csv", ".tsv")] == ["A.CSV", "b.csv", "c.tsv"]
+    assert file_names(tmp_path) == [".e.csv", "A.CSV", "b.csv", "c.tsv", "d.json"]
+    assert files_in(tmp_path / "nowhere", ".csv") == file_names(tmp_path / "nowhere") == []
 
 
 def test_a_root_that_is_no_folder_is_told(tmp_path: Path) -> None:

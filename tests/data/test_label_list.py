@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nctools.data.annotations import Annotations
-from nctools.data.label_list import read_label_list
+from nctools.data.label_list import read_label_list, read_numbered_list
 from nctools.errors import DatasetError
 from tests.data.broken_files import mutations
 
@@ -137,3 +137,9 @@ def test_a_hundred_mutated_lists_are_read_or_refused(tmp_path: Path) -> None:
         assert found.labels.shape == (len(found.ids), len(found.class_names))
         "".join(map(str, found.problems)).encode()
     assert read_well > 30
+
+
+def test_the_line_of_each_image_is_known(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\na.jpg 0\na.jpg 1\n\0.jpg 1\nb c.jpg 1\n")
+    found, lines = read_numbered_list(tmp_path / "list.txt")
+    assert (found.ids, lines) == (["a.jpg", "b c.jpg"], [2, 5])
