@@ -88,6 +88,11 @@ class Annotations:
         return class_counts(self.labels)
 
     @property
+    def certain(self) -> NDArray[np.uint8]:
+        """``labels`` without those that only difficult objects show."""
+        return self.labels if self.doubtful is None else self.labels & (1 - self.doubtful)
+
+    @property
     def paths(self) -> list[Path]:
         """Files of the images, with the root."""
         return [self.root / file for file in self.files]

@@ -60,8 +60,8 @@ def build_split(
         ValueError: If a class has no image, or an argument is out of range.
     """
     pool = open_source(source, root, reading).train().checked()
-    if difficult == "exclude" and pool.doubtful is not None:
-        pool = replace(pool, labels=pool.labels & (1 - pool.doubtful))
+    if difficult == "exclude":
+        pool = replace(pool, labels=pool.certain)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         tail = build_long_tail(

@@ -17,7 +17,7 @@ class DatasetEntry:
         title: One line about it.
         source: Where images and labels come from.
         builder: ``"module:function"``. Of sets that need a root, called as ``function(name, root, reading)``, it gives
-            ``Parts``; of others, called as ``function(split, root=None, transform=...)``, the split.
+            ``Parts``; of others, called as ``function(split, transform=...)``, the split.
         splits: Names of its splits; ``validation`` of others is set aside on request (``val_fraction``).
         needs_root: Whether a folder with the images must be given.
         preprocessing: Normalisation and augmentation unless the user chooses others.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,7 +31,6 @@ _STREAMS = {"classes": 0, "sources": 1, "train": 2, "validation": 3, "test": 4}
 def build_digits_lt(
     split: str = "train",
     *,
-    root: Path | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
 ) -> MultiLabelDataset:
@@ -40,7 +38,6 @@ def build_digits_lt(
 
     Args:
         split: ``"train"`` (about 1,400 images), ``"validation"`` (500) or ``"test"`` (1,000).
-        root: Not used: the digits come with scikit-learn.
         transform: Called on the uint8 images, single or as a batch.
         seed: Seed of the whole data set; it is not the seed of a training.
 

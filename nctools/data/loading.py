@@ -166,9 +166,7 @@ def _embedded(entry: DatasetEntry, settings: DataSettings) -> OpenedDataset:
         changed = [key for key, value in settings.to_dict().items() if value != getattr(DataSettings(), key)]
         raise DatasetError(f"{entry.name} is made as it is: leave out the data settings {', '.join(changed)}")
     build = _builder(entry)
-    return OpenedDataset(
-        entry.name, entry.splits, lambda split, transform: build(split, root=None, transform=transform)
-    )
+    return OpenedDataset(entry.name, entry.splits, lambda split, transform: build(split, transform=transform))
 
 
 def _builder(entry: DatasetEntry) -> Callable[..., Any]:

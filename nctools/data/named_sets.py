@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from nctools.data.parts import Parts
 from nctools.data.published_draws import published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
 from nctools.data.published_places import find_published
-from nctools.data.published_splits import import_published
+from nctools.data.published_splits import LabelsOf, import_published
 from nctools.data.sources import ImageSource, Reading, open_source
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError
@@ -109,7 +108,7 @@ def published_parts(name: str, root: Path, reading: Reading) -> Parts:
     return _drawn(facts, source, root, reading)
 
 
-def labels_reader(root: Path | None, reading: Reading) -> Callable[[str, list[str]], Annotations]:
+def labels_reader(root: Path | None, reading: Reading) -> LabelsOf:
     """Give a function that reads the labels of images from their own annotations.
 
     Args:
@@ -117,13 +116,9 @@ def labels_reader(root: Path | None, reading: Reading) -> Callable[[str, list[st
         reading: Cache and progress.
 
     Returns:
-        Called with a source and ids, it gives the annotations of all images of the source.
+        Called with a source, it gives the annotations of all its training images.
     """
-
-    def labels_of(source: str, ids: list[str]) -> Annotations:
-        return open_source(source, root, reading).train().checked()
-
-    return labels_of
+    return lambda source: open_source(source, root, reading).train().checked()
 
 
 def whole_parts(name: str, root: Path, reading: Reading) -> Parts:
@@ -147,9 +142,8 @@ def _full_labels(split: SplitFile, found: Annotations) -> NDArray[np.uint8] | No
     # Of published partial labels nobody but the images' own annotations knows the whole.
     if split.full_labels is not None:
         return split.full_labels
-    certain = found.labels if found.doubtful is None else found.labels & (1 - found.doubtful)
-    dropped = bool((certain & (1 - split.labels)).any())
-    return certain | split.labels if dropped else None
+    dropped = bool((found.certain & (1 - split.labels)).any())
+    return found.certain | split.labels if dropped else None
 
 
 def _drawn(facts: PublishedSplit, source: ImageSource, root: Path, reading: Reading) -> Parts:
@@ -164,8 +158,7 @@ def _drawn(facts: PublishedSplit, source: ImageSource, root: Path, reading: Read
 def _partial(parts: Parts, facts: PublishedSplit) -> Parts:
     # Which labels the authors dropped is known from their file only. Theirs leaves difficult objects out.
     train = parts.train
-    labels = train.labels if train.doubtful is None else train.labels & (1 - train.doubtful)
-    dropped = drop_labels(labels, _DROPPED, seed=0)
+    dropped = drop_labels(train.certain, _DROPPED, seed=0)
     note = (
         f"{facts.title}: the images are the published ones, the dropped labels are not ({dropped.labels.sum()} are "
         f"left, {facts.num_labels} in the authors' file): put that file below the data root to have theirs"
@@ -173,7 +166,7 @@ def _partial(parts: Parts, facts: PublishedSplit) -> Parts:
     return replace(
         parts,
         train=replace(train, labels=dropped.labels, doubtful=None),
-        full_labels=labels,
+        full_labels=train.certain,
         notes=(*parts.notes, note),
     )
 

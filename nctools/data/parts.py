@@ -176,9 +176,7 @@ def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
 
 def _without_doubtful(annotations: Annotations, settings: DataSettings) -> Annotations:
     # Classes shown by difficult objects alone: present, absent, or (ignore) neither, which the mask tells.
-    if settings.difficult == "include" or annotations.doubtful is None:
-        return annotations
-    return replace(annotations, labels=annotations.labels & (1 - annotations.doubtful))
+    return annotations if settings.difficult == "include" else replace(annotations, labels=annotations.certain)
 
 
 def _groups(parts: Parts, train: Annotations, settings: DataSettings) -> Mapping[str, list[int]]:

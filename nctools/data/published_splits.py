@@ -19,7 +19,7 @@ from nctools.data.published_parts import Parts, gather_parts, with_notes
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError
 
-LabelsOf = Callable[[str, list[str]], Annotations]
+LabelsOf = Callable[[str], Annotations]
 _Labels = NDArray[np.uint8]
 
 
@@ -38,7 +38,8 @@ def import_published(
             a note, and refused where it is named itself.
         name: Name of the split, by which files of other sets in folders are left out as well; default: by content. A
             name that is not published stands for a draw of one's own, which is not compared with what is known.
-        labels_of: Gives annotations that hold these images, called with ``"voc"`` or ``"coco"`` and the ids.
+        labels_of: Gives the annotations of all images that a set may be drawn from, called with ``"voc"`` or
+            ``"coco"``.
 
     Returns:
         The split. Its ``notes`` say each difference from the published set; groups are those of ``class_split.pkl``.
@@ -190,7 +191,7 @@ def _places(known: Sequence[str], ids: list[str], title: str) -> list[int]:
 
 
 def _annotated(labels_of: LabelsOf, source: str, ids: list[str], part: PublishedFile) -> Annotations:
-    found = labels_of(source, ids)
+    found = labels_of(source)
     if tuple(found.class_names) != SOURCE_CLASSES[source]:
         raise DatasetError(f"{found.name} has other classes than {source.upper()} ({len(found.class_names)} of them)")
     return found.select(_places(found.ids, ids, f"{found.name}, the annotations for {part.title},"))

@@ -14,18 +14,7 @@ from torch import Tensor
 
 from nctools.data import _torchvision_v2 as torchvision_v2
 from nctools.data.augmentations import PHOTOGRAPH_STEPS
-from nctools.data.preprocessing import AUGMENTATIONS, Preprocessing
-
-__all__ = [
-    "AUGMENTATIONS",
-    "ImageTransform",
-    "Preprocessing",
-    "cell_shift",
-    "normalised",
-    "resized_and_cropped",
-    "test_transform",
-    "train_transform",
-]
+from nctools.data.preprocessing import Preprocessing
 
 
 def train_transform(preprocessing: Preprocessing) -> ImageTransform:

@@ -61,7 +61,7 @@ def test_files_by_suffix_whatever_its_case(tmp_path: Path) -> None:
     (tmp_path / "itself.csv").symlink_to(tmp_path / "itself.csv")
     assert [path.name for path in files_in(tmp_path, ".csv", ".tsv")] == ["A.CSV", "b.csv", "c.tsv"]
     assert file_names(tmp_path) == [".e.csv", "A.CSV", "b.csv", "c.tsv", "d.json"]
-    assert files_in(tmp_path / "nowhere", ".csv") == file_names(tmp_path / "nowhere") == []
+    assert (files_in(tmp_path / "nowhere", ".csv"), file_names(tmp_path / "nowhere")) == ([], [])
 
 
 def test_a_root_that_is_no_folder_is_told(tmp_path: Path) -> None:

@@ -105,10 +105,10 @@ def test_ids_alone_take_their_labels_from_the_images(voc: MadeUp, tmp_path: Path
 def test_annotations_of_other_images_or_classes_are_refused(voc: MadeUp, tmp_path: Path) -> None:
     path = voc.write(tmp_path) / "img_id.txt"
     with pytest.raises(DatasetError, match=r"made-up set, .* lacks 140 of 150 images, the first is"):
-        import_published([path], labels_of=lambda source, ids: voc.annotations(source, ids).select(range(10)))
+        import_published([path], labels_of=lambda source: voc.annotations(source).select(range(10)))
 
-    def other_classes(source: str, ids: list[str]) -> Annotations:
-        return Annotations("pets", ["cat"], ids, Path(), ids, np.zeros((len(ids), 1), np.uint8))
+    def other_classes(source: str) -> Annotations:
+        return Annotations("pets", ["cat"], voc.ids, Path(), voc.ids, np.zeros((len(voc.ids), 1), np.uint8))
 
     with pytest.raises(DatasetError, match=r"pets has other classes than VOC \(1 of them\)"):
         import_published([path], labels_of=other_classes)
