@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,18 @@ def _class_folders(voc: Path, coco: Path, folder: Path) -> Source:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())
     return [folder / "photos"]
+
+
+def test_published_groups_of_visual_genome_win(vg: Path, nctools_command: Command, tmp_path: Path) -> None:
+    from_counts = json.loads(nctools_command("data", "describe", "vg200", "--data-root", vg, "--json", "-").out)
+    groups = {"head": [], "middle": [0, 199], "tail": list(range(1, 199))}
+    split = vg / "class_split.pkl"
+    split.write_bytes(pickle.dumps(groups))
+    try:
+        outcome = nctools_command("data", "describe", "vg200", "--data-root", vg, "--json", "-")
+    finally:
+        split.unlink()
+    found = json.loads(outcome.out)
+    assert outcome.code == 0, outcome.err
+    assert found["groups"] == {"head": [], "medium": [0, 199], "tail": list(range(1, 199))} != from_counts["groups"]
+    assert "by the counts" in outcome.err
