@@ -156,7 +156,11 @@ def whole_parts(name: str, root: Path, reading: Reading) -> Parts:
 
 def _with_published_groups(parts: Parts, root: Path) -> Parts:
     # The published groups of VG200 are not those of the rule: three classes with 19 images are called medium.
-    files = [path for folder in folders_below(root, 2, closed=_IMAGE_FOLDERS) if (path := folder / "class_split.pkl").is_file()]
+    files = [
+        path
+        for folder in folders_below(root, 2, closed=_IMAGE_FOLDERS)
+        if (path := folder / "class_split.pkl").is_file()
+    ]
     if not files:
         return parts
     with warnings.catch_warnings(record=True) as told:

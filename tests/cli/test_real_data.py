@@ -181,6 +181,11 @@ def test_long_tail_is_built_trained_and_measured_from_one_split_file(
     checkpoint = load_checkpoint("run/checkpoints/best.pt")
     assert checkpoint.data_settings["difficult"] == "ignore"
     assert checkpoint.dataset == str(tmp_path / "split.json")
+    rule = ("measure", "run/checkpoints/best.pt", "--metrics", "nc1_pinv", "--groups", "quantiles:0.2,0.5")
+    table = nctools_command(*rule, "--json", "-")
+    assert table.code == 0, table.err
+    assert json.loads(table.out)["results"][0]["groups"].keys() == {"head", "medium", "tail"}
+    assert len(json.loads(table.out)["results"][0]["groups"]["head"]) == 4
     monkeypatch.chdir("/")  # a checkpoint is used from anywhere
     evaluated = nctools_command("evaluate", tmp_path / "run/checkpoints/best.pt")
     assert evaluated.code == 0, evaluated.err
