@@ -15,7 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSample
 from nctools._factories import is_factory
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.loading import load_dataset, usual_preprocessing
+from nctools.data.loading import load_dataset, open_dataset, usual_preprocessing
 from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed, preprocessing_named
 from nctools.data.settings import DataSettings
@@ -61,17 +61,19 @@ class Prepared:
         data: What it is run over.
         device: Where.
         split: Name of the split.
+        regrouped: Whether the user asked for other groups than those of the checkpoint.
     """
 
     network: Network
     data: Data
     device: torch.device
     split: str
+    regrouped: bool = False
 
     @property
     def groups(self) -> dict[str, list[int]] | None:
-        """Groups of the checkpoint (of its training counts), else those of the data."""
-        return self.network.groups or self.data.groups
+        """Groups of the checkpoint (of its training counts), else those of the data; or as the user asked."""
+        return self.data.groups if self.regrouped else self.network.groups or self.data.groups
 
     @property
     def class_names(self) -> list[str] | None:
@@ -117,30 +119,40 @@ def prepare(
         data = _own(images.with_unknown_marked() if mark_unknown else images, options, about=about)
         used = split or default_split
     else:
-        data = _given(network, options, split, default_split)
+        data = _given(network, options, split, default_split, mark_unknown=mark_unknown)
         used = split or data.split
     _check_classes(network, data, path)
     network.module.to(device)
-    return Prepared(network, data, device, used)
+    return Prepared(network, data, device, used, regrouped="groups" in (options.get("data_settings") or {}))
 
 
-def _given(network: Network, options: ForwardOptions, split: str | None, default_split: str) -> Data:
+def _given(
+    network: Network, options: ForwardOptions, split: str | None, default_split: str, *, mark_unknown: bool
+) -> Data:
     given = options.get("data")
     if options.get("dataset"):
         raise ConfigError(f"both --dataset {options['dataset']} and --data were given: one of them")
+    made_by_code = not isinstance(given, str | Path) or (isinstance(given, str) and is_factory(given))
+    if made_by_code and options.get("data_settings"):
+        raise ConfigError("data settings go with data sets that have a name, and with files: your own code decides")
     if not isinstance(given, str | Path):
         return _loaded(given, options, "the given loader")
     if isinstance(given, str) and is_factory(given):
         return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
     preprocessing = _preprocessing(network.preprocessing or preprocessing_named("imagenet"), options)
-    images = load_own(
-        Path(given),
-        split,
-        root=options.get("data_root"),
-        transform=test_transform(preprocessing),
-        usual=default_split,
-    )
+    images = _own_images(Path(given), options, split, default_split).with_transform(test_transform(preprocessing))
+    if mark_unknown:
+        images = images.with_unknown_marked()
+    network.notes.extend(images.notes)
     return _own(images, options, about=_about(images, preprocessing))
+
+
+def _own_images(path: Path, options: ForwardOptions, split: str | None, default_split: str) -> MultiLabelDataset:
+    root, settings = options.get("data_root"), options.get("data_settings")
+    if not settings:
+        return load_own(path, split, root=root, usual=default_split)
+    opened = open_dataset(str(path.absolute()), root=root, settings=DataSettings.from_dict(settings))
+    return opened.load(split or (default_split if default_split in opened.splits else "train"))
 
 
 def _named(

@@ -122,10 +122,13 @@ def study(labels: Path, folder: Path, pixels: int) -> bool:
 def main() -> None:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labels", type=Path, help=".npz with labels and image_ids of VOC2012 trainval")
+    parser.add_argument("labels", type=Path, nargs="?", help=".npz with labels and image_ids of VOC2012 trainval")
     parser.add_argument("--keep", type=Path, help="folder for the tree and the run; default: removed at the end")
     parser.add_argument("--pixels", type=int, default=96, help="width of the pictures")
     given = parser.parse_args()
+    if given.labels is None:
+        print("skipped: it needs the labels of VOC2012 trainval, see --help")
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

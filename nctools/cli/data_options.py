@@ -91,5 +91,5 @@ def reading_labels(*, quiet: bool = False, run: Path | None = None) -> Iterator[
     from nctools.features.progress import progress_of_passes
     from nctools.run_directory import label_cache_beside
 
-    with progress_of_passes(enabled=not quiet, doing="reading", what="labels") as tell:
+    with progress_of_passes(enabled=not quiet, doing="reading labels", what="") as tell:
         yield Reading(label_cache_beside(run), tell)

@@ -71,7 +71,6 @@ from nctools.cli.options import (
 from nctools.cli.output import input_errors, refuse_to_overwrite, say
 from nctools.cli.ranks import joined_ranks
 from nctools.collapse.catalogue import PRESETS
-from nctools.data.group_rules import read_group_file
 
 if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
@@ -190,6 +189,9 @@ def run(
         "prefix_tokens": prefix_tokens,
         "keep_features": keep_features,
     }
+    if groups is not None and not Path(groups).is_file():
+        # A rule needs the counts of the training images.
+        run_options["data_settings"] = {**(run_options.get("data_settings") or {}), "groups": groups}
     sources = _sources(inputs, run_options)
     if dry_run:
         for path in sources:
@@ -203,7 +205,7 @@ def run(
                 nctools.measure(
                     path,
                     split=split,
-                    groups=read_group_file(groups) if groups else None,
+                    groups=_groups_of(path, groups),
                     metrics=chosen,
                     spaces=space,
                     progress=not quiet and rank == 0,
@@ -235,6 +237,26 @@ def _is_features(path: Path | None) -> bool:
     return path is not None and path.suffix in {*STORE_SUFFIXES, ".npz"}
 
 
+def _groups_of(path: Path | None, rule: str | None) -> dict[str, list[int]] | None:
+    from nctools.data.group_rules import groups_from, read_group_file
+    from nctools.errors import ConfigError
+
+    if rule is None:
+        return None
+    if path is not None and path.suffix in STORE_SUFFIXES:
+        from nctools.features.store import FeatureStore
+
+        if not Path(rule).is_file():
+            say(f"note: groups {rule} come from the counts of the images in {path} itself")
+        with FeatureStore(path) as store:
+            return groups_from(rule, store.targets.sum(dim=0).tolist(), store.classes)
+    if Path(rule).is_file():
+        return read_group_file(Path(rule))
+    if _is_features(path):
+        raise ConfigError(f"--groups {rule}: {path} has no counts of training images; give a JSON file of named groups")
+    return None  # a rule for what is opened by name or checkpoint, whose training counts it takes
+
+
 def _say_what_plays_no_part(path: Path | None, split: str | None, options: RunOptions) -> None:
     if not _is_features(path):
         return
@@ -242,6 +264,8 @@ def _say_what_plays_no_part(path: Path | None, split: str | None, options: RunOp
     given = [
         name for name, value in options.items() if value is not None and value is not False and usual.get(name) != value
     ]
+    if set(options.get("data_settings") or {}) == {"groups"}:
+        given.remove("data_settings")
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         say(f"note: {path} holds features, measured as they are: {flags} would change nothing and was not looked at")

@@ -51,8 +51,13 @@ _SIZE: Final = "Large data"
 
 
 Groups = Annotated[
-    Path | None,
-    typer.Option("--groups", help='JSON file {"name": [class index, ...], ...}. Default: head / medium / tail.'),
+    str | None,
+    typer.Option(
+        "--groups",
+        metavar="RULE",
+        help="Thresholds of the training counts (100,20), quantiles:0.33,0.67, or a JSON file "
+        '{"name": [classes], ...}. Default: those of the checkpoint or data, head / medium / tail.',
+    ),
 ]
 Metrics = Annotated[
     str,

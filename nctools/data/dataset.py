@@ -123,6 +123,19 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         other.transform = transform
         return other
 
+    def with_groups(self, groups: Mapping[str, Sequence[int]]) -> MultiLabelDataset:
+        """Return the same images with other groups of classes; nothing is copied.
+
+        Args:
+            groups: Named lists of class indices.
+
+        Returns:
+            A data set that shares images and labels with this one.
+        """
+        other = copy.copy(self)
+        other.groups = check_groups(groups, self.num_classes)
+        return other
+
     def with_unknown_marked(self) -> MultiLabelDataset:
         """Return the same images, whose items have -1 in their targets where the label is not known.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from nctools.data.annotations import Progress
 from nctools.data.catalogue import DATASETS, DatasetEntry, canonical_name, dataset_entry
 from nctools.data.dataset import MultiLabelDataset
+from nctools.data.group_rules import groups_from
 from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
@@ -162,11 +163,20 @@ def _opened(parts: Parts, settings: DataSettings) -> OpenedDataset:
 
 
 def _embedded(entry: DatasetEntry, settings: DataSettings) -> OpenedDataset:
-    if settings != DataSettings():
-        changed = [key for key, value in settings.to_dict().items() if value != getattr(DataSettings(), key)]
+    usual = DataSettings(groups=settings.groups)
+    if settings != usual:
+        changed = [key for key, value in settings.to_dict().items() if value != getattr(usual, key)]
         raise DatasetError(f"{entry.name} is made as it is: leave out the data settings {', '.join(changed)}")
     build = _builder(entry)
-    return OpenedDataset(entry.name, entry.splits, lambda split, transform: build(split, transform=transform))
+
+    def load(split: str, transform: Callable[[Tensor], Tensor] | None) -> MultiLabelDataset:
+        images: MultiLabelDataset = build(split, transform=transform)
+        if settings.groups is None:
+            return images
+        train = images if split == "train" else build("train")
+        return images.with_groups(groups_from(settings.groups, train.class_counts, train.class_names))
+
+    return OpenedDataset(entry.name, entry.splits, load)
 
 
 def _builder(entry: DatasetEntry) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.annotations import Annotations
+from nctools.data.folder_search import folders_below
+from nctools.data.group_rules import groups_from
 from nctools.data.partial_labels import drop_labels
 from nctools.data.parts import Parts
 from nctools.data.published_draws import published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
 from nctools.data.published_places import find_published
-from nctools.data.published_splits import LabelsOf, import_published
+from nctools.data.published_splits import LabelsOf, import_published, published_groups
 from nctools.data.sources import ImageSource, Reading, open_source
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError
 
 # Nominal share of the labels that the published partial-label sets lack.
 _DROPPED = 0.4
+# Listed by nobody who looks for a small file: they hold a hundred thousand.
+_IMAGE_FOLDERS = frozenset({"VG_100K", "VG_100K_2", "images", "images2"})
 
 
 def parts_of_source(source: ImageSource) -> Parts:
@@ -135,7 +140,34 @@ def whole_parts(name: str, root: Path, reading: Reading) -> Parts:
     Raises:
         DatasetError: If images or labels are missing.
     """
-    return parts_of_source(open_source(name, root, reading))
+    parts = parts_of_source(open_source(name, root, reading))
+    return _with_published_groups(parts, root) if name == "vg200" else parts
+
+
+def _with_published_groups(parts: Parts, root: Path) -> Parts:
+    # The published groups of VG200 are not those of the rule: three classes with 19 images are called medium.
+    files = [
+        path
+        for folder in folders_below(root, 2, closed=_IMAGE_FOLDERS)
+        if (path := folder / "class_split.pkl").is_file()
+    ]
+    if not files:
+        return parts
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        groups = published_groups(files[:1])
+    if sum(map(len, groups.values())) != len(parts.train.class_names):
+        return parts
+    counted = groups_from(None, parts.train.class_counts, parts.train.class_names)
+    other = [name for group in groups for name in _named(parts, set(groups[group]) - set(counted.get(group, [])))]
+    notes = [str(warning.message) for warning in told]
+    if other:
+        notes.append(f"groups are those of {files[0]}; by the counts {', '.join(other)} would be in another group")
+    return replace(parts, groups=groups, notes=(*parts.notes, *notes))
+
+
+def _named(parts: Parts, classes: set[int]) -> list[str]:
+    return [parts.train.class_names[index] for index in sorted(classes)]
 
 
 def _full_labels(split: SplitFile, found: Annotations) -> NDArray[np.uint8] | None:

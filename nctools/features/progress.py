@@ -17,7 +17,7 @@ def image_progress(
         total: Number of images to come, or None.
         enabled: False shows nothing.
         doing: What is done to them.
-        what: What is counted.
+        what: What is counted; "" tells percentages only.
 
     Yields:
         A function to be called with the number of images that were just done.
@@ -25,7 +25,7 @@ def image_progress(
     if not enabled:
         yield lambda count: None
     elif sys.stderr.isatty():
-        with _bar(total, f"{doing} {what}") as advance:
+        with _bar(total, f"{doing} {what}".strip()) as advance:
             yield advance
     else:
         yield _tenths(total, doing, what)
@@ -76,6 +76,7 @@ def _tenths(total: int | None, doing: str, what: str) -> Callable[[int], None]:
         nonlocal done
         before, done = done, done + count
         if total and done * 10 // total > before * 10 // total:
-            sys.stderr.write(f"{doing}: {done * 100 // total} % ({done} of {total} {what})\n")
+            counted = f" ({done} of {total} {what})" if what else ""
+            sys.stderr.write(f"{doing}: {done * 100 // total} %{counted}\n")
 
     return advance

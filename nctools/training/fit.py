@@ -61,7 +61,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
     preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
-    with progress_of_passes(enabled=progress, doing="reading", what="labels") as tell:
+    with progress_of_passes(enabled=progress, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
     for note in images.notes:
         sys.stderr.write(f"note: {note}\n")

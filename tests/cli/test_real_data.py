@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,14 @@ def test_long_tail_is_built_trained_and_measured_from_one_split_file(
     checkpoint = load_checkpoint("run/checkpoints/best.pt")
     assert checkpoint.data_settings["difficult"] == "ignore"
     assert checkpoint.dataset == str(tmp_path / "split.json")
+    rule = ("measure", "run/checkpoints/best.pt", "--metrics", "nc1_pinv", "--groups", "quantiles:0.2,0.5")
+    table = nctools_command(*rule, "--json", "-")
+    assert table.code == 0, table.err
+    rows = json.loads(table.out)["results"][0]["per_class"]
+    head = {row["class_index"] for row in rows if row["group"] == "head"}
+    counts = checkpoint.class_counts
+    assert 0 < len(head) <= 4  # classes with equal counts are not divided
+    assert min(counts[c] for c in head) > max(n for c, n in enumerate(counts) if c not in head)
     monkeypatch.chdir("/")  # a checkpoint is used from anywhere
     evaluated = nctools_command("evaluate", tmp_path / "run/checkpoints/best.pt")
     assert evaluated.code == 0, evaluated.err
@@ -237,3 +246,18 @@ def _class_folders(voc: Path, coco: Path, folder: Path) -> Source:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())
     return [folder / "photos"]
+
+
+def test_published_groups_of_visual_genome_win(vg: Path, nctools_command: Command, tmp_path: Path) -> None:
+    from_counts = json.loads(nctools_command("data", "describe", "vg200", "--data-root", vg, "--json", "-").out)
+    groups = {"head": [], "middle": [0, 199], "tail": list(range(1, 199))}
+    split = vg / "class_split.pkl"
+    split.write_bytes(pickle.dumps(groups))
+    try:
+        outcome = nctools_command("data", "describe", "vg200", "--data-root", vg, "--json", "-")
+    finally:
+        split.unlink()
+    found = json.loads(outcome.out)
+    assert outcome.code == 0, outcome.err
+    assert found["groups"] == {"head": [], "medium": [0, 199], "tail": list(range(1, 199))} != from_counts["groups"]
+    assert "by the counts" in outcome.err

@@ -35,6 +35,12 @@ def test_embedded_set_takes_no_settings() -> None:
         load_dataset("digits_lt", settings=DataSettings(drop_labels=0.2, seed=3))
 
 
+def test_embedded_set_takes_other_groups_from_its_training_counts() -> None:
+    data = load_dataset("digits_lt", "test", settings=DataSettings(groups="300,30"))
+    train = load_dataset("digits_lt")
+    assert data.groups["head"] == [c for c, n in enumerate(train.class_counts) if n >= 300]
+
+
 def test_path_that_does_not_exist_is_told_from_a_name() -> None:
     with pytest.raises(DatasetError, match=r"splits/voc.json does not exist"):
         load_dataset("splits/voc.json")
