@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nctools.data.published_draws import id_digest, published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit
@@ -237,3 +238,38 @@ def _class_folders(voc: Path, coco: Path, folder: Path) -> Source:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())
     return [folder / "photos"]
+
+
+def test_data_settings_of_a_checkpoint_hold_however_its_data_are_named(
+    nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        path = tmp_path / "own" / ("cat" if number % 3 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 32, 3), 9 * number, dtype=np.uint8)).save(path)
+    (tmp_path / "groups.json").write_text('{"pets": ["cat", "dog"]}', encoding="utf-8")
+    built = nctools_command("data", "build", "--from", "own", "--max", "16", "--alpha", "90", "-o", "split.json")
+    assert built.code == 0, built.err
+    chosen = ("--data-settings", "val_fraction=0.25,groups=groups.json")
+    trained = nctools_command("train", "erm", "--dataset", "split.json", *chosen, *SMALL, "--out", "run")
+    assert trained.code == 0, trained.err
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.pt"
+    assert load_checkpoint(checkpoint).groups == {"pets": [0, 1]}
+
+    def extracted(*options: str) -> FeatureStore:
+        done = nctools_command("extract", checkpoint, *options, "--out", tmp_path / "f.h5", "--force")
+        assert done.code == 0, done.err
+        return FeatureStore(tmp_path / "f.h5")
+
+    ids = extracted().ids
+    assert len(ids) < len(json.loads((tmp_path / "split.json").read_text(encoding="utf-8"))["images"])
+    assert extracted("--dataset", "split.json").ids == ids
+    assert extracted("--data-settings", "groups=3,2").groups != {"pets": [0, 1]}
+    # The checkpoint has the groups: their file is not needed.
+    (tmp_path / "groups.json").unlink()
+    monkeypatch.chdir("/")
+    assert extracted().groups == {"pets": [0, 1]}
+    own = nctools_command("extract", checkpoint, "--data", tmp_path / "own", *chosen, "--out", tmp_path / "g.h5")
+    assert own.code != 0
+    assert "--data takes no data settings (val_fraction, groups)" in own.err
