@@ -133,10 +133,13 @@ def _coco(root: Path, how: Reading) -> ImageSource:
 
 
 def _coco_set(root: Path, how: Reading, split: CocoSplit) -> Annotations:
-    found = find_coco(root).annotations(split)
+    folders = find_coco(root)
+    found, images = folders.annotations(split), folders.images(split)
+    # The images may come, or go to another folder, after the labels were kept.
+    place = "" if found is None or images is None else Path(os.path.relpath(images, found)).as_posix()
     return cached_annotations(
         lambda: coco_annotations(root, split, progress=how.progress),
-        kind=f"coco {split}",
+        kind=f"coco {split} {place}".rstrip(),
         sources=[] if found is None else [found],
         folder=None if found is None else how.cache,
     )
