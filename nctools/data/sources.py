@@ -170,6 +170,14 @@ def _own(path: str, root: Path | None) -> ImageSource:
     name = matching_split("train", splits) or matching_split("trainval", splits)
     if name is None:
         raise DatasetError(f"{path} has the splits {', '.join(splits)}, but none is called train")
+    for split, rows in splits.items():
+        both = [] if split == name or split.lower() == "trainval" else sorted(set(rows) & set(splits[name]))
+        if both:
+            raise DatasetError(
+                f"{path}: {len(both)} images are in the split {name} and in {split} too, the first is "
+                f"{found.annotations.ids[both[0]]}: training would have seen them. Leave each in one of them (of "
+                "trainval and val, make a list train)"
+            )
     others = {
         "validation" if split.lower() in {"val", "valid"} else split.lower(): _rows_of(found.annotations, rows)
         for split, rows in splits.items()
