@@ -61,7 +61,7 @@ class Prepared:
         data: What it is run over.
         device: Where.
         split: Name of the split.
-        regrouped: Whether the user asked for other groups than those of the checkpoint.
+        regrouped: Whether the user chose a rule for the groups.
     """
 
     network: Network
@@ -72,8 +72,8 @@ class Prepared:
 
     @property
     def groups(self) -> dict[str, list[int]] | None:
-        """Groups of the checkpoint (of its training counts), else those of the data; or as the user asked."""
-        return self.data.groups if self.regrouped else self.network.groups or self.data.groups
+        """Groups that were asked for, else those of the checkpoint (of its training counts), else of the data."""
+        return (self.data.groups if self.regrouped else None) or self.network.groups or self.data.groups
 
     @property
     def class_names(self) -> list[str] | None:
@@ -123,7 +123,7 @@ def prepare(
         used = split or data.split
     _check_classes(network, data, path)
     network.module.to(device)
-    return Prepared(network, data, device, used, regrouped="groups" in (options.get("data_settings") or {}))
+    return Prepared(network, data, device, used, bool((options.get("data_settings") or {}).get("groups")))
 
 
 def _given(
@@ -133,12 +133,25 @@ def _given(
     if options.get("dataset"):
         raise ConfigError(f"both --dataset {options['dataset']} and --data were given: one of them")
     made_by_code = not isinstance(given, str | Path) or (isinstance(given, str) and is_factory(given))
-    if made_by_code and options.get("data_settings"):
-        raise ConfigError("data settings go with data sets that have a name, and with files: your own code decides")
+    settings = options.get("data_settings")
+    if made_by_code and settings:
+        raise ConfigError(
+            f"data settings ({', '.join(settings)}) are for data sets with a name, split files, and files of your own: "
+            "what code returns is taken as it is"
+        )
     if not isinstance(given, str | Path):
         return _loaded(given, options, "the given loader")
     if isinstance(given, str) and is_factory(given):
         return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
+    if (
+        not settings
+        and _is_same(given, network.dataset)
+        and DataSettings.from_dict(network.data_settings) != DataSettings()
+    ):
+        network.notes.append(
+            f"{given} is what the model was trained on, but here it is taken whole, without the checkpoint's data "
+            "settings: leave --data out to have them"
+        )
     preprocessing = _preprocessing(network.preprocessing or preprocessing_named("imagenet"), options)
     images = _own_images(Path(given), options, split, default_split).with_transform(test_transform(preprocessing))
     if mark_unknown:
@@ -177,9 +190,10 @@ def _named(
             f"images are prepared as {name} says, although the model's own configuration says {_sizes(other)}: "
             "--image-size, --mean and --std choose"
         )
-    # What a checkpoint says of its data holds for these data only.
-    same = network.dataset is not None and canonical_name(name) == canonical_name(network.dataset)
-    settings = {**(network.data_settings if same else {}), **(options.get("data_settings") or {})}
+    # What a checkpoint says of its data holds for these data only. It brings the groups themselves, not their rule.
+    same = _is_same(name, network.dataset)
+    known = {key: value for key, value in network.data_settings.items() if key != "groups" or not network.groups}
+    settings = {**(known if same else {}), **(options.get("data_settings") or {})}
     images = load_dataset(
         name,
         split,
@@ -189,6 +203,15 @@ def _named(
         cache=label_cache_beside(_run_of(path)),
     )
     return images, _about(images, preprocessing)
+
+
+def _is_same(name: str | Path, trained: str | None) -> bool:
+    # Whether these are the data that a checkpoint was trained on, by their name or by their path.
+    if trained is None:
+        return False
+    if canonical_name(str(name)) in DATASETS or canonical_name(trained) in DATASETS:
+        return canonical_name(str(name)) == canonical_name(trained)
+    return Path(name).resolve() == Path(trained).resolve()
 
 
 def _is_own(name: str) -> bool:

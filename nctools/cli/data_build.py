@@ -40,7 +40,9 @@ def build(
     ],
     out: SplitOut,
     data_root: DataRoot = None,
-    alpha: Annotated[float, typer.Option("--alpha", help="Exponent of the Pareto distribution; larger: steeper.")] = 6,
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="Exponent of the Pareto distribution; larger: a shorter tail.")
+    ] = 6,
     n_max: Annotated[int, typer.Option("--max", min=1, help="Images of the most frequent class.")] = 800,
     n_min: Annotated[int, typer.Option("--min", min=0, help="Added to every class.")] = 1,
     quantile: Annotated[float, typer.Option("--quantile", help="Where the distribution is cut.")] = 0.99,

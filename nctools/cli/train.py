@@ -76,7 +76,7 @@ def run(
         "device": device,
         "workers": workers,
         # Where the run is started does not matter when it is repeated or measured.
-        "data_root": None if data_root is None else str(Path(data_root).absolute()),
+        "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
     given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.group_rules import groups_from
 from nctools.data.label_matrix import class_counts
 from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
@@ -78,6 +79,10 @@ def build_split(
     dropped = drop_labels(drawn.labels, drop, seed=seed) if drop else None
     labels = drawn.labels if dropped is None else dropped.labels
     notes = [str(warning.message) for warning in told]
+    if difficult == "exclude" and pool.doubtful is not None and pool.doubtful.any():
+        notes.append(
+            "training labels leave out objects marked difficult; those of the test do so with difficult=exclude"
+        )
     if dropped is not None:
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
         gone = [name for name, count in zip(pool.class_names, class_counts(labels), strict=True) if not count]
@@ -115,4 +120,8 @@ def build_split(
 def _relative(source: Path, out: Path | None) -> str:
     full = source.absolute()
     folder = Path.cwd() if out is None else out.absolute().parent
-    return os.path.relpath(full, folder) if full.is_relative_to(folder) else str(full)
+    if not full.is_relative_to(folder):
+        return str(full)
+    relative = os.path.relpath(full, folder)
+    # A folder may be called like a data set that has a name.
+    return os.path.join(os.curdir, relative) if canonical_name(relative) in DATASETS else relative  # noqa: PTH118

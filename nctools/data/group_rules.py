@@ -109,7 +109,7 @@ def _named_lists(path: Path) -> list[tuple[str, list[object]]]:
     # The pairs as the file has them: a dict would drop a name that is given twice.
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=tuple)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(
             f"{path} cannot be read as a JSON file of groups ({' '.join(str(error).split())})"
         ) from error

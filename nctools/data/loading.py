@@ -186,4 +186,5 @@ def _builder(entry: DatasetEntry) -> Callable[..., Any]:
 
 def _beside(source: str, split_file: str) -> str:
     # A relative path in a split file starts from that file, so that both can be moved together.
-    return source if source in SOURCES else str(Path(split_file).parent / source)
+    # Absolute, since a folder may be called like a source that has a name.
+    return source if source in SOURCES else str(Path(split_file).absolute().parent / source)

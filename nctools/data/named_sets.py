@@ -77,13 +77,14 @@ def parts_of_split(split: SplitFile, source: ImageSource) -> Parts:
         )
     rows = [place[name] for name in split.ids]
     found = whole.train.select(rows)
-    # Difficult objects are left away only where the split's own labels show their class.
-    doubtful = None if found.doubtful is None else found.doubtful & split.labels
+    full = _full_labels(split, found)
+    # Difficult objects are left away only where the split's own labels, dropped ones too, show their class.
+    doubtful = None if found.doubtful is None else found.doubtful & (split.labels if full is None else full)
     return replace(
         whole,
         name=split.name,
         train=replace(found, labels=split.labels, doubtful=doubtful),
-        full_labels=_full_labels(split, found),
+        full_labels=full,
         groups=split.groups,
         person_of=None if whole.person_of is None else [whole.person_of[row] for row in rows],
         notes=(*whole.notes, *split.notes),
@@ -174,8 +175,8 @@ def _full_labels(split: SplitFile, found: Annotations) -> NDArray[np.uint8] | No
     # Of published partial labels nobody but the images' own annotations knows the whole.
     if split.full_labels is not None:
         return split.full_labels
-    dropped = bool((found.certain & (1 - split.labels)).any())
-    return found.certain | split.labels if dropped else None
+    full = found.certain | split.labels
+    return full if (full > split.labels).any() else None
 
 
 def _drawn(facts: PublishedSplit, source: ImageSource, root: Path, reading: Reading) -> Parts:

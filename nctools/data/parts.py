@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
+from nctools.data.folder_walk import is_file
 from nctools.data.group_rules import groups_from
 from nctools.data.image_files import ImageFiles
 from nctools.data.label_matrix import class_counts, rarest_class
@@ -95,7 +96,7 @@ def split_of(
         extras={} if full is None else {"full_targets": torch.from_numpy(full)},
         single_label=parts.single_label and not settings.drop_labels,
         unknown=torch.from_numpy(chosen.doubtful) if doubtful and chosen.doubtful is not None else None,
-        notes=(*parts.notes, *notes, *_difficulty(chosen, settings)),
+        notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
     )
 
 
@@ -151,8 +152,10 @@ def _training_labels(
     parts: Parts, kept: NDArray[np.int64], settings: DataSettings
 ) -> tuple[Annotations, NDArray[np.uint8] | None, list[str]]:
     # What training sees; all labels, where some were dropped; notes.
-    train = _without_doubtful(parts.train.select(kept), settings)
-    full = None if parts.full_labels is None else parts.full_labels[kept]
+    chosen = parts.train.select(kept)
+    train, full = _without_doubtful(chosen, settings), None
+    if parts.full_labels is not None:
+        full = _without_doubtful(replace(chosen, labels=parts.full_labels[kept]), settings).labels
     if not settings.drop_labels:
         return train, full, []
     dropped = drop_labels(train.labels, settings.drop_labels, seed=settings.seed)
@@ -163,13 +166,20 @@ def _training_labels(
     return replace(train, labels=dropped.labels), train.labels if full is None else full, [note]
 
 
+def _own_validation(parts: Parts, settings: DataSettings) -> list[str]:
+    if not settings.val_fraction or "validation" not in parts.others:
+        return []
+    return [f"{parts.name} has validation images of its own: val_fraction {settings.val_fraction:g} sets none aside"]
+
+
 def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
     # AP moves by this choice alone.
     if annotations.doubtful is None or not annotations.doubtful.any():
         return []
     meaning = {"include": "present", "exclude": "absent", "ignore": "unknown and left out of loss and AP"}
+    concerned = annotations.doubtful & annotations.labels if settings.difficult == "include" else annotations.doubtful
     return [
-        f"{int(annotations.doubtful.sum())} labels of {annotations.name} come from objects marked difficult alone: "
+        f"{int(concerned.sum())} labels of {annotations.name} come from objects marked difficult alone: "
         f"{meaning[settings.difficult]} (difficult={settings.difficult})"
     ]
 
@@ -203,7 +213,7 @@ def _other(parts: Parts, split: str, held_out: NDArray[np.int64], settings: Data
 
 def _existing_files(annotations: Annotations) -> ImageFiles:
     paths = annotations.paths
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not is_file(path)]
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise DatasetError(

@@ -18,7 +18,7 @@ class DataSettings:
     Args:
         difficult: Objects that VOC marks difficult: ``"include"`` them as present (DB loss, MLC-NC, LMPT, CPRFL),
             ``"exclude"`` them (COMIC), or ``"ignore"``: neither present nor absent, left out of loss and AP.
-        drop_unlabelled: Leave out images without any label (48 of COCO val2017).
+        drop_unlabelled: Leave out images without any label, but in training (48 of COCO val2017).
         val_fraction: Share of the training images that become the split ``validation``; 0: there is none.
         drop_labels: Probability with which each training label is dropped (partial labels).
         groups: ``"HEAD,MEDIUM"`` thresholds, ``"quantiles:0.33,0.67"`` or a JSON file of named groups; None: 100, 20.

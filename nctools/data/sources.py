@@ -131,10 +131,13 @@ def _coco(root: Path, how: Reading) -> ImageSource:
 
 
 def _coco_set(root: Path, how: Reading, split: CocoSplit) -> Annotations:
-    found = find_coco(root).annotations(split)
+    folders = find_coco(root)
+    found, images = folders.annotations(split), folders.images(split)
+    # The images may come, or go to another folder, after the labels were kept.
+    place = "" if found is None or images is None else Path(os.path.relpath(images, found)).as_posix()
     return cached_annotations(
         lambda: coco_annotations(root, split, progress=how.progress),
-        kind=f"coco {split}",
+        kind=f"coco {split} {place}".rstrip(),
         sources=[] if found is None else [found],
         folder=None if found is None else how.cache,
     )
@@ -165,6 +168,18 @@ def _own(path: str, root: Path | None) -> ImageSource:
     name = training_split(splits)
     if name is None:
         raise DatasetError(f"{path} has the splits {', '.join(splits)}, but none is called train")
+    if name.lower() == "trainval":
+        held_out = {row for split, rows in splits.items() if matching_split("validation", [split]) for row in rows}
+        splits[name] = [row for row in splits[name] if row not in held_out]
+    for split, rows in splits.items():
+        both = [] if split == name or split.lower() == "trainval" else sorted(set(rows) & set(splits[name]))
+        if both:
+            raise DatasetError(
+                f"{path}: {len(both)} images are in the split {name} and in {split} too, the first is "
+                f"{found.annotations.ids[both[0]]}: training would have seen them. Leave each in one of them"
+            )
+    if len([split for split in splits if matching_split("validation", [split])]) > 1:
+        raise DatasetError(f"{path} has several splits for validation ({', '.join(splits)}): leave one of them")
     others = {
         "validation" if matching_split("validation", [split]) else split.lower(): _rows_of(found.annotations, rows)
         for split, rows in splits.items()

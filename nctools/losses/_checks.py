@@ -53,8 +53,10 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
     if targets.dtype == torch.bool:
         return targets
     positive = targets == 1
+    # Compared with unsigned numbers, -1 would become 255.
+    absent = (targets == 0) | (targets == -1) if targets.dtype.is_signed else targets == 0
     # A branch on a value cannot be traced, so a compiled loss trusts its targets.
-    if not torch.compiler.is_compiling() and not bool((allowed := positive | (targets == 0) | (targets == -1)).all()):
+    if not torch.compiler.is_compiling() and not bool((allowed := positive | absent).all()):
         image, label = (~allowed).nonzero()[0].tolist()
         raise ValueError(
             f"`targets[{image}, {label}]` is {targets[image, label].item():g}: targets must be 0 or 1 "

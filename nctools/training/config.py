@@ -152,13 +152,20 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         section, _, field = _full_key(key, known).rpartition(".")
         target = document[section] if section else document
         if isinstance(target, dict):
-            target[field] = value
+            target[field] = _whole_rule(value) if (section, field) == ("data", "groups") else value
     return check_config(document)
 
 
 def _whole_path(name: str, given: str) -> str:
     # A path is kept whole: the run may be repeated and measured from another folder.
-    return str(Path(given).absolute()) if name not in DATASETS and Path(given).exists() else name
+    if name in DATASETS:
+        return name
+    return str(Path(given).absolute()) if Path(given).exists() else given
+
+
+def _whole_rule(groups: object) -> object:
+    # A file of groups is a path, too.
+    return str(Path(groups).absolute()) if isinstance(groups, str) and Path(groups).is_file() else groups
 
 
 def check_config(document: Mapping[str, object]) -> TrainConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import lightning.pytorch as pl
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -64,6 +66,12 @@ class RunDataModule(pl.LightningDataModule):
         if self._validation is None:
             return []
         return evaluation_loader(self._validation, workers=self._workers)
+
+    def check(self) -> None:
+        """Raise ValueError if nothing can be drawn with these settings, before a run is opened."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the loader tells
+            self._sampler()
 
     def _sampler(self) -> EpochSampler[int]:
         recipe, ranks = self._recipe, current_ranks()

@@ -69,6 +69,9 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     with seeded(config.seed), _quiet():
         arguments = _arguments(config)
         method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
+        feed = RunDataModule(trained, validation, config.recipe, seed=config.seed, workers=config.workers)
+        feed.check()
         # Nothing is written before everything that can be wrong with the configuration has been looked at.
         _open_run(run, force=force)
         save_config(config, run.config)
@@ -90,8 +93,6 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             limit_val_batches=None if validation is not None else 0,
             log_every_n_steps=1,
         )
-        trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
-        feed = RunDataModule(trained, validation, config.recipe, seed=config.seed, workers=config.workers)
         try:
             trainer.fit(module, datamodule=feed)
         except SystemExit as error:

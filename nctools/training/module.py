@@ -121,12 +121,24 @@ class MethodModule(pl.LightningModule):
             ],
             lr=self.recipe.max_lr,
         )
-        total, rising = int(self.trainer.estimated_stepping_batches), self.recipe.pct_start
+        total = int(self.trainer.estimated_stepping_batches)
+        rising = rising_share(total, self.recipe.pct_start)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            max_lr=self.recipe.max_lr,
-            total_steps=total,
-            # The schedule divides by the length of the rise, which may not be exactly the first step alone.
-            pct_start=math.nextafter(rising, 1) if total * rising == 1 else rising,
+            optimiser, max_lr=self.recipe.max_lr, total_steps=total, pct_start=rising
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rising_share(total_steps: int, share: float) -> float:
+    """Return a share of the steps of the one-cycle schedule that it can divide by.
+
+    Args:
+        total_steps: Steps of the training.
+        share: Share of them in which the rate is to rise, between 0 and 1.
+
+    Returns:
+        The same, or the next larger number where the rise would be exactly the first step alone.
+    """
+    while total_steps * share == 1:
+        share = math.nextafter(share, 1)
+    return share

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nctools.data.published_draws import published_draw
 from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit, id_digest
@@ -261,3 +262,41 @@ def test_published_groups_of_visual_genome_win(vg: Path, nctools_command: Comman
     assert outcome.code == 0, outcome.err
     assert found["groups"] == {"head": [], "medium": [0, 199], "tail": list(range(1, 199))} != from_counts["groups"]
     assert "by the counts" in outcome.err
+
+
+def test_data_settings_of_a_checkpoint_hold_however_its_data_are_named(
+    nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        path = tmp_path / "own" / ("cat" if number % 3 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 32, 3), 9 * number, dtype=np.uint8)).save(path)
+    (tmp_path / "groups.json").write_text('{"pets": ["cat", "dog"]}', encoding="utf-8")
+    built = nctools_command("data", "build", "--from", "own", "--max", "16", "--alpha", "90", "-o", "split.json")
+    assert built.code == 0, built.err
+    chosen = ("--data-settings", "val_fraction=0.25,groups=groups.json")
+    trained = nctools_command("train", "erm", "--dataset", "split.json", *chosen, *SMALL, "--out", "run")
+    assert trained.code == 0, trained.err
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.pt"
+    assert load_checkpoint(checkpoint).groups == {"pets": [0, 1]}
+
+    def extracted(*options: str) -> FeatureStore:
+        done = nctools_command("extract", checkpoint, *options, "--out", tmp_path / "f.h5", "--force")
+        assert done.code == 0, done.err
+        return FeatureStore(tmp_path / "f.h5")
+
+    ids = extracted().ids
+    assert len(ids) < len(json.loads((tmp_path / "split.json").read_text(encoding="utf-8"))["images"])
+    assert extracted("--dataset", "split.json").ids == ids
+    assert extracted("--data-settings", "groups=3,2").groups != {"pets": [0, 1]}
+    # The checkpoint has the groups: their file is not needed.
+    (tmp_path / "groups.json").unlink()
+    monkeypatch.chdir("/")
+    assert extracted().groups == {"pets": [0, 1]}
+    assert len(extracted("--data", str(tmp_path / "own"))) == 24
+    assert len(extracted("--data", str(tmp_path / "own"), "--data-settings", "val_fraction=0.25")) == 18
+    code = ("--data", "tests.cli.test_real_data:nothing", "--data-settings", "val_fraction=0.25")
+    refused = nctools_command("extract", checkpoint, *code, "--out", tmp_path / "g.h5")
+    assert refused.code == 3
+    assert "data settings (val_fraction) are for data sets with a name" in refused.err

@@ -92,6 +92,8 @@ def test_without_class_names_indices_are_read(tmp_path: Path) -> None:
         ('{"a": 1}', r'holds no groups: it should look like \{"head": \[0, 1\]'),
         ("[[1], [2]]", "holds no groups"),
         ('{"a": [1}', "cannot be read as a JSON file of groups"),
+        ("[" * 200_000, "cannot be read as a JSON file of groups"),
+        ('{"a": [' + "9" * 5000 + "]}", "cannot be read as a JSON file of groups"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:

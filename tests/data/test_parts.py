@@ -124,3 +124,18 @@ def test_both_eyes_of_a_patient_stay_together() -> None:
     rows = set(held_out_rows(labels, 0.3, 0, patients).tolist())
     assert rows
     assert all((row ^ 1) in rows for row in rows)
+
+
+def test_validation_images_of_the_source_win_and_that_is_said(parts: Parts, tmp_path: Path) -> None:
+    own = labelled(tmp_path, np.ones((1, 3), dtype=np.uint8), "validation")
+    divided = Parts("pets", parts.train, {"validation": lambda: own})
+    train = split_of(divided, "train", DataSettings(val_fraction=0.25))
+    assert len(train) == 12
+    assert any("val_fraction 0.25 sets none aside" in note for note in train.notes)
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path: Path) -> None:
+    names = ["x" * 300 + ".png"]
+    long = Annotations("long", CLASSES, ["a"], tmp_path, names, np.ones((1, 3), dtype=np.uint8))
+    with pytest.raises(DatasetError, match="1 of 1 image files are missing"):
+        split_of(Parts("pets", long), "train", DataSettings())

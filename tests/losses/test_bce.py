@@ -56,6 +56,8 @@ def test_wrong_arguments_are_named() -> None:
         bce_loss(logits, torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"`targets\[1, 2\]` is 0\.5"):
         bce_loss(logits, torch.tensor([[0, 1, 0], [0, 0, 0.5]]))
+    with pytest.raises(ValueError, match=r"`targets\[0, 1\]` is 255"):  # what -1 becomes in uint8
+        bce_loss(logits, torch.tensor([[0, 255, 0], [0, 0, 1]], dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"`targets\[0, 0\]` is nan"):
         bce_loss(logits, torch.full((2, 3), torch.nan))
     with pytest.raises(ValueError, match=r"`class_weights` has shape \[4\] but `logits` has shape \[2, 3\]"):

@@ -103,3 +103,11 @@ def test_settings_are_yaml_values() -> None:
 def test_a_setting_of_another_form_is_refused(pair: str) -> None:
     with pytest.raises(ConfigError, match="setting"):
         parse_settings([pair])
+
+
+def test_paths_are_kept_whole_and_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("g.json").write_text('{"a": [0]}', encoding="utf-8")
+    assert make_config("erm", "voc", {"data.groups": "g.json"}).data.groups == str(tmp_path / "g.json")
+    assert make_config("erm", "voc", {"data.groups": "9,3"}).data.groups == "9,3"
+    assert make_config("erm", "/No/Such-File.json").dataset == "/No/Such-File.json"

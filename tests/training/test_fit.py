@@ -209,3 +209,13 @@ def test_the_callback_drops_into_another_programs_trainer(tmp_path: Path) -> Non
     table = pd.read_csv(tmp_path / "nc.csv")
     assert sorted(table["epoch"].unique()) == [0, 2, 4]
     assert math.isfinite(trainer.callback_metrics["nc/nc1_pinv"].item())
+
+
+def test_a_run_is_not_replaced_by_one_that_cannot_start(tmp_path: Path) -> None:
+    config = make_config("erm", "digits_lt", {"epochs": 1, "nc.every": 0})
+    run = train(config, tmp_path / "run", progress=False)
+    sampling = {"sampler": "class_aware", "epoch_length": "balanced", "sampler_reduce": 10**6}
+    wrong = make_config("erm", "digits_lt", {"epochs": 1, **sampling})
+    with pytest.raises(ValueError, match="`length` is 0"):
+        train(wrong, run.path, force=True, progress=False)
+    assert (run.checkpoints / "last.pt").is_file()
