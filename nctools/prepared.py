@@ -16,7 +16,7 @@ from nctools._factories import is_factory
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset, open_dataset, usual_preprocessing
-from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
+from nctools.data.own.loading import class_names_of, data_from_factory, ids_of, load_own
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed, preprocessing_named
 from nctools.data.settings import DataSettings
 from nctools.data.split_file import is_split_file

@@ -131,7 +131,7 @@ def import_(
     Example: nctools data import VOCdevkit/longtail2012 -o voc_lt.json
     """
     from nctools.data.named_sets import labels_reader
-    from nctools.data.published_splits import import_published
+    from nctools.data.published.splits import import_published
     from nctools.data.split_file import save_split
 
     for target in (out, json_file):

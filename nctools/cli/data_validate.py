@@ -10,7 +10,7 @@ from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
 from nctools.cli.output import print_table, refuse_to_overwrite, say, write_json
 
 if TYPE_CHECKING:
-    from nctools.data.findings import ValidationReport
+    from nctools.data.own.findings import ValidationReport
 
 _FAILED = 4
 
@@ -41,7 +41,7 @@ def validate(
 
     Example: nctools data validate labels.csv --data-root photos --workers 4
     """
-    from nctools.data.validation import validate as check
+    from nctools.data.own.validation import validate as check
     from nctools.features.progress import progress_of_passes
 
     refuse_to_overwrite(json_file, force=force)
@@ -56,7 +56,7 @@ def validate(
 
 
 def _print(report: ValidationReport, limit: int) -> None:
-    from nctools.data.findings import KINDS, LEVELS, printable
+    from nctools.data.own.findings import KINDS, LEVELS, printable
 
     for kind, findings in report.by_kind().items():
         levels = sorted({finding.level for finding in findings})

@@ -9,28 +9,31 @@ if TYPE_CHECKING:
     from nctools.data.annotations import Annotations, Problem
     from nctools.data.building import build_split
     from nctools.data.catalogue import DATASETS, DatasetEntry, dataset_entry
-    from nctools.data.coco import coco_annotations
     from nctools.data.dataset import MultiLabelDataset
     from nctools.data.description import DatasetDescription, describe_dataset
     from nctools.data.digits_lt import build_digits_lt
     from nctools.data.epoch_sampler import EpochSampler
-    from nctools.data.findings import ValidationReport
     from nctools.data.group_rules import groups_from, read_group_file
     from nctools.data.image_files import ImageFiles
-    from nctools.data.image_folder import load_image_folder
-    from nctools.data.label_table import load_label_table
     from nctools.data.loading import OpenedDataset, load_dataset, open_dataset, usual_preprocessing
     from nctools.data.long_tail import LongTail, build_long_tail, reference_counts
-    from nctools.data.odir import odir_annotations
-    from nctools.data.own_data import class_names_of, data_from_factory, ids_of, load_own
-    from nctools.data.own_sources import OwnAnnotations, open_own
+    from nctools.data.own.findings import ValidationReport
+    from nctools.data.own.forms import OwnAnnotations, open_own
+    from nctools.data.own.image_folder import load_image_folder
+    from nctools.data.own.label_table import load_label_table
+    from nctools.data.own.loading import class_names_of, data_from_factory, ids_of, load_own
+    from nctools.data.own.validation import validate
     from nctools.data.paired_sampling import PairedDataset, PairedSampler
     from nctools.data.partial_labels import DroppedLabels, drop_labels
     from nctools.data.preprocessing import AUGMENTATIONS, PREPROCESSINGS, Preprocessing, preprocessing_named
-    from nctools.data.published_facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit
-    from nctools.data.published_splits import import_published, published_groups
+    from nctools.data.published.facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES, PublishedSplit
+    from nctools.data.published.splits import import_published, published_groups
     from nctools.data.sampler_catalogue import SAMPLERS, SamplerEntry, build_sampler, sampler_entry
     from nctools.data.samplers import ClassAwareSampler
+    from nctools.data.sets.coco import coco_annotations
+    from nctools.data.sets.odir import odir_annotations
+    from nctools.data.sets.visual_genome import vg_annotations
+    from nctools.data.sets.voc import voc_annotations
     from nctools.data.settings import DataSettings
     from nctools.data.split_file import SplitFile, load_split, save_split
     from nctools.data.transforms import (
@@ -41,15 +44,12 @@ if TYPE_CHECKING:
         test_transform,
         train_transform,
     )
-    from nctools.data.validation import validate
-    from nctools.data.visual_genome import vg_annotations
-    from nctools.data.voc import voc_annotations
     from nctools.data.weighted_samplers import ClassPriorSampler, ProgressivelyBalancedSampler, UniformSampler
 
 _HOME = {
     "AUGMENTATIONS": "nctools.data.preprocessing",
     "Annotations": "nctools.data.annotations",
-    "COCO_CLASSES": "nctools.data.published_facts",
+    "COCO_CLASSES": "nctools.data.published.facts",
     "ClassAwareSampler": "nctools.data.samplers",
     "ClassPriorSampler": "nctools.data.weighted_samplers",
     "DATASETS": "nctools.data.catalogue",
@@ -63,46 +63,46 @@ _HOME = {
     "LongTail": "nctools.data.long_tail",
     "MultiLabelDataset": "nctools.data.dataset",
     "OpenedDataset": "nctools.data.loading",
-    "OwnAnnotations": "nctools.data.own_sources",
+    "OwnAnnotations": "nctools.data.own.forms",
     "PREPROCESSINGS": "nctools.data.preprocessing",
-    "PUBLISHED_SPLITS": "nctools.data.published_facts",
+    "PUBLISHED_SPLITS": "nctools.data.published.facts",
     "PairedDataset": "nctools.data.paired_sampling",
     "PairedSampler": "nctools.data.paired_sampling",
     "Preprocessing": "nctools.data.preprocessing",
     "Problem": "nctools.data.annotations",
     "ProgressivelyBalancedSampler": "nctools.data.weighted_samplers",
-    "PublishedSplit": "nctools.data.published_facts",
+    "PublishedSplit": "nctools.data.published.facts",
     "SAMPLERS": "nctools.data.sampler_catalogue",
     "SamplerEntry": "nctools.data.sampler_catalogue",
     "SplitFile": "nctools.data.split_file",
     "UniformSampler": "nctools.data.weighted_samplers",
-    "VOC_CLASSES": "nctools.data.published_facts",
-    "ValidationReport": "nctools.data.findings",
+    "VOC_CLASSES": "nctools.data.published.facts",
+    "ValidationReport": "nctools.data.own.findings",
     "build_digits_lt": "nctools.data.digits_lt",
     "build_long_tail": "nctools.data.long_tail",
     "build_sampler": "nctools.data.sampler_catalogue",
     "build_split": "nctools.data.building",
     "cell_shift": "nctools.data.transforms",
-    "class_names_of": "nctools.data.own_data",
-    "coco_annotations": "nctools.data.coco",
-    "data_from_factory": "nctools.data.own_data",
+    "class_names_of": "nctools.data.own.loading",
+    "coco_annotations": "nctools.data.sets.coco",
+    "data_from_factory": "nctools.data.own.loading",
     "dataset_entry": "nctools.data.catalogue",
     "describe_dataset": "nctools.data.description",
     "drop_labels": "nctools.data.partial_labels",
     "groups_from": "nctools.data.group_rules",
-    "ids_of": "nctools.data.own_data",
-    "import_published": "nctools.data.published_splits",
+    "ids_of": "nctools.data.own.loading",
+    "import_published": "nctools.data.published.splits",
     "load_dataset": "nctools.data.loading",
-    "load_image_folder": "nctools.data.image_folder",
-    "load_label_table": "nctools.data.label_table",
-    "load_own": "nctools.data.own_data",
+    "load_image_folder": "nctools.data.own.image_folder",
+    "load_label_table": "nctools.data.own.label_table",
+    "load_own": "nctools.data.own.loading",
     "load_split": "nctools.data.split_file",
     "normalised": "nctools.data.transforms",
-    "odir_annotations": "nctools.data.odir",
+    "odir_annotations": "nctools.data.sets.odir",
     "open_dataset": "nctools.data.loading",
-    "open_own": "nctools.data.own_sources",
+    "open_own": "nctools.data.own.forms",
     "preprocessing_named": "nctools.data.preprocessing",
-    "published_groups": "nctools.data.published_splits",
+    "published_groups": "nctools.data.published.splits",
     "read_group_file": "nctools.data.group_rules",
     "reference_counts": "nctools.data.long_tail",
     "resized_and_cropped": "nctools.data.transforms",
@@ -111,9 +111,9 @@ _HOME = {
     "test_transform": "nctools.data.transforms",
     "train_transform": "nctools.data.transforms",
     "usual_preprocessing": "nctools.data.loading",
-    "validate": "nctools.data.validation",
-    "vg_annotations": "nctools.data.visual_genome",
-    "voc_annotations": "nctools.data.voc",
+    "validate": "nctools.data.own.validation",
+    "vg_annotations": "nctools.data.sets.visual_genome",
+    "voc_annotations": "nctools.data.sets.voc",
 }
 
 __all__ = [

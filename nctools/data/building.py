@@ -13,7 +13,7 @@ from nctools.data.group_rules import groups_from
 from nctools.data.label_matrix import class_counts
 from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
 from nctools.data.partial_labels import drop_labels
-from nctools.data.published_facts import id_digest
+from nctools.data.published.facts import id_digest
 from nctools.data.sources import SOURCES, Reading, open_source
 from nctools.data.split_file import SplitFile
 

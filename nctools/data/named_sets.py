@@ -14,10 +14,10 @@ from nctools.data.folder_search import folders_below
 from nctools.data.group_rules import groups_from
 from nctools.data.partial_labels import drop_labels
 from nctools.data.parts import Parts
-from nctools.data.published_draws import published_draw
-from nctools.data.published_facts import PUBLISHED_SPLITS, PublishedSplit
-from nctools.data.published_places import find_published
-from nctools.data.published_splits import LabelsOf, import_published, published_groups
+from nctools.data.published.draws import published_draw
+from nctools.data.published.facts import PUBLISHED_SPLITS, PublishedSplit
+from nctools.data.published.places import find_published
+from nctools.data.published.splits import LabelsOf, import_published, published_groups
 from nctools.data.sources import ImageSource, Reading, open_source
 from nctools.data.split_file import SplitFile
 from nctools.errors import DatasetError

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.folder_walk import is_file
 from nctools.data.group_rules import groups_from
 from nctools.data.image_files import ImageFiles
 from nctools.data.label_matrix import class_counts, rarest_class
+from nctools.data.own.folder_walk import is_file
 from nctools.data.partial_labels import drop_labels
 from nctools.data.settings import DataSettings
 from nctools.errors import DatasetError

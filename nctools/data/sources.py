@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nctools.data.annotations import Annotations, Progress
-from nctools.data.coco import CocoSplit, coco_annotations, find_coco
 from nctools.data.label_cache import cached_annotations
-from nctools.data.odir import odir_annotations, patients
-from nctools.data.own_sources import open_own
-from nctools.data.split_names import matching_split, training_split
-from nctools.data.visual_genome import vg_annotations
-from nctools.data.voc import voc_annotations
-from nctools.data.voc_folders import VocImageSet, VocYear, find_voc_set
+from nctools.data.own.forms import open_own
+from nctools.data.own.split_names import matching_split, training_split
+from nctools.data.sets.coco import CocoSplit, coco_annotations, find_coco
+from nctools.data.sets.odir import odir_annotations, patients
+from nctools.data.sets.visual_genome import vg_annotations
+from nctools.data.sets.voc import voc_annotations
+from nctools.data.sets.voc_folders import VocImageSet, VocYear, find_voc_set
 from nctools.errors import DatasetError
 
 SOURCES = ("voc", "coco", "vg200", "odir5k")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nctools.data.published_draws import published_draw
-from nctools.data.published_facts import PUBLISHED_SPLITS, Draw, PublishedSplit, id_digest
-from nctools.data.voc import voc_annotations
+from nctools.data.published.draws import published_draw
+from nctools.data.published.facts import PUBLISHED_SPLITS, Draw, PublishedSplit, id_digest
+from nctools.data.sets.voc import voc_annotations
 from nctools.features.store import FeatureStore
 from nctools.methods.checkpoint import load_checkpoint
 from tests.cli.conftest import Command

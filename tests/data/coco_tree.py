@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nctools.data.published_facts import COCO_CLASSES
+from nctools.data.published.facts import COCO_CLASSES
 from tests.data.tiny_jpegs import write_jpeg
 
 # They have gaps.

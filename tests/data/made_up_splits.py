@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nctools.collapse.groups import head_medium_tail
 from nctools.data.annotations import Annotations
-from nctools.data.published_facts import PLT_VOC_CLASSES, SOURCE_CLASSES, VOC_CLASSES, Draw, PublishedSplit, id_digest
+from nctools.data.published.facts import PLT_VOC_CLASSES, SOURCE_CLASSES, VOC_CLASSES, Draw, PublishedSplit, id_digest
 
 
 @dataclass

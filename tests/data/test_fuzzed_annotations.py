@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nctools.data.own_data import load_own
-from nctools.data.published_pickles import read_published_pickle
-from nctools.data.validation import validate
+from nctools.data.own.loading import load_own
+from nctools.data.own.validation import validate
+from nctools.data.published.pickles import read_published_pickle
 from nctools.errors import DatasetError
 
 _T = TypeVar("_T")

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from nctools.data import label_cache
 from nctools.data.annotations import Annotations, Problem
 from nctools.data.label_cache import cached_annotations
-from nctools.data.voc import voc_annotations
-from nctools.data.voc_folders import find_voc_set
+from nctools.data.sets.voc import voc_annotations
+from nctools.data.sets.voc_folders import find_voc_set
 from tests.data.voc_tree import make_voc_tree
 
 

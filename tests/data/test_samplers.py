@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import load_dataset
-from nctools.data.published_facts import PUBLISHED_SPLITS
+from nctools.data.published.facts import PUBLISHED_SPLITS
 from nctools.data.samplers import ClassAwareSampler
 
 Labels = NDArray[np.int64]

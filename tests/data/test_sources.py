@@ -17,7 +17,7 @@ from nctools.data.sources import Reading, open_source
 from nctools.data.split_file import save_split
 from nctools.errors import DatasetError
 from tests.data.coco_tree import make_coco_tree
-from tests.data.test_own_sources import put
+from tests.data.own.test_forms import put
 from tests.data.voc_tree import make_voc_tree
 
 

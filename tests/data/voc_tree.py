@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nctools.data.published_facts import VOC_CLASSES
+from nctools.data.published.facts import VOC_CLASSES
 
 _WIDTH, _HEIGHT = 48, 40
 
