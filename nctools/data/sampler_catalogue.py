@@ -27,6 +27,7 @@ class SamplerEntry:
         builder: ``"module:class"``.
         arguments: Arguments that make the class this sampler.
         takes: Settings of ``build_sampler`` that it understands beside seed, rank and number of processes.
+        needs: Which of them it cannot do without.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SamplerEntry:
     builder: str
     takes: tuple[str, ...]
     arguments: Mapping[str, float] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 _PRIOR = "nctools.data.weighted_samplers:ClassPriorSampler"
@@ -77,6 +79,7 @@ SAMPLERS: dict[str, SamplerEntry] = {
         title="from the frequencies of the labels to equal classes over the epochs",
         builder="nctools.data.weighted_samplers:ProgressivelyBalancedSampler",
         takes=("length", "num_epochs"),
+        needs=("num_epochs",),
     ),
 }
 
@@ -119,14 +122,15 @@ def build_sampler(
         seed: Non-negative seed.
         rank: Index of this process.
         world_size: Number of processes.
-        **settings: What the sampler takes among ``length``, ``num_samples_per_class`` and ``num_epochs``.
+        **settings: What the sampler takes among ``length``, ``num_samples_per_class`` and ``num_epochs``;
+            ``progressive`` needs the last.
 
     Returns:
         The sampler.
 
     Raises:
         UnknownNameError: If there is no such sampler, or it does not take a setting; near misses are listed.
-        ValueError: If a value does not fit.
+        ValueError: If a value does not fit, or a setting that the sampler needs is missing.
 
     Example:
         >>> import numpy as np
@@ -138,6 +142,9 @@ def build_sampler(
     for key in settings:
         if key not in entry.takes:
             raise UnknownNameError(f"setting of the sampler {name}", key, [*entry.takes, "seed", "rank", "world_size"])
+    for key in entry.needs:
+        if key not in settings:
+            raise ValueError(f"the sampler {name} needs `{key}`: build_sampler({name!r}, targets, {key}=...)")
     module, _, attribute = entry.builder.partition(":")
     chosen = getattr(importlib.import_module(module), attribute)
     built: EpochSampler[int] = chosen(

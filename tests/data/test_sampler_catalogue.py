@@ -42,6 +42,12 @@ def test_unknown_names_list_near_misses() -> None:
         build_sampler("uniform", TARGETS, length=3)
 
 
+def test_progressive_names_the_setting_it_needs() -> None:
+    assert [name for name, entry in SAMPLERS.items() if entry.needs] == ["progressive"]
+    with pytest.raises(ValueError, match=r"progressive needs `num_epochs`: build_sampler\('progressive', targets, num"):
+        build_sampler("progressive", TARGETS, seed=0)
+
+
 def test_the_table_loads_no_torch() -> None:
     code = "import sys, nctools.data.sampler_catalogue; assert not {'torch', 'numpy'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
