@@ -33,7 +33,7 @@ def image_progress(
 
 @contextmanager
 def progress_of_passes(*, enabled: bool, doing: str, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress of something whose total is known when it starts.
+    """Show progress of something whose total is known when it starts; what comes after it is counted anew.
 
     Args:
         enabled: False shows nothing.
@@ -44,13 +44,16 @@ def progress_of_passes(*, enabled: bool, doing: str, what: str) -> Iterator[Call
         A function to be called with what is done so far, and the total.
     """
     advance: Callable[[int], None] | None = None
-    before = 0
+    before, expected = 0, 0
     with ExitStack() as stack:
 
         def tell(done: int, total: int) -> None:
-            nonlocal advance, before
-            if advance is None:
+            nonlocal advance, before, expected
+            if advance is None or total != expected or done < before:
+                # A second file, with a total of its own.
+                stack.close()
                 advance = stack.enter_context(image_progress(total, enabled=enabled, doing=doing, what=what))
+                before, expected = 0, total
             advance(done - before)
             before = done
 

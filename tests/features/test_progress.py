@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nctools.features.progress import image_progress
+from nctools.features.progress import image_progress, progress_of_passes
 
 
 def run(total: int | None, steps: int, size: int, *, enabled: bool = True) -> None:
@@ -44,3 +44,12 @@ def test_a_terminal_gets_a_bar_on_stderr(monkeypatch: pytest.MonkeyPatch, capsys
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "30/30" in captured.err
+
+
+def test_a_second_file_is_counted_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [(0, 10), (5, 10), (10, 10), (0, 40), (20, 40), (40, 40), (0, 40), (40, 40)]
+    with progress_of_passes(enabled=True, doing="reading labels", what="") as tell:
+        for done, total in calls:
+            tell(done, total)
+    shares = [line.rpartition(": ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert shares == ["50 %", "100 %", "50 %", "100 %", "100 %"]
