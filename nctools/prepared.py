@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSample
 from nctools._factories import is_factory
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
+from nctools.data.group_rules import groups_and_notes
 from nctools.data.loading import load_dataset, open_dataset, usual_preprocessing
 from nctools.data.own.loading import class_names_of, data_from_factory, ids_of, load_own
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed, preprocessing_named
@@ -144,7 +145,7 @@ def _given(
     if isinstance(given, str) and is_factory(given):
         return _loaded(data_from_factory(given, options.get("data_args") or {}, split=split), options, given)
     if (
-        not settings
+        not set(settings or ()) - {"groups"}
         and _is_same(given, network.dataset)
         and DataSettings.from_dict(network.data_settings) != DataSettings()
     ):
@@ -162,8 +163,14 @@ def _given(
 
 def _own_images(path: Path, options: ForwardOptions, split: str | None, default_split: str) -> MultiLabelDataset:
     root, settings = options.get("data_root"), options.get("data_settings")
-    if not settings:
-        return load_own(path, split, root=root, usual=default_split)
+    rule = str(settings["groups"]) if settings and set(settings) == {"groups"} else None
+    if not settings or (rule is not None and Path(rule).is_file()):
+        images = load_own(path, split, root=root, usual=default_split)
+        if rule is None:
+            return images
+        # A file of groups asks nothing of the training images: the data are taken whole, as without it.
+        groups, notes = groups_and_notes(rule, images.class_counts, images.class_names)
+        return images.with_groups(groups, notes=notes)
     opened = open_dataset(str(path.absolute()), root=root, settings=DataSettings.from_dict(settings))
     return opened.load(split or (default_split if default_split in opened.splits else "train"))
 

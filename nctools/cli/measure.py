@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nctools._factories import is_factory
 from nctools.cli.data_options import DataSettingsText
 from nctools.cli.forward import forward_options, parse_layers
 from nctools.cli.memory import STORE_SUFFIXES, print_plans
@@ -189,8 +190,9 @@ def run(
         "prefix_tokens": prefix_tokens,
         "keep_features": keep_features,
     }
-    if groups is not None and not Path(groups).is_file():
-        # A rule needs the counts of the training images.
+    as_indices = groups is not None and Path(groups).is_file() and data is not None and is_factory(data)
+    if groups is not None and not as_indices:
+        # A rule needs the counts of the training images, a file the names of the classes.
         run_options["data_settings"] = {**(run_options.get("data_settings") or {}), "groups": groups}
     sources = _sources(inputs, run_options)
     if dry_run:
@@ -205,7 +207,7 @@ def run(
                 nctools.measure(
                     path,
                     split=split,
-                    groups=_groups_of(path, groups),
+                    groups=_groups_of(path, groups, as_indices=as_indices),
                     metrics=chosen,
                     spaces=space,
                     progress=not quiet and rank == 0,
@@ -237,8 +239,8 @@ def _is_features(path: Path | None) -> bool:
     return path is not None and path.suffix in {*STORE_SUFFIXES, ".npz"}
 
 
-def _groups_of(path: Path | None, rule: str | None) -> dict[str, list[int]] | None:
-    from nctools.data.group_rules import groups_from, read_group_file
+def _groups_of(path: Path | None, rule: str | None, *, as_indices: bool) -> dict[str, list[int]] | None:
+    from nctools.data.group_rules import groups_and_notes, read_group_file
     from nctools.errors import ConfigError
 
     if rule is None:
@@ -249,12 +251,15 @@ def _groups_of(path: Path | None, rule: str | None) -> dict[str, list[int]] | No
         if not Path(rule).is_file():
             say(f"note: groups {rule} come from the counts of the images in {path} itself")
         with FeatureStore(path) as store:
-            return groups_from(rule, store.targets.sum(dim=0).tolist(), store.classes)
+            found, notes = groups_and_notes(rule, store.targets.sum(dim=0).tolist(), store.classes)
+        for note in notes:
+            say(f"note: {note}")
+        return found
+    if not as_indices and not _is_features(path):
+        return None  # the data are opened with it
     if Path(rule).is_file():
         return read_group_file(Path(rule))
-    if _is_features(path):
-        raise ConfigError(f"--groups {rule}: {path} has no counts of training images; give a JSON file of named groups")
-    return None  # a rule for what is opened by name or checkpoint, whose training counts it takes
+    raise ConfigError(f"--groups {rule}: {path} has no counts of training images; give a JSON file of named groups")
 
 
 def _say_what_plays_no_part(path: Path | None, split: str | None, options: RunOptions) -> None:

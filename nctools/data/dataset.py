@@ -123,17 +123,19 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         other.transform = transform
         return other
 
-    def with_groups(self, groups: Mapping[str, Sequence[int]]) -> MultiLabelDataset:
+    def with_groups(self, groups: Mapping[str, Sequence[int]], *, notes: Iterable[str] = ()) -> MultiLabelDataset:
         """Return the same images with other groups of classes; nothing is copied.
 
         Args:
             groups: Named lists of class indices.
+            notes: What the user should know about them.
 
         Returns:
             A data set that shares images and labels with this one.
         """
         other = copy.copy(self)
         other.groups = check_groups(groups, self.num_classes)
+        other.notes = [*self.notes, *notes]
         return other
 
     def with_unknown_marked(self) -> MultiLabelDataset:

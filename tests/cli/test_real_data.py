@@ -88,6 +88,32 @@ def test_each_layout_is_described_trained_extracted_measured_and_evaluated(
     assert sorted(str(path) for path in root.rglob("*")) == before
 
 
+def test_groups_of_a_file_name_classes_whatever_is_measured(
+    voc: Path, nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("groups.json").write_text('{"pets": ["cat", "dog"], "people": ["person"]}', encoding="utf-8")
+    trained = nctools_command("train", "erm", "--dataset", "voc", "--data-root", voc, *SMALL, "--out", "run")
+    assert trained.code == 0, trained.err
+    checkpoint = "run/checkpoints/last.pt"
+    assert nctools_command("extract", checkpoint, "--out", "train.h5").code == 0
+    own = ("--data", next(voc.rglob("VOC2012")))
+    for measured in ([checkpoint], [checkpoint, *own], ["train.h5"]):
+        outcome = nctools_command(
+            "measure", *measured, "--groups", "groups.json", "--metrics", "nc1_pinv", "--json", "-"
+        )
+        assert outcome.code == 0, outcome.err
+        assert outcome.err.count("note: groups.json puts no group around aeroplane") == 1
+        per_class = json.loads(outcome.out)["results"][0]["per_class"]
+        assert {(row["class_index"], row["group"]) for row in per_class if row["group"]} == {
+            (7, "pets"), (11, "pets"), (14, "people")
+        }  # fmt: skip
+    Path("groups.json").write_text('{"pets": ["cat", "dgo"]}', encoding="utf-8")
+    refused = nctools_command("measure", checkpoint, "--groups", "groups.json")
+    assert refused.code == 3
+    assert "did you mean dog" in refused.err
+
+
 def test_missing_images_and_folders_are_named(voc: Path, nctools_command: Command, tmp_path: Path) -> None:
     missing = nctools_command("data", "describe", "voc_lt")
     assert missing.code == 3

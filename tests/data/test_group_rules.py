@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nctools.collapse.groups import head_medium_tail, quantile_groups
-from nctools.data.group_rules import groups_from, read_group_file
+from nctools.data.group_rules import groups_and_notes, groups_from, read_group_file
 from nctools.errors import DatasetError
 
 COUNTS = [150, 100, 60, 20, 19, 4]
@@ -59,6 +59,8 @@ def test_classes_of_no_group_are_allowed_and_named(tmp_path: Path) -> None:
         UserWarning, match="groups.json puts no group around person, car, potted plant: they count among"
     ):
         assert groups_from(path, COUNTS, NAMES) == {"animals": [2, 3, 4]}
+    groups, notes = groups_and_notes(path, COUNTS, NAMES)
+    assert (groups, len(notes)) == ({"animals": [2, 3, 4]}, 1)
     many = [f"class {i}" for i in range(40)]
     path = written(tmp_path, '{"first": [0]}')
     with pytest.warns(UserWarning, match=r"class 1, .*class 10, \.\.\. \(39 in all\)"):
