@@ -16,6 +16,7 @@ from nctools.features.extraction import extract
 from nctools.features.inference import ready_model, run_batch
 from nctools.features.listing import LayerRow, list_layers
 from nctools.features.loading import BatchOrder
+from nctools.features.progress import image_progress
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.prepared import Prepared, prepare
@@ -132,13 +133,14 @@ def layers_of(
 
 
 def evaluate_checkpoint(
-    path: str | Path | None, *, split: str | None = None, **options: Unpack[ForwardOptions]
+    path: str | Path | None, *, split: str | None = None, progress: bool = False, **options: Unpack[ForwardOptions]
 ) -> Evaluation:
     """Score one split of a data set and summarise: mAP by group, G-mAP, F1.
 
     Args:
         path: A file of weights, or None.
         split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
+        progress: Show on stderr what is run over what, and how far it is.
         **options: As for ``extract_checkpoint``.
 
     Returns:
@@ -150,14 +152,20 @@ def evaluate_checkpoint(
     """
     ready = prepare(path, options, split=split, default_split="test", mark_unknown=True)
     network, data = ready.network, ready.data
-    _tell(ready, progress=False)
+    _tell(ready, progress=progress)
     scores, targets = [], []
     autocast, channels_last = options.get("autocast"), options.get("channels_last", False)
-    with ready_model(network.module, ready.device, channels_last=channels_last), torch.no_grad():
+    total = None if data.ids is None else len(data.ids)
+    with (
+        ready_model(network.module, ready.device, channels_last=channels_last),
+        torch.no_grad(),
+        image_progress(total, enabled=progress, doing="scoring") as advance,
+    ):
         for images, labels in data.loader:
             output = run_batch(network.module, images, ready.device, autocast=autocast, channels_last=channels_last)
             scores.append(_scores(logits_of(output), data.single_label or labels.ndim == 1).cpu())
             targets.append(labels)
+            advance(len(labels))
     names = ready.class_names or [str(index) for index in range(scores[0].shape[1])]
     labels = _label_sets(targets, len(names))
     unknown = labels == -1

@@ -16,10 +16,12 @@ from nctools._factories import is_factory
 from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
+from nctools.data.label_matrix import some_names
 from nctools.data.loading import load_dataset, open_dataset, usual_preprocessing
 from nctools.data.own.loading import class_names_of, data_from_factory, ids_of, load_own
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed, preprocessing_named
 from nctools.data.settings import DataSettings
+from nctools.data.sources import ROOT_VARIABLE
 from nctools.data.split_file import is_split_file
 from nctools.data.transforms import test_transform
 from nctools.errors import CheckpointError, ConfigError, DatasetError, UnknownNameError
@@ -204,12 +206,38 @@ def _named(
     images = load_dataset(
         name,
         split,
-        root=options.get("data_root") or (network.data_root if same else None),
+        root=options.get("data_root") or (_stored_root(network) if same else None),
         transform=test_transform(preprocessing),
         settings=DataSettings.from_dict(settings),
         cache=label_cache_beside(_run_of(path)),
     )
+    if same and not set(options.get("data_settings") or ()) - {"groups"}:
+        network.notes.extend(_other_training_images(network, images))
     return images, _about(images, preprocessing)
+
+
+def _other_training_images(network: Network, images: MultiLabelDataset) -> list[str]:
+    # A smaller copy of the data set, or one with other labels, has its name and its classes too.
+    ours, here = network.class_counts, images.train_counts
+    if ours is None or here is None or images.class_names != network.class_names or ours == here:
+        return []
+    row = next(row for row, counts in enumerate(zip(ours, here, strict=True)) if counts[0] != counts[1])
+    return [
+        f"the training images of {images.name} have {sum(here)} labels here ({images.class_names[row]} {here[row]}), "
+        f"those that the model was trained on {sum(ours)} ({images.class_names[row]} {ours[row]}): these are other "
+        "images, or other labels"
+    ]
+
+
+def _stored_root(network: Network) -> str | None:
+    # Where the training images lay; on another machine, or after a move, where the environment says.
+    stored, elsewhere = network.data_root, os.environ.get(ROOT_VARIABLE)
+    if not stored or Path(stored).is_dir() or not elsewhere:
+        return stored
+    network.notes.append(
+        f"{stored}, where the model was trained, does not exist: {ROOT_VARIABLE} is taken, {elsewhere}"
+    )
+    return elsewhere
 
 
 def _is_same(name: str | Path, trained: str | None) -> bool:
@@ -310,8 +338,8 @@ def _check_classes(network: Network, data: Data, path: str | Path | None) -> Non
     if ours is None or theirs is None or list(ours) == list(theirs):
         return
     raise CheckpointError(
-        f"{path} was trained on {network.dataset!r} with {len(ours)} classes ({', '.join(ours[:3])}, ...), but "
-        f"data set {data.name!r} has {len(theirs)} ({', '.join(theirs[:3])}, ...): give the data it was trained on"
+        f"{path} was trained on {network.dataset!r} with {len(ours)} classes ({some_names(ours)}), but "
+        f"data set {data.name!r} has {len(theirs)} ({some_names(theirs)}): give the data it was trained on"
     )
 
 

@@ -25,6 +25,7 @@ from nctools.cli.options import (
     Mean,
     Model,
     ModelArgs,
+    Quiet,
     Std,
     Workers,
 )
@@ -64,6 +65,7 @@ def run(
     channels_last: ChannelsLast = False,
     json_file: JsonFile = None,
     force: Force = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score a checkpoint: exact, tie-aware average precision; classes without positives are left out and named.
 
@@ -79,7 +81,7 @@ def run(
     with input_errors():
         for kind in kinds:
             options = forward_options({**context.params, "weights": kind})
-            evaluations[kind] = evaluate_checkpoint(checkpoint, split=split, **options)
+            evaluations[kind] = evaluate_checkpoint(checkpoint, split=split, progress=not quiet, **options)
     first, title, used = evaluations[kinds[0]], str(checkpoint or model), split or "test"
     if json_file is not None:
         documents = {kind: value.to_document() for kind, value in evaluations.items()}

@@ -36,6 +36,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         unknown: ``[N, C]``, 1 where it is not known whether the image holds the class (``targets`` has 0 there); None:
             all is known. ``with_unknown_marked`` shows it to a loss, ``evaluation`` leaves such entries out.
         notes: What the user should know about this set.
+        train_counts: Images of each class among the training images that this split belongs to; None: nobody knows.
 
     Raises:
         TypeError: If ``images`` is not uint8.
@@ -64,6 +65,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         single_label: bool = False,
         unknown: Tensor | None = None,
         notes: Iterable[str] = (),
+        train_counts: Sequence[int] | None = None,
     ) -> None:
         if not isinstance(images, ImageFiles):
             _check_images(images)
@@ -80,6 +82,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         self.single_label = single_label
         self.unknown = _checked_unknown(unknown, targets)
         self.notes = list(notes)
+        self.train_counts = None if train_counts is None else list(train_counts)
         self._shown = self.targets
         self.class_counts: list[int] = targets.sum(dim=0, dtype=torch.int64).tolist()
         for key, rows in [("ids", len(self.ids)), *((key, len(value)) for key, value in self.extras.items())]:

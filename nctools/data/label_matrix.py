@@ -38,6 +38,23 @@ def checked_labels(labels: NDArray[np.generic]) -> NDArray[np.bool_]:
     return present
 
 
+def some_names(names: Sequence[str], most: int = 3) -> str:
+    """List classes for a message.
+
+    Args:
+        names: Names of classes.
+        most: How many are listed; dots stand for the others.
+
+    Returns:
+        Names with commas.
+
+    Example:
+        >>> some_names(["cat", "dog", "owl"]), some_names(["cat", "dog", "owl", "emu"])
+        ('cat, dog, owl', 'cat, dog, owl, ...')
+    """
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
 def class_counts(labels: NDArray[np.generic]) -> list[int]:
     """Return the number of images with each class.
 

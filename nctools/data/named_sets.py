@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nctools.data.annotations import Annotations
 from nctools.data.folder_search import folders_below
 from nctools.data.group_rules import groups_from
+from nctools.data.label_matrix import some_names
 from nctools.data.partial_labels import drop_labels
 from nctools.data.parts import Parts
 from nctools.data.published.draws import published_draw
@@ -64,9 +65,9 @@ def parts_of_split(split: SplitFile, source: ImageSource) -> Parts:
     whole = parts_of_source(source)
     if split.class_names != whole.train.class_names:
         raise DatasetError(
-            f"the split {split.name} has {len(split.class_names)} classes ({', '.join(split.class_names[:3])}, ...), "
-            f"but {whole.train.name} has {len(whole.train.class_names)} ({', '.join(whole.train.class_names[:3])}, "
-            "...): the split belongs to other images"
+            f"the split {split.name} has {len(split.class_names)} classes ({some_names(split.class_names)}), "
+            f"but {whole.train.name} has {len(whole.train.class_names)} ({some_names(whole.train.class_names)}): "
+            "the split belongs to other images"
         )
     place = {name: row for row, name in enumerate(whole.train.ids)}
     missing = [name for name in split.ids if name not in place]

@@ -14,7 +14,7 @@ from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
 from nctools.data.image_files import ImageFiles
-from nctools.data.label_matrix import class_counts, rarest_class
+from nctools.data.label_matrix import class_counts, rarest_class, some_names
 from nctools.data.own.folder_walk import is_file
 from nctools.data.partial_labels import drop_labels
 from nctools.data.settings import DataSettings
@@ -98,6 +98,7 @@ def split_of(
         single_label=parts.single_label and not settings.drop_labels,
         unknown=torch.from_numpy(chosen.doubtful) if doubtful and chosen.doubtful is not None else None,
         notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
+        train_counts=train.class_counts,
     )
 
 
@@ -201,8 +202,8 @@ def _other(parts: Parts, split: str, held_out: NDArray[np.int64], settings: Data
         found = parts.others[split]().checked()
         if found.class_names != parts.train.class_names:
             raise DatasetError(
-                f"{parts.name}: the split {split} has the classes {', '.join(found.class_names[:5])}, ..., training "
-                f"has {', '.join(parts.train.class_names[:5])}, ...: give both the same class list"
+                f"{parts.name}: the split {split} has the classes {some_names(found.class_names, 5)}, training "
+                f"has {some_names(parts.train.class_names, 5)}: give both the same class list"
             )
     else:
         found = parts.train.select(held_out)

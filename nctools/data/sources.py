@@ -19,6 +19,8 @@ from nctools.data.sets.voc_folders import VocImageSet, VocYear, find_voc_set
 from nctools.errors import DatasetError
 
 SOURCES = ("voc", "coco", "vg200", "odir5k")
+ROOT_VARIABLE = "NCTOOLS_DATA_ROOT"
+_GIVE_ROOT = f"give --data-root DIR (root=... in Python), or set {ROOT_VARIABLE}"
 
 
 @dataclass(frozen=True)
@@ -89,16 +91,14 @@ def data_root(name: str, given: Path | None) -> Path:
     Raises:
         DatasetError: If none is given, or it is no folder.
     """
-    text = os.environ.get("NCTOOLS_DATA_ROOT") if given is None else str(given)
+    text = os.environ.get(ROOT_VARIABLE) if given is None else str(given)
     if not text:
-        raise DatasetError(
-            f"{name} needs the folder that holds its images: give --data-root DIR (root=... in Python), or set "
-            "NCTOOLS_DATA_ROOT"
-        )
+        raise DatasetError(f"{name} needs the folder that holds its images: {_GIVE_ROOT}")
     folder = Path(text).expanduser()
     if not folder.is_dir():
         raise DatasetError(
-            f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}"
+            f"{folder}, the data root of {name}, {'is no folder' if folder.exists() else 'does not exist'}: "
+            f"{_GIVE_ROOT}"
         )
     return folder
 

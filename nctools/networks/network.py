@@ -30,6 +30,7 @@ class Network:
         layers: Space name -> ``"module:input"`` or ``"module:output"``; None where they must be found by running it.
         anchors: Classifier rows or label embeddings by space; None where they must be found.
         class_names: Names of the classes, if the file tells.
+        class_counts: Training images of each class, if the file tells.
         groups: Named lists of class indices, if the file tells.
         dataset: The data set it was trained on, if the file tells: a name or a path.
         data_root: Folder of its images then.
@@ -44,6 +45,7 @@ class Network:
     layers: Mapping[str, str] | None = None
     anchors: Mapping[str, Anchors] | None = None
     class_names: list[str] | None = None
+    class_counts: list[int] | None = None
     groups: dict[str, list[int]] | None = None
     dataset: str | None = None
     data_root: str | None = None
@@ -122,6 +124,7 @@ def _ours(file: WeightFile, weights: Literal["raw", "ema"]) -> Network:
         layers=dict(method.feature_layers),
         anchors=method.anchors(),
         class_names=list(checkpoint.class_names),
+        class_counts=list(checkpoint.class_counts),
         groups=checkpoint.groups,
         dataset=checkpoint.dataset,
         data_root=checkpoint.data_root,

@@ -120,7 +120,8 @@ def test_missing_images_and_folders_are_named(voc: Path, nctools_command: Comman
     assert "--data-root DIR" in missing.err
     nowhere = nctools_command("data", "describe", "voc_lt", "--data-root", tmp_path / "nowhere")
     assert nowhere.code == 3
-    assert "nowhere, the data root of voc_lt, does not exist" in nowhere.err
+    assert "nowhere, the data root of voc_lt, does not exist: give --data-root DIR" in nowhere.err
+    assert "or set NCTOOLS_DATA_ROOT" in nowhere.err
     unknown = nctools_command("data", "describe", "voc_tl", "--data-root", voc)
     assert unknown.code in {2, 3}
     assert "did you mean voc_lt" in unknown.err
@@ -137,6 +138,37 @@ def test_the_environment_names_the_data_root(
 ) -> None:
     monkeypatch.setenv("NCTOOLS_DATA_ROOT", str(voc))
     assert json.loads(nctools_command("data", "describe", "voc", "--json", "-").out)["num_images"] == 60
+
+
+def test_a_checkpoint_finds_moved_data_and_tells_other_data_apart(
+    nctools_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_voc_tree(tmp_path / "a", num_train=40, num_test=20)
+    make_voc_tree(tmp_path / "other", num_train=30, num_test=20)
+    trained = nctools_command("train", "erm", "--dataset", "voc", "--data-root", "a", *SMALL, "--out", "run")
+    assert trained.code == 0, trained.err
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.pt"
+    scored = nctools_command("evaluate", checkpoint)
+    assert "scoring: 100 % (20 of 20 images)" in scored.err
+    assert "here (" not in scored.err
+    quiet = nctools_command("evaluate", checkpoint, "--quiet")
+    assert (quiet.out, [line[:5] for line in quiet.err.splitlines()]) == (scored.out, ["note:"])
+    ours = sum(load_checkpoint(checkpoint).class_counts)
+    for command in (("evaluate",), ("measure", "--metrics", "nc1_pinv")):  # on the test images too
+        other = nctools_command(*command, checkpoint, "--data-root", "other")
+        assert other.code == 0, other.err
+        assert f"those that the model was trained on {ours} (" in other.err
+        chosen = nctools_command(*command, checkpoint, "--data-settings", "difficult=exclude", "--split", "train")
+        assert "trained on" not in chosen.err
+    (tmp_path / "a").rename(tmp_path / "b")
+    lost = nctools_command("evaluate", checkpoint)
+    assert lost.code == 3
+    assert "does not exist: give --data-root DIR (root=... in Python), or set NCTOOLS_DATA_ROOT" in lost.err
+    monkeypatch.setenv("NCTOOLS_DATA_ROOT", str(tmp_path / "b"))
+    found = nctools_command("evaluate", checkpoint)
+    assert (found.code, found.out) == (0, scored.out), found.err
+    assert f"a, where the model was trained, does not exist: NCTOOLS_DATA_ROOT is taken, {tmp_path / 'b'}" in found.err
 
 
 def _planted(monkeypatch: pytest.MonkeyPatch, root: Path) -> PublishedSplit:
