@@ -24,6 +24,9 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields:
         A path in the same folder, not yet existing, with the same suffix.
 
+    Raises:
+        OSError: If the folder of ``path`` cannot be written to; it names ``path``.
+
     Example:
         >>> import tempfile
         >>> folder = tempfile.TemporaryDirectory()
@@ -36,7 +39,12 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    try:
+        made = tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        # Nobody knows the temporary folder by its name.
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    with made as folder:
         temporary = Path(folder) / target.name
         yield temporary
         temporary.replace(target)

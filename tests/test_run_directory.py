@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def test_the_new_file_replaces_the_old_one_and_folders_are_made(tmp_path: Path) 
             assert temporary.suffix == ".csv"
             temporary.write_text(text, encoding="utf-8")
     assert target.read_text(encoding="utf-8") == "second"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_by_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(name: str, mode: int = 0) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), name)
+
+    monkeypatch.setattr(os, "mkdir", refused)
+    with pytest.raises(OSError, match="Read-only") as caught, replace_atomically(tmp_path / "table.csv"):
+        pass
+    assert caught.value.filename == str(tmp_path / "table.csv")
 
 
 def test_the_newest_run_is_found_at_any_depth(tmp_path: Path) -> None:

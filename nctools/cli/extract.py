@@ -39,7 +39,7 @@ from nctools.cli.options import (
     WeightsOption,
     Workers,
 )
-from nctools.cli.output import input_errors, print_wide, refuse_to_overwrite
+from nctools.cli.output import another_place, input_errors, print_wide, refuse_to_overwrite
 from nctools.cli.ranks import joined_ranks
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ def run(
     with (
         joined_ranks() as rank,
         input_errors(),
+        another_place(target),
         extract_checkpoint(
             checkpoint,
             target,

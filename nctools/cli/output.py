@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -174,6 +175,28 @@ def refuse_to_overwrite(path: Path | str | None, *, force: bool) -> None:
     """
     if path is not None and str(path) != "-" and Path(path).exists() and not force:
         raise NctoolsError(f"{path} exists already: choose another name, or replace it with --force")
+
+
+@contextmanager
+def another_place(target: Path) -> Iterator[None]:
+    """Point at ``--out`` where an error comes from a folder that cannot be written to.
+
+    Args:
+        target: What is written.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OSError: As it came, with a note.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = next(folder for folder in target.absolute().parents if folder.is_dir())
+        if not os.access(place, os.W_OK):
+            error.add_note(f"{place} cannot be written to: --out names another place")
+        raise
 
 
 @contextmanager

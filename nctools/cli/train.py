@@ -10,7 +10,7 @@ import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
-from nctools.cli.output import say
+from nctools.cli.output import another_place, say
 from nctools.errors import ConfigError, NctoolsError
 
 OwnData = Annotated[
@@ -55,7 +55,7 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a run that is already there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -97,7 +97,8 @@ def run(
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:
-        finished = train(chosen, target, force=force, progress=not quiet)
+        with another_place(target):
+            finished = train(chosen, target, force=force, progress=not quiet)
     except KeyboardInterrupt:
         last = target / "checkpoints" / "last.pt"
         kept = f"the last finished epoch is in {last}" if last.exists() else "no epoch was finished yet"
