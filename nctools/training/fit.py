@@ -42,7 +42,7 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
     Args:
         config: What to train; see ``make_config``.
         out: The run directory.
-        force: Replace a run that is already there.
+        force: Replace a run that is already there; one that finished no epoch is replaced without it.
         progress: Show a progress bar (terminal) or a line for each tenth (otherwise) on stderr.
 
     Returns:
@@ -188,7 +188,8 @@ def _check_target(run: RunDirectory, *, force: bool) -> None:
         return
     if not _is_run(run):
         raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
-    if not force:
+    # What stopped before the end of its first epoch left nothing to keep.
+    if not force and (run.metrics.exists() or any(run.checkpoints.glob("*.pt"))):
         raise ConfigError(f"{run.path} already holds a run: choose another --out, or replace it with --force")
 
 

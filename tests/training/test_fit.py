@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import nctools
 from nctools.checkpoints import evaluate_checkpoint
-from nctools.errors import CheckpointError, ConfigError
+from nctools.errors import CheckpointError, ConfigError, DatasetError
 from nctools.methods.checkpoint import load_checkpoint, rebuild
 from nctools.run_directory import RunDirectory
 from nctools.training.config import TrainConfig, load_config, make_config
@@ -118,6 +118,25 @@ def test_a_run_is_not_overwritten(short_run: RunDirectory, short_config: TrainCo
     with pytest.raises(ConfigError, match="already holds a run"):
         train(short_config, short_run.path, progress=False)
     assert short_run.metrics.read_bytes() == before
+
+
+def test_a_run_that_finished_no_epoch_is_replaced(
+    short_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(module: object, *batch: object) -> None:
+        raise DatasetError("0.png is damaged")
+
+    config = short_config.model_copy(update={"nc": short_config.nc.model_copy(update={"every": 0})})
+    with monkeypatch.context() as changed:
+        changed.setattr("nctools.training.module.MethodModule.training_step", broken)
+        with pytest.raises(DatasetError, match="is damaged"):
+            train(config, tmp_path / "run", progress=False)
+    assert (tmp_path / "run" / "config.yaml").is_file()
+    run = train(config, tmp_path / "run", progress=False)
+    (run.checkpoints / "last.pt").rename(tmp_path / "kept.pt")
+    (run.checkpoints / "best.pt").unlink()
+    with pytest.raises(ConfigError, match="already holds a run"):  # its tables are left
+        train(config, run.path, progress=False)
 
 
 def test_a_folder_of_something_else_is_left_alone(short_config: TrainConfig, tmp_path: Path) -> None:
