@@ -74,7 +74,10 @@ class VgFolders:
         return sentences
 
     def _sentence(self, what: str, usual: str) -> str:
-        return f"VG200 has no {what} in {self.root} or up to {_DEPTH} levels below; the usual name is {usual}"
+        usually = "" if what == usual else f" (usually {usual})"
+        return (
+            f"VG200 has no {what}{usually} in {self.root} or up to {_DEPTH} levels below: give the folder that holds it"
+        )
 
 
 def find_vg(root: str | os.PathLike[str]) -> VgFolders:

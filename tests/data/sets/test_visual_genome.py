@@ -102,9 +102,11 @@ def test_labels_are_known_by_their_form_not_by_their_name(tmp_path: Path) -> Non
 
 def test_everything_that_is_missing_is_told(tmp_path: Path) -> None:
     found = find_vg(tmp_path)
-    assert [sentence.partition("usual name is ")[2] for sentence in found.missing_of("train")] == [
-        "train_list_500.txt",
-        "vg_category_200_labels_index.json",
+    where = f"in {tmp_path} or up to 2 levels below: give the folder that holds it"
+    assert found.missing_of("train") == [
+        f"VG200 has no train_list_500.txt {where}",
+        'VG200 has no labels {"1.jpg": [3, 17], ...} in a .json file (usually vg_category_200_labels_index.json) '
+        f"{where}",
     ]
     with pytest.raises(DatasetError, match=r"VG200 has no test_list_500\.txt in"):
         vg_annotations(tmp_path, "test")
