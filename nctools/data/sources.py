@@ -108,7 +108,16 @@ def _voc(root: Path, how: Reading) -> ImageSource:
         "voc",
         train=lambda: _voc_set(root, how, "2012", "trainval"),
         others={"test": lambda: _voc_set(root, how, "2007", "test")},
+        notes=tuple(filter(None, (_voc_choice(root, "2012", "trainval"), _voc_choice(root, "2007", "test")))),
     )
+
+
+def _voc_choice(root: Path, year: VocYear, image_set: VocImageSet) -> str:
+    # Which of several folders is taken. What is wrong with them is told by the reader, of the set that is asked for.
+    try:
+        return find_voc_set(root, year, image_set).choice
+    except DatasetError:
+        return ""
 
 
 def _voc_set(root: Path, how: Reading, year: VocYear, image_set: VocImageSet) -> Annotations:

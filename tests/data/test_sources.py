@@ -48,6 +48,17 @@ def test_images_of_a_second_list_are_not_trained_on(tmp_path: Path) -> None:
         open_dataset(str(year))
 
 
+def test_several_folders_of_voc_are_told_apart(tmp_path: Path) -> None:
+    one, two = (make_voc_tree(tmp_path / name, num_train=20, num_test=20) for name in ("one", "two"))
+    for file in list((one.voc2012 / "Annotations").iterdir())[:3]:
+        file.unlink()
+    assert open_dataset("voc", root=tmp_path).load("test").notes[:2] == [
+        f"VOC2012 trainval is taken from {two.voc2012}, not from {one.voc2012}",
+        f"VOC2007 test is taken from {one.voc2007}, not from {two.voc2007}",
+    ]
+    assert not any("taken from" in note for note in open_dataset("voc", root=tmp_path / "two").load("train").notes)
+
+
 def test_a_folder_called_like_a_data_set_stays_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     put(Path("voc"), *(f"{name}/{number}.png" for name in ("cat", "dog") for number in range(5)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +43,7 @@ class VocSet:
         annotated: How many of them have an annotation file.
         pictured: How many of them have an image file.
         others: Folders of the year that do not have the list.
+        passed_over: Folders of the year that have the list too, and no more of its files.
     """
 
     root: Path
@@ -53,6 +54,14 @@ class VocSet:
     annotated: int = 0
     pictured: int = 0
     others: tuple[Path, ...] = ()
+    passed_over: tuple[Path, ...] = ()
+
+    @property
+    def choice(self) -> str:
+        """Which of several folders was taken, one sentence; ``""`` if there was only one."""
+        if not self.passed_over:
+            return ""
+        return f"{self.name} is taken from {self.folder}, not from {', '.join(map(str, self.passed_over))}"
 
     @property
     def name(self) -> str:
@@ -77,6 +86,9 @@ class VocSet:
     @property
     def missing(self) -> str:
         """What is missing and where it comes from, one sentence; ``""`` if nothing is."""
+        if self.folder is None and (inside := _year_above(self.root)) is not None:
+            above = f"give the folder above, {inside.parent}"
+            return f"{self.name} was not found: {self.root} is a part of {inside.name}; {above}"
         if self.folder is None:
             return f"{self.name} was not found: {self._search()}. {self._mend()}"
         if self.annotated < self.listed:
@@ -95,8 +107,8 @@ class VocSet:
     def _search(self) -> str:
         if self.others:
             return f"ImageSets/Main/{self.image_set}.txt is not in {', '.join(map(str, self.others))}"
-        above = "; this is the folder of a year: give the one above" if _year(self.root) else ""
-        return f"no folder VOC{self.year} is in {self.root} or up to {_DEPTH} levels below{above}"
+        beside = ", nor beside it" if _year(self.root) else ""
+        return f"no folder VOC{self.year} is in {self.root} or up to {_DEPTH} levels below{beside}"
 
     def _mend(self) -> str:
         if (self.year, self.image_set) == ("2012", "test"):
@@ -115,7 +127,8 @@ def find_voc_set(root: str | os.PathLike[str], year: VocYear, image_set: VocImag
     the list of the set and the most of its annotations is taken.
 
     Args:
-        root: The folder above ``VOCdevkit``, ``VOCdevkit`` itself, or one that holds the unpacked archives.
+        root: The folder above ``VOCdevkit``, ``VOCdevkit`` itself, one that holds the unpacked archives, or the
+            folder of a year with the other one beside it.
         year: ``"2012"`` or ``"2007"``.
         image_set: ``"trainval"``, ``"train"``, ``"val"`` or ``"test"``.
 
@@ -158,7 +171,17 @@ def _checked_root(root: str | os.PathLike[str]) -> Path:
 
 
 def _year_folders(root: Path) -> list[Path]:
-    return [folder for folder in folders_below(root, _DEPTH, closed=_CLOSED) if _year(folder)]
+    found = [folder for folder in folders_below(root, _DEPTH, closed=_CLOSED) if _year(folder)]
+    above = root.absolute().parent
+    if _year(root) and os.access(above, os.R_OK | os.X_OK):
+        # The user gave one of the two years; the other one lies beside it.
+        found += [folder for folder in folders_below(above, 1) if _year(folder) not in {"", _year(root)}]
+    return found
+
+
+def _year_above(root: Path) -> Path | None:
+    """Return the folder of a year that this folder is a part of, such as its ``JPEGImages``."""
+    return next((folder for folder in root.absolute().parents[:2] if _year(folder)), None)
 
 
 def _year(folder: Path) -> str:
@@ -173,7 +196,9 @@ def _best(root: Path, folders: Iterable[Path], year: str, image_set: str) -> Voc
     if not with_list:
         return VocSet(root, year, image_set, others=tuple(folder for found in sets for folder in found.others))
     # `max` keeps the first of equals.
-    return max(with_list, key=lambda found: (found.annotated, found.pictured, found.listed))
+    best = max(with_list, key=lambda found: (found.annotated, found.pictured, found.listed))
+    rest = [found.folder for found in with_list if found is not best]
+    return replace(best, passed_over=tuple(folder for folder in rest if folder is not None))
 
 
 def _counted(root: Path, folder: Path, year: str, image_set: str) -> VocSet:

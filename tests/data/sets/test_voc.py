@@ -121,21 +121,41 @@ def test_archives_side_by_side_and_two_folders_of_2007(tmp_path: Path) -> None:
     assert [found.folder for found in both_sets(tmp_path)] == [tree.voc2012, tree.voc2007]
     assert find_voc_set(tmp_path, "2007", "val").others == (trainval, tree.voc2007)
     assert find_voc_set(tmp_path, "2007", "trainval").folder == trainval
+    assert not any(found.choice for found in both_sets(tmp_path))
     # A list without annotations, as in the archive without them, loses against one with them.
     shutil.copy(tree.voc2007 / "ImageSets" / "Main" / "test.txt", trainval / "ImageSets" / "Main")
-    assert find_voc_set(tmp_path, "2007", "test").folder == tree.voc2007
+    found = find_voc_set(tmp_path, "2007", "test")
+    assert found.folder == tree.voc2007
+    assert found.choice == f"VOC2007 test is taken from {tree.voc2007}, not from {trainval}"
     assert_images(voc_annotations(tmp_path, "2007", "test"), tree.test)
 
 
-def test_the_folder_of_a_year_itself_is_taken_for_its_year(tree: VocTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_voc_set(tree.voc2012, "2012", "trainval").folder == tree.voc2012
-    message = (
-        r"no folder VOC2007 is in .*VOC2012 or up to 3 levels below; this is the folder of a year: give the one ab"
-    )
-    with pytest.raises(DatasetError, match=message):
-        voc_annotations(tree.voc2012, "2007", "test")
-    monkeypatch.chdir(tree.voc2012)
+def test_the_folder_of_a_year_is_taken_with_the_other_one_beside_it(
+    own_tree: VocTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    years = (own_tree.voc2012, own_tree.voc2007)
+    # Another folder of the year that the user gave is not looked at.
+    shutil.copytree(own_tree.voc2012, own_tree.voc2012.with_name("VOC2012_old"))
+    for root in years:
+        assert tuple(found.folder for found in both_sets(root)) == years
+    assert find_voc_set(own_tree.voc2012, "2012", "trainval").passed_over == ()
+    monkeypatch.chdir(own_tree.voc2012)
     assert len(voc_annotations("", "2012", "trainval")) == 40
+    assert len(voc_annotations("", "2007", "test")) == 24
+    shutil.rmtree(own_tree.voc2007)
+    message = r"no folder VOC2007 is in .*VOC2012 or up to 3 levels below, nor beside it\. It comes with VOCtest"
+    with pytest.raises(DatasetError, match=message):
+        voc_annotations(own_tree.voc2012, "2007", "test")
+
+
+@pytest.mark.parametrize("part", ["JPEGImages", "Annotations", "ImageSets/Main"])
+def test_a_part_of_a_year_sends_to_the_folder_above(part: str, tree: VocTree) -> None:
+    with pytest.raises(DatasetError) as caught:
+        voc_annotations(tree.voc2012 / part, "2012", "trainval")
+    assert str(caught.value) == (
+        f"VOC2012 trainval was not found: {tree.voc2012 / part} is a part of VOC2012; give the folder above, "
+        f"{tree.voc2012.parent}"
+    )
 
 
 def test_links_are_followed_but_not_in_circles(tree: VocTree, tmp_path: Path) -> None:
