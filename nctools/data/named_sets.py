@@ -111,7 +111,8 @@ def published_parts(name: str, root: Path, reading: Reading) -> Parts:
     files = find_published(root, name)
     if files:
         split = import_published(files, name=name, labels_of=labels_reader(root, reading))
-        return parts_of_split(split, source)
+        note = f"{facts.title} is that of the authors' files: {', '.join(map(str, files))}"
+        return parts_of_split(replace(split, notes=[note, *split.notes]), source)
     return _drawn(facts, source, root, reading)
 
 
