@@ -16,6 +16,7 @@ from nctools.data.own.folder_annotations import folder_annotations
 from nctools.data.own.folder_walk import folder_called, images_in
 from nctools.data.own.label_list import read_numbered_list
 from nctools.data.own.label_table import read_label_rows
+from nctools.data.own.published_roots import refuse_published_root
 from nctools.data.own.voc_files import read_voc_folder
 from nctools.data.sets.coco_json import read_instances
 from nctools.errors import DatasetError
@@ -126,7 +127,10 @@ def _form_of_folder(folder: Path) -> str:
         return "VOC folder"
     # Some tools put the .xml of an image beside it; a single one beside class folders may be anything.
     pictured = bool(images_in(folder)) or folder_called(folder, "jpegimages", "images") is not None
-    return "VOC folder" if pictured and _holds_xml(folder) else "image folder"
+    if pictured and _holds_xml(folder):
+        return "VOC folder"
+    refuse_published_root(folder)
+    return "image folder"
 
 
 def _holds_xml(folder: Path) -> bool:
