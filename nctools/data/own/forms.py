@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nctools._factories import is_factory
-from nctools.data.annotations import Annotations
+from nctools.data.annotations import Annotations, Problem
 from nctools.data.own.coco_files import annotation_files, coco_folder_annotations, with_found_files
 from nctools.data.own.folder_annotations import folder_annotations
 from nctools.data.own.folder_walk import folder_called, images_in
@@ -43,6 +43,7 @@ class OwnAnnotations:
         splits: Rows of each split by name; empty where the data are not divided.
         single_label: Whether each image has one class by the very form.
         places: Where each image gets its labels, for messages.
+        doubts: What can be read, but may be meant otherwise.
     """
 
     form: str
@@ -50,6 +51,7 @@ class OwnAnnotations:
     splits: dict[str, list[int]] = field(default_factory=dict)
     single_label: bool = False
     places: list[str] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
 
 
 def open_own(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> OwnAnnotations:
@@ -185,7 +187,10 @@ def _open_coco(path: Path, root: Path) -> OwnAnnotations:
 def _open_table(path: Path, root: Path) -> OwnAnnotations:
     rows = read_label_rows(path)
     found = rows.annotations(str(path), root)
-    problems = [replace(problem, place=f"{path}, {problem.place}") for problem in found.problems]
+    problems, doubts = (
+        [replace(problem, place=f"{path}, {problem.place}") for problem in told]
+        for told in (found.problems, rows.doubts)
+    )
     names = {name.lower(): name for name in reversed(rows.splits) if name}
     return OwnAnnotations(
         "JSON table" if path.suffix.lower() == ".json" else "CSV table",
@@ -193,6 +198,7 @@ def _open_table(path: Path, root: Path) -> OwnAnnotations:
         {name: rows.rows_of(name) for name in reversed(names.values())},
         rows.single_label,
         [f"{path}, {place}" for place in rows.places],
+        doubts,
     )
 
 
