@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nctools._factories import is_factory
 from nctools.data.annotations import Annotations, Problem
+from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.own.coco_files import annotation_files, coco_folder_annotations, with_found_files
 from nctools.data.own.folder_annotations import folder_annotations
 from nctools.data.own.folder_walk import folder_called, images_in
@@ -18,7 +19,9 @@ from nctools.data.own.label_list import read_numbered_list
 from nctools.data.own.label_table import read_label_rows
 from nctools.data.own.published_roots import refuse_published_root
 from nctools.data.own.voc_files import read_voc_folder
+from nctools.data.published.facts import PUBLISHED_SPLITS
 from nctools.data.sets.coco_json import read_instances
+from nctools.data.split_file import is_split_file, load_split
 from nctools.errors import DatasetError
 
 _FORMS = (
@@ -106,12 +109,14 @@ def form_of(path: Path) -> str:
         return _form_of_folder(path)
     suffix = path.suffix.lower()
     if not path.exists():
+        _refuse_name(str(path))
         what = "names a function: call data_from_factory" if is_factory(str(path)) else "does not exist"
     elif not path.is_file():
         what = "is neither a folder nor a file"
     elif suffix in {".csv", ".tsv"}:
         return "CSV table"
     elif suffix == ".json":
+        _refuse_split_file(path)
         return "COCO JSON" if _holds_coco(path) else "JSON table"
     elif suffix == ".txt" and _is_label_list(path):
         return "label list"
@@ -119,6 +124,29 @@ def form_of(path: Path) -> str:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         what += ", but has no line `path 0 3 7`" if suffix == ".txt" else ""
     raise DatasetError(f"{path} {what}; own data are {_FORMS}")
+
+
+def _refuse_name(name: str) -> None:
+    entry = DATASETS.get(canonical_name(name))
+    if entry is not None:
+        root = " --data-root DIR" if entry.needs_root else ""
+        drawn = PUBLISHED_SPLITS.get(entry.name)
+        pool = f"; long-tailed sets like it are built from {drawn.source}" if drawn else ""
+        raise DatasetError(
+            f"{name} is a built-in data set, not a path of your own data: nctools data describe {entry.name}{root} "
+            f"tells what is in it{pool}"
+        )
+
+
+def _refuse_split_file(path: Path) -> None:
+    if is_split_file(path):
+        source = load_split(path).source
+        # As in `nctools.data.loading`: a path starts from the split file.
+        images = "" if source in DATASETS else f"; validate the data it was drawn from, {path.parent / source}"
+        raise DatasetError(
+            f"{path} is a split file of nctools, which is used as --dataset {path}: nctools data describe tells what "
+            f"is in it{images}"
+        )
 
 
 def _form_of_folder(folder: Path) -> str:
