@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nctools.data.own.findings import ValidationReport
 
 _FAILED = 4
+_NOT_DECODED = {"missing_image", "unreadable_image", "truncated_image"}
 
 
 def validate(
@@ -77,5 +78,11 @@ def _print(report: ValidationReport, limit: int) -> None:
     )
     counts = [(level, len(report.of_level(level))) for level in LEVELS]
     found = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts)
-    looked = "every image decoded" if report.decoded else "images not decoded"
-    say(f"{'passed' if report.ok else 'failed'}: {found}, {looked}")
+    say(f"{'passed' if report.ok else 'failed'}: {found}, {_decoded(report)}")
+
+
+def _decoded(report: ValidationReport) -> str:
+    if not report.decoded:
+        return "images not decoded"
+    failed = sum(finding.kind in _NOT_DECODED for finding in report.problems)
+    return f"{failed} of {report.num_images} images could not be decoded" if failed else "every image decoded"

@@ -52,7 +52,7 @@ def test_errors_are_listed_by_kind_with_their_place_and_fail(nctools_command: Co
     assert "c\\x1b[31m.png does not exist" in outcome.out
     assert "absent1.png" not in outcome.out
     assert "... and 4 more (--limit 0 prints all)" in outcome.out
-    assert "failed: 7 errors, 1 warning," in outcome.err
+    assert "failed: 7 errors, 1 warning, 6 of 8 images could not be decoded" in outcome.err
     assert "absent4.png" in nctools_command("data", "validate", table, "--limit", "0").out
 
 

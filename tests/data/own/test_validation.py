@@ -306,3 +306,14 @@ def test_labels_and_splits_that_may_be_meant_otherwise_are_warnings(tmp_path: Pa
         "several_labels": f"{table}, line 4",
         "unknown_split": f"{table}, line 4",
     }
+
+
+def test_images_named_from_another_folder_are_no_orphans(tmp_path: Path) -> None:
+    for shade, name in enumerate(["0.jpg", "1.jpg", "sub/2.jpg", "stray.jpg"]):
+        picture(tmp_path / "photos" / name, shade * 40)
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    table = tmp_path / "photos/labels.csv"
+    table.write_text("image,cat\n0.jpg,1\n../photos/1.jpg,1\n../link/sub/2.jpg,1\nsub/../../photos/sub/3.jpg,1\n")
+    assert [Path(one.place) for one in validate(table).problems if one.kind == "orphan_image"] == [
+        tmp_path / "photos/stray.jpg"
+    ]
