@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nctools.features.progress import image_progress
+from nctools.features.progress import image_progress, progress_of_passes
 
 
 def run(total: int | None, steps: int, size: int, *, enabled: bool = True) -> None:
@@ -44,3 +44,17 @@ def test_a_terminal_gets_a_bar_on_stderr(monkeypatch: pytest.MonkeyPatch, capsys
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "30/30" in captured.err
+
+
+def test_passes_tell_nothing_until_some_seconds_have_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([100.0, 100.5, 101.9, 102.0, 104.0])
+    monkeypatch.setattr("nctools.features.progress.monotonic", lambda: next(now))
+    with progress_of_passes(enabled=True, doing="checking", what="images", after=2) as tell:
+        for done in (20, 40, 60, 100):
+            tell(done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "checking: 60 % (60 of 100 images)",
+        "checking: 100 % (100 of 100 images)",
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from nctools.data.annotations import Problem
 from nctools.data.own.label_rows import MOST_CLASSES, SEVERAL_LABELS, LabelRows
 from nctools.data.own.separated_values import BITS, separated_rows
+from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
 _IMAGE_COLUMNS = ("image", "file", "filename", "path", "id")
@@ -37,8 +38,8 @@ def read_csv(text: str, path: Path) -> LabelRows:
     header = lines.pop(0)[1] if lines else [""]
     if header[0].lower() not in _IMAGE_COLUMNS:
         raise DatasetError(
-            f"{path}: the first column is called {header[0]!r}; it must be one of {', '.join(_IMAGE_COLUMNS)}, as in "
-            f"a header {_HEADER}"
+            f"{path}: the first column is called {shortened(header[0])}; it must be one of "
+            f"{', '.join(_IMAGE_COLUMNS)}, as in a header {_HEADER}"
         )
     if not lines:
         raise DatasetError(f"{path} has a header but no row below it")
