@@ -29,6 +29,8 @@ _FORMS = (
     "COCO (annotations/*.json), a table of labels (.csv, .tsv), a .json file of labels or annotations of COCO, a list "
     "of labels (.txt with a path and class indices in each line), or package.module:factory for a function of yours"
 )
+# Of files that may hold own data.
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".txt"})
 _FOLDER_NAMES = {"image folder": "images", "VOC folder": "VOC annotations", "COCO JSON": "COCO annotations"}
 _LISTS = (re.compile(rb'"images"\s*:\s*\[\s*[{\]]'), re.compile(rb'"annotations"\s*:\s*\[\s*[{\]]'))
 # Enough for the first lines of any list.
