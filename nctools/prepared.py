@@ -189,6 +189,11 @@ def _named(
         )
     if options.get("dataset") and canonical_name(name) not in DATASETS and _is_own(name):
         raise DatasetError(f"{name!r} is a path, not the name of a data set: give your own data as --data {name}")
+    if not options.get("dataset") and os.sep in name and not Path(name).exists():
+        raise DatasetError(
+            f"{path} was trained on {name}, which is not there any more: say where that lies now with --data PATH, or "
+            "--dataset PATH for a split file"
+        )
     # A checkpoint of ours brings the preprocessing it was trained with; other weights get the data set's own.
     own = network.preprocessing if network.dataset else None
     usual = own or usual_preprocessing(name)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from nctools.data.own.findings import ValidationReport
 
 _FAILED = 4
+# So many images without labels are named, all on one line.
+_ORPHANS = 3
+# Off a terminal, a check that takes fewer seconds tells no progress.
+_QUICK = 2.0
+_NOT_DECODED = {"missing_image", "unreadable_image", "truncated_image"}
 
 
 def validate(
@@ -45,7 +50,7 @@ def validate(
     from nctools.features.progress import progress_of_passes
 
     refuse_to_overwrite(json_file, force=force)
-    with progress_of_passes(enabled=not quiet, doing="checking", what="images") as tell:
+    with progress_of_passes(enabled=not quiet, doing="checking", what="images", after=_QUICK) as tell:
         report = check(path, root=data_root, decode=not no_decode, workers=workers, progress=tell)
     if json_file is not None:
         write_json({"schema": 1, **report.to_document()}, json_file)
@@ -62,6 +67,11 @@ def _print(report: ValidationReport, limit: int) -> None:
         levels = sorted({finding.level for finding in findings})
         say_kind = f"{' and '.join(levels)}: {kind} ({len(findings)}): {KINDS[kind][1] if kind in KINDS else ''}"
         typer.echo(say_kind.rstrip(": "))
+        if kind == "orphan_image" and len(findings) > _ORPHANS and limit:
+            # A table that names some of the images of a folder is no rarity.
+            first = ", ".join(printable(finding.place) for finding in findings[:_ORPHANS])
+            typer.echo(f"  {first} and {len(findings) - _ORPHANS} more (--limit 0 prints all)\n")
+            continue
         shown = findings[: limit or len(findings)]
         for finding in shown:
             typer.echo(f"  {printable(str(finding))}")
@@ -77,5 +87,11 @@ def _print(report: ValidationReport, limit: int) -> None:
     )
     counts = [(level, len(report.of_level(level))) for level in LEVELS]
     found = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts)
-    looked = "every image decoded" if report.decoded else "images not decoded"
-    say(f"{'passed' if report.ok else 'failed'}: {found}, {looked}")
+    say(f"{'passed' if report.ok else 'failed'}: {found}, {_decoded(report)}")
+
+
+def _decoded(report: ValidationReport) -> str:
+    if not report.decoded:
+        return "images not decoded"
+    failed = sum(finding.kind in _NOT_DECODED for finding in report.problems)
+    return f"{failed} of {report.num_images} images could not be decoded" if failed else "every image decoded"

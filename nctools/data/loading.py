@@ -16,6 +16,7 @@ from nctools.data.catalogue import DATASETS, DatasetEntry, canonical_name, datas
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
 from nctools.data.named_sets import parts_of_source, parts_of_split
+from nctools.data.own.forms import TABLE_SUFFIXES
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
@@ -69,7 +70,8 @@ def open_dataset(
     Args:
         name: A name of ``nctools.data.DATASETS`` (``"voc_lt"``), the path of a split file that ``nctools data build``
             or ``import`` wrote, or the path of the user's own images or table.
-        root: Folder with the images, for sets that need one; for a table, the folder that its paths start from.
+        root: Folder with the images, for sets that need one; for a table, the folder that its paths start from; for a
+            split of a folder of yours, where that folder lies now.
         settings: Choices about labels, validation images and groups; None: the defaults.
         cache: Folder for labels whose reading took a second or more; None keeps none.
         progress: Called now and then with what has been read and the total.
@@ -98,7 +100,8 @@ def open_dataset(
         dataset_entry(name)  # raises, with near misses
     if Path(name).is_file() and is_split_file(name):
         split = load_split(name)
-        return _opened(parts_of_split(split, open_source(_beside(split.source, name), folder, reading)), chosen)
+        source, folder = _moved(_beside(split.source, name), folder)
+        return _opened(parts_of_split(split, open_source(source, folder, reading)), chosen)
     return _opened(parts_of_source(open_source(name, folder, reading)), chosen)
 
 
@@ -189,3 +192,10 @@ def _beside(source: str, split_file: str) -> str:
     # A relative path in a split file starts from that file, so that both can be moved together.
     # Absolute, since a folder may be called like a source that has a name.
     return source if source in SOURCES else str(Path(split_file).absolute().parent / source)
+
+
+def _moved(source: str, root: Path | None) -> tuple[str, Path | None]:
+    # Of a folder, which has no other root than itself, a root can only mean the place where it lies now.
+    path = Path(source)
+    folder = path.is_dir() or not (path.exists() or path.suffix.lower() in TABLE_SUFFIXES)
+    return (source, root) if source in SOURCES or root is None or not folder else (str(root.absolute()), None)

@@ -171,9 +171,9 @@ def _odir(root: Path, how: Reading) -> ImageSource:
 
 def _own(path: str, root: Path | None) -> ImageSource:
     found = open_own(path, root=root)
-    splits = dict(found.splits)
+    splits, notes = dict(found.splits), tuple(map(str, found.doubts))
     if not splits:
-        return ImageSource(path, train=lambda: found.annotations, single_label=found.single_label)
+        return ImageSource(path, train=lambda: found.annotations, single_label=found.single_label, notes=notes)
     name = training_split(splits)
     if name is None:
         raise DatasetError(f"{path} has the splits {', '.join(splits)}, but none is called train")
@@ -195,7 +195,11 @@ def _own(path: str, root: Path | None) -> ImageSource:
         if split != name and split.lower() != "trainval"
     }
     return ImageSource(
-        path, train=_rows_of(found.annotations, splits[name]), others=others, single_label=found.single_label
+        path,
+        train=_rows_of(found.annotations, splits[name]),
+        others=others,
+        single_label=found.single_label,
+        notes=notes,
     )
 
 

@@ -272,8 +272,8 @@ class BatchOrder:
         if _ORIGINAL in message:  # of a worker, and the image could be loaded now
             message = message.splitlines()[-1]
         return DatasetError(
-            f"{place} cannot be loaded ({message}): mend the image or the transform, "
-            "or leave it out with a torch.utils.data.Subset"
+            f"{place} cannot be loaded ({message}): mend the image or the transform, or leave it out (in Python with "
+            "a torch.utils.data.Subset). nctools data validate PATH lists all such images of your own data"
         )
 
     def _describe(self, number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 
 
 @contextmanager
@@ -32,23 +33,29 @@ def image_progress(
 
 
 @contextmanager
-def progress_of_passes(*, enabled: bool, doing: str, what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_of_passes(
+    *, enabled: bool, doing: str, what: str, after: float = 0
+) -> Iterator[Callable[[int, int], None]]:
     """Show progress of something whose total is known when it starts; what comes after it is counted anew.
 
     Args:
         enabled: False shows nothing.
         doing: What is done.
         what: What is counted.
+        after: Seconds within which nothing is told elsewhere than on a terminal.
 
     Yields:
         A function to be called with what is done so far, and the total.
     """
     advance: Callable[[int], None] | None = None
     before, expected = 0, 0
+    quiet_until = 0.0 if not after or sys.stderr.isatty() else monotonic() + after
     with ExitStack() as stack:
 
         def tell(done: int, total: int) -> None:
             nonlocal advance, before, expected
+            if monotonic() < quiet_until:
+                return
             if advance is None or total != expected or done < before:
                 # A second file, with a total of its own.
                 stack.close()

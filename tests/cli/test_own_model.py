@@ -219,6 +219,23 @@ def test_multi_label_data_from_a_table(nctools_command: Command, photos: Path, t
     assert "24 images, 4 classes" in outcome.err
 
 
+def test_a_checkpoint_asks_for_data_that_were_moved(nctools_command: Command, photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    rows = [f"{path.relative_to(photos)},{path.parent.name}" for path in sorted((photos / "train").glob("*/*.png"))]
+    table.write_text("\n".join(["image,label", *rows]))
+    options = ("--data-root", photos, "--quiet")
+    trained = nctools_command(
+        "train", "erm", "--data", table, "--backbone", "small", "--epochs", "1", "--out", tmp_path / "run", *options
+    )
+    assert trained.code == 0, trained.err
+    checkpoint = tmp_path / "run/checkpoints/last.pt"
+    moved = table.rename(tmp_path / "moved.csv")
+    outcome = nctools_command("measure", checkpoint, *options)
+    assert outcome.code == 3
+    assert f"was trained on {table}, which is not there any more: say where that lies now with --data" in outcome.err
+    assert nctools_command("measure", checkpoint, "--data", moved, *options).code == 0
+
+
 def test_layers_are_listed_with_shapes(nctools_command: Command, photos: Path) -> None:
     outcome = nctools_command(
         "extract", "--model", "timm:resnet18", "--model-args", "num_classes=4", "--data", photos, "--image-size", 32,

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 
+from nctools.data.building import build_split
 from nctools.data.catalogue import DATASETS
 from nctools.data.loading import load_dataset
 from nctools.data.settings import DataSettings
+from nctools.data.split_file import save_split
 from nctools.data.transforms import test_transform
 from nctools.errors import DatasetError, UnknownNameError
+from tests.data.own.test_forms import put
 
 
 def test_data_set_comes_by_name_with_its_transform() -> None:
@@ -44,3 +50,28 @@ def test_embedded_set_takes_other_groups_from_its_training_counts() -> None:
 def test_path_that_does_not_exist_is_told_from_a_name() -> None:
     with pytest.raises(DatasetError, match=r"splits/voc.json does not exist"):
         load_dataset("splits/voc.json")
+
+
+def test_a_split_of_a_folder_finds_it_where_the_root_says(tmp_path: Path) -> None:
+    put(tmp_path / "photos", *(f"{name}/{index}.png" for name in ("cat", "dog") for index in range(4)))
+    split, _ = build_split(str(tmp_path / "photos"), out=tmp_path / "split.json", n_max=2)
+    save_split(split, tmp_path / "split.json")
+    ids = load_dataset(str(tmp_path / "split.json")).ids
+    shutil.move(tmp_path / "photos", tmp_path / "moved")
+    with pytest.raises(DatasetError, match="photos does not exist"):
+        load_dataset(str(tmp_path / "split.json"))
+    moved = load_dataset(str(tmp_path / "split.json"), root=tmp_path / "moved")
+    assert (moved.ids, moved[0][0].shape) == (ids, (3, 5, 6))
+    (tmp_path / "photos").mkdir()  # what lies there now is not what the user names
+    assert load_dataset(str(tmp_path / "split.json"), root=tmp_path / "moved").ids == ids
+
+
+def test_a_root_of_a_split_of_a_table_is_that_of_its_images(tmp_path: Path) -> None:
+    put(tmp_path / "photos", "a.png", "b.png")
+    (tmp_path / "labels.csv").write_text("image,cat,dog\na.png,1,0\nb.png,0,1\n")
+    split, _ = build_split(str(tmp_path / "labels.csv"), root=tmp_path / "photos", out=tmp_path / "s.json", n_max=2)
+    save_split(split, tmp_path / "s.json")
+    assert len(load_dataset(str(tmp_path / "s.json"), root=tmp_path / "photos")) == 2
+    (tmp_path / "labels.csv").rename(tmp_path / "other.csv")
+    with pytest.raises(DatasetError, match=r"labels\.csv does not exist"):
+        load_dataset(str(tmp_path / "s.json"), root=tmp_path / "photos")

@@ -88,3 +88,10 @@ def test_a_split_without_difficult_objects_says_so(tmp_path: Path) -> None:
     make_voc_tree(tmp_path, num_train=120, num_test=20)
     split, _ = build_split("voc", root=tmp_path, n_max=60, difficult="exclude")
     assert any("difficult=exclude" in note for note in split.notes)
+
+
+def test_training_on_a_table_notes_what_may_be_meant_otherwise(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "t.csv").write_text("image,label,split\na.png,cat,train\nb.png,dog,train\nc.png,cat|dog,trian\n")
+    notes = open_dataset(str(tmp_path / "t.csv")).load("train").notes
+    assert [note.split(": ")[1].split(" ")[0] for note in notes] == ["'cat|dog'", "the"]

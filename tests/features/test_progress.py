@@ -53,3 +53,17 @@ def test_a_second_file_is_counted_anew(capsys: pytest.CaptureFixture[str]) -> No
             tell(done, total)
     shares = [line.rpartition(": ")[2] for line in capsys.readouterr().err.splitlines()]
     assert shares == ["50 %", "100 %", "50 %", "100 %", "100 %"]
+
+
+def test_passes_tell_nothing_until_some_seconds_have_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([100.0, 100.5, 101.9, 102.0, 104.0])
+    monkeypatch.setattr("nctools.features.progress.monotonic", lambda: next(now))
+    with progress_of_passes(enabled=True, doing="checking", what="images", after=2) as tell:
+        for done in (20, 40, 60, 100):
+            tell(done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "checking: 60 % (60 of 100 images)",
+        "checking: 100 % (100 of 100 images)",
+    ]

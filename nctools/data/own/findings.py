@@ -32,6 +32,8 @@ KINDS: dict[str, tuple[Level, str]] = {
     "no_train_positive": ("warning", "a class that no training image holds"),
     "no_test_positive": ("warning", "a class that no image to test on holds"),
     "empty_split": ("warning", "a split without images"),
+    "several_labels": ("warning", "several labels read as one"),
+    "unknown_split": ("warning", "a split with an unusual name, or with none"),
     "orphan_image": ("warning", "an image beside the others that has no labels"),
 }
 

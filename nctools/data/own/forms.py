@@ -10,14 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nctools._factories import is_factory
-from nctools.data.annotations import Annotations
+from nctools.data.annotations import Annotations, Problem
+from nctools.data.catalogue import DATASETS, canonical_name
 from nctools.data.own.coco_files import annotation_files, coco_folder_annotations, with_found_files
 from nctools.data.own.folder_annotations import folder_annotations
 from nctools.data.own.folder_walk import folder_called, images_in
 from nctools.data.own.label_list import read_numbered_list
 from nctools.data.own.label_table import read_label_rows
+from nctools.data.own.published_roots import refuse_published_root
 from nctools.data.own.voc_files import read_voc_folder
+from nctools.data.published.facts import PUBLISHED_SPLITS
 from nctools.data.sets.coco_json import read_instances
+from nctools.data.split_file import is_split_file, load_split
 from nctools.errors import DatasetError
 
 _FORMS = (
@@ -25,6 +29,8 @@ _FORMS = (
     "COCO (annotations/*.json), a table of labels (.csv, .tsv), a .json file of labels or annotations of COCO, a list "
     "of labels (.txt with a path and class indices in each line), or package.module:factory for a function of yours"
 )
+# Of files that may hold own data.
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".txt"})
 _FOLDER_NAMES = {"image folder": "images", "VOC folder": "VOC annotations", "COCO JSON": "COCO annotations"}
 _LISTS = (re.compile(rb'"images"\s*:\s*\[\s*[{\]]'), re.compile(rb'"annotations"\s*:\s*\[\s*[{\]]'))
 # Enough for the first lines of any list.
@@ -42,6 +48,7 @@ class OwnAnnotations:
         splits: Rows of each split by name; empty where the data are not divided.
         single_label: Whether each image has one class by the very form.
         places: Where each image gets its labels, for messages.
+        doubts: What can be read, but may be meant otherwise.
     """
 
     form: str
@@ -49,6 +56,7 @@ class OwnAnnotations:
     splits: dict[str, list[int]] = field(default_factory=dict)
     single_label: bool = False
     places: list[str] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
 
 
 def open_own(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None) -> OwnAnnotations:
@@ -103,12 +111,14 @@ def form_of(path: Path) -> str:
         return _form_of_folder(path)
     suffix = path.suffix.lower()
     if not path.exists():
+        _refuse_name(str(path))
         what = "names a function: call data_from_factory" if is_factory(str(path)) else "does not exist"
     elif not path.is_file():
         what = "is neither a folder nor a file"
     elif suffix in {".csv", ".tsv"}:
         return "CSV table"
     elif suffix == ".json":
+        _refuse_split_file(path)
         return "COCO JSON" if _holds_coco(path) else "JSON table"
     elif suffix == ".txt" and _is_label_list(path):
         return "label list"
@@ -116,6 +126,29 @@ def form_of(path: Path) -> str:
         what = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         what += ", but has no line `path 0 3 7`" if suffix == ".txt" else ""
     raise DatasetError(f"{path} {what}; own data are {_FORMS}")
+
+
+def _refuse_name(name: str) -> None:
+    entry = DATASETS.get(canonical_name(name))
+    if entry is not None:
+        root = " --data-root DIR" if entry.needs_root else ""
+        drawn = PUBLISHED_SPLITS.get(entry.name)
+        pool = f"; long-tailed sets like it are built from {drawn.source}" if drawn else ""
+        raise DatasetError(
+            f"{name} is a built-in data set, not a path of your own data: nctools data describe {entry.name}{root} "
+            f"tells what is in it{pool}"
+        )
+
+
+def _refuse_split_file(path: Path) -> None:
+    if is_split_file(path):
+        source = load_split(path).source
+        # As in `nctools.data.loading`: a path starts from the split file.
+        images = "" if source in DATASETS else f"; validate the data it was drawn from, {path.parent / source}"
+        raise DatasetError(
+            f"{path} is a split file of nctools, which is used as --dataset {path}: nctools data describe tells what "
+            f"is in it{images}"
+        )
 
 
 def _form_of_folder(folder: Path) -> str:
@@ -126,7 +159,10 @@ def _form_of_folder(folder: Path) -> str:
         return "VOC folder"
     # Some tools put the .xml of an image beside it; a single one beside class folders may be anything.
     pictured = bool(images_in(folder)) or folder_called(folder, "jpegimages", "images") is not None
-    return "VOC folder" if pictured and _holds_xml(folder) else "image folder"
+    if pictured and _holds_xml(folder):
+        return "VOC folder"
+    refuse_published_root(folder)
+    return "image folder"
 
 
 def _holds_xml(folder: Path) -> bool:
@@ -181,7 +217,10 @@ def _open_coco(path: Path, root: Path) -> OwnAnnotations:
 def _open_table(path: Path, root: Path) -> OwnAnnotations:
     rows = read_label_rows(path)
     found = rows.annotations(str(path), root)
-    problems = [replace(problem, place=f"{path}, {problem.place}") for problem in found.problems]
+    problems, doubts = (
+        [replace(problem, place=f"{path}, {problem.place}") for problem in told]
+        for told in (found.problems, rows.doubts)
+    )
     names = {name.lower(): name for name in reversed(rows.splits) if name}
     return OwnAnnotations(
         "JSON table" if path.suffix.lower() == ".json" else "CSV table",
@@ -189,6 +228,7 @@ def _open_table(path: Path, root: Path) -> OwnAnnotations:
         {name: rows.rows_of(name) for name in reversed(names.values())},
         rows.single_label,
         [f"{path}, {place}" for place in rows.places],
+        doubts,
     )
 
 

@@ -13,6 +13,9 @@ from nctools.data.annotations import Annotations, Problem
 
 # An index beyond is a date or an identifier, not a class.
 MOST_CLASSES = 100_000
+SEVERAL_LABELS = (
+    'several labels of an image need a column of 0 and 1 for each class, or JSON such as {"a.jpg": ["cat", "dog"]}'
+)
 
 
 @dataclass
@@ -27,6 +30,7 @@ class LabelRows:
         splits: Split of each image, ``""`` where nothing is said.
         labels: Class indices of each image.
         problems: What is wrong, with the place in the table.
+        doubts: What can be read, but may be meant otherwise.
     """
 
     class_names: list[str] = field(default_factory=list)
@@ -36,6 +40,7 @@ class LabelRows:
     splits: list[str] = field(default_factory=list)
     labels: list[list[int]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
 
     def add(self, place: str, file: str, split: str, labels: list[int]) -> None:
         """Add an image, unless it has no name.
@@ -66,14 +71,16 @@ class LabelRows:
 
     def without_repeats(self) -> LabelRows:
         """Return the rows with every image once; what was left out is among the problems."""
-        first: dict[str, str] = {}
-        rows = LabelRows(self.class_names, self.single_label, problems=list(self.problems))
+        first: dict[str, tuple[str, list[int]]] = {}
+        rows = LabelRows(self.class_names, self.single_label, problems=list(self.problems), doubts=list(self.doubts))
         for place, file, split, labels in zip(self.places, self.files, self.splits, self.labels, strict=True):
             key = os.path.normpath(file)
             if key in first:
-                rows.refuse(place, f"{file!r} was listed before, at {first[key]}", "duplicate_id")
+                before, other = first[key]
+                hint = f": {SEVERAL_LABELS}" if self.single_label and labels != other else ""
+                rows.refuse(place, f"{file!r} was listed before, at {before}{hint}", "duplicate_id")
             else:
-                first[key] = place
+                first[key] = (place, labels)
                 rows.add(place, file, split, labels)
         return rows
 

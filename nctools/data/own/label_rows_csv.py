@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from nctools.data.own.label_rows import MOST_CLASSES, LabelRows
+from nctools.data.annotations import Problem
+from nctools.data.own.label_rows import MOST_CLASSES, SEVERAL_LABELS, LabelRows
 from nctools.data.own.separated_values import BITS, separated_rows
+from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
 _IMAGE_COLUMNS = ("image", "file", "filename", "path", "id")
@@ -36,8 +38,8 @@ def read_csv(text: str, path: Path) -> LabelRows:
     header = lines.pop(0)[1] if lines else [""]
     if header[0].lower() not in _IMAGE_COLUMNS:
         raise DatasetError(
-            f"{path}: the first column is called {header[0]!r}; it must be one of {', '.join(_IMAGE_COLUMNS)}, as in "
-            f"a header {_HEADER}"
+            f"{path}: the first column is called {shortened(header[0])}; it must be one of "
+            f"{', '.join(_IMAGE_COLUMNS)}, as in a header {_HEADER}"
         )
     if not lines:
         raise DatasetError(f"{path} has a header but no row below it")
@@ -54,6 +56,7 @@ def read_csv(text: str, path: Path) -> LabelRows:
             rows.refuse(place, f"{len(fields)} fields, but the header has {len(header)}", "row_length")
     if [lowered[column] for column in columns] == ["label"]:
         _add_single(rows, whole, columns[0], split)
+        _doubt_joined(rows, [(place, fields[columns[0]]) for place, fields in whole])
     else:
         _add_multi_hot(rows, header, whole, columns, split)
     return rows
@@ -110,3 +113,18 @@ def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int
             rows.refuse(place, f"label {fields[column][:_LONGEST_NUMBER]} is too large for the index of a class")
         labels = [index] if 0 <= index < MOST_CLASSES else []
         rows.add(place, fields[0], "" if split is None else fields[split], labels)
+
+
+def _doubt_joined(rows: LabelRows, labels: list[tuple[str, str]]) -> None:
+    # "cat;dog" is a class of its own for this form, which is hardly ever meant.
+    values = {value for _, value in labels}
+    for mark in ";|,":
+        pieces = {value: {piece.strip() for piece in value.split(mark)} for value in values if mark in value}
+        whole = values - set(pieces)
+        # Names of classes may hold commas, such as those of ImageNet.
+        most = 2 * len(pieces) > len(values) and mark != ","
+        if most or any(parts <= whole for parts in pieces.values()):
+            found = [(place, value) for place, value in labels if value in pieces]
+            what = f"{found[0][1]!r} is read as one class ({len(found)} such rows): {SEVERAL_LABELS}"
+            rows.doubts.append(Problem(found[0][0], what, "several_labels"))
+            return

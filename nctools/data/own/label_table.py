@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from nctools.data.own.folder_walk import is_file
 from nctools.data.own.label_rows import LabelRows
 from nctools.data.own.label_rows_csv import read_csv
 from nctools.data.own.label_rows_json import read_json
-from nctools.data.own.split_names import matching_split
+from nctools.data.own.split_names import doubt_about, matching_split
 from nctools.data.text_files import read_text
 from nctools.errors import DatasetError
 
@@ -102,6 +102,7 @@ def load_label_table(
         name=path.stem,
         split=split or "",
         single_label=rows.single_label,
+        notes=[f"{path}, {doubt}" for doubt in rows.doubts],
     )
 
 
@@ -119,7 +120,18 @@ def read_label_rows(path: Path) -> LabelRows:
     """
     text = read_text(path)
     rows = read_json(text, path) if path.suffix.lower() == ".json" else read_csv(text, path)
-    return rows.without_repeats()
+    rows = rows.without_repeats()
+    rows.doubts += _doubts_about_splits(rows)
+    return rows
+
+
+def _doubts_about_splits(rows: LabelRows) -> Iterator[Problem]:
+    first = {name: row for row, name in reversed(list(enumerate(rows.splits)))}
+    for name, row in sorted(first.items(), key=lambda item: item[1]):
+        what = doubt_about(name) if name else "no split is named: the image is in none" if len(first) > 1 else None
+        if what is not None:
+            count = rows.splits.count(name)
+            yield Problem(rows.places[row], what + (f" ({count} images)" if count > 1 else ""), "unknown_split")
 
 
 def _rows_of_split(rows: LabelRows, split: str | None, path: Path) -> list[int]:

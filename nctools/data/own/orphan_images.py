@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from nctools.data.own.folder_walk import files_below, images_in, is_image_name
@@ -35,6 +36,7 @@ def orphan_images(
         ['b.png']
     """
     named = {os.path.normpath(file).replace(os.sep, "/") for file in files}
+    is_new = _first_time(root, named)
     alone: set[str] = set()
     tops: set[str] = set()
     for name in named:
@@ -43,9 +45,32 @@ def orphan_images(
             tops.add(first)
         else:  # in the root itself, or outside of it
             alone.add(name.rpartition("/")[0])
-    for folder in sorted(alone):
+    for folder in sorted(alone, key=lambda name: (len(name), name)):
         lead = f"{folder}/" if folder else ""
-        yield from (lead + name for name in images_in(root / folder) if lead + name not in named)
+        yield from (lead + name for name in images_in(root / folder) if is_new(lead + name))
     for top in sorted(tops):
         if os.path.isdir(root / top):  # noqa: PTH112 - Path.is_dir raises for names that are too long
-            yield from (name for name in files_below(root, top, on_error) if is_image_name(name) and name not in named)
+            yield from (name for name in files_below(root, top, on_error) if is_image_name(name) and is_new(name))
+
+
+def _first_time(root: Path, named: Iterable[str]) -> Callable[[str], bool]:
+    # One folder may go by several names, such as `../photos` seen from `photos` itself.
+    @cache
+    def real(folder: str) -> str:
+        try:
+            return os.path.realpath(os.path.join(root, folder))  # noqa: PTH118
+        except (OSError, ValueError):  # a zero byte
+            return folder
+
+    def place(file: str) -> tuple[str, str]:
+        folder, mark, name = file.rpartition("/")
+        return real(folder or mark), name
+
+    seen = set(map(place, named))
+
+    def is_new(file: str) -> bool:
+        before = len(seen)
+        seen.add(place(file))
+        return len(seen) > before
+
+    return is_new

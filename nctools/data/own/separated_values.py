@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
 # Spreadsheets and data frames write whole numbers with a point where a column once had a gap.
@@ -30,6 +31,8 @@ def separated_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
         [(1, ['a', 'b']), (3, ['1', '2'])]
     """
     first = text.lstrip().partition("\n")[0]
+    if "\0" in first:
+        raise DatasetError(f"{path} is no table of separated values but a binary file: {shortened(first)}")
     try:
         delimiter = max(",;\t", key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from difflib import get_close_matches
 
 _VALIDATION = ("validation", "val", "valid")
 SPLIT_NAMES = frozenset({"train", *_VALIDATION, "test"})
+_USUAL = SPLIT_NAMES | {"trainval", "all", "default"}
 
 
 def matching_split(split: str, present: Collection[str]) -> str | None:
@@ -27,6 +29,28 @@ def matching_split(split: str, present: Collection[str]) -> str | None:
         if name in by_lower_case:
             return by_lower_case[name]
     return None
+
+
+def doubt_about(split: str) -> str | None:
+    """Say what a split of an unusual name will and will not be used for.
+
+    Args:
+        split: What the user calls it.
+
+    Returns:
+        A sentence, with the usual name that may be meant; None for usual names.
+
+    Example:
+        >>> doubt_about("trian")
+        "the split 'trian' is used only where it is named, for training and testing it is not: is 'train' meant?"
+        >>> doubt_about("Valid") is None
+        True
+    """
+    if split.lower() in _USUAL:
+        return None
+    near = get_close_matches(split.lower(), sorted(_USUAL), 1, 0.7)
+    meant = f"is {near[0]!r} meant?" if near else "usual names are train, validation (val, valid) and test"
+    return f"the split {split!r} is used only where it is named, for training and testing it is not: {meant}"
 
 
 def training_split(present: Collection[str]) -> str | None:

@@ -67,6 +67,7 @@ def validate(
         own.form,
         [
             *as_findings(own.annotations.problems),
+            *(_warning(doubt.place, doubt.what, doubt.kind) for doubt in own.doubts),
             *_images(own, checks),
             *_shared(own),
             *_copies(own, checks),

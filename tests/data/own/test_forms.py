@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.own.forms import OwnAnnotations, form_of, open_own
 from nctools.data.own.loading import load_own
+from nctools.data.split_file import SplitFile, save_split
 from nctools.errors import DatasetError
 
 XML = "<annotation><object><name>{}</name></object></annotation>"
@@ -204,3 +206,27 @@ def test_images_without_a_label_are_negatives(tmp_path: Path) -> None:
     path = coco(tmp_path / "own.json", ["a.png", "b.png"], ["cat"], [(0, 0)])
     assert sets(load_own(path)) == {"1": ["cat"], "2": []}
     assert isinstance(open_own(path), OwnAnnotations)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("voc_lt", "nctools data describe voc_lt --data-root DIR tells what is in it; .* are built from voc$"),
+        ("VOC-LT", "^VOC-LT is a built-in data set, .* nctools data describe voc_lt --data-root DIR"),
+        ("coco", "nctools data describe coco --data-root DIR tells what is in it$"),
+        ("digits_lt", "nctools data describe digits_lt tells what is in it$"),
+    ],
+)
+def test_names_of_data_sets_are_no_paths(name: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        form_of(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("source", "end"), [("voc", "tells what is in it$"), ("photos.csv", "the data it was drawn from, .*/photos.csv$")]
+)
+def test_a_split_file_is_no_table(tmp_path: Path, source: str, end: str) -> None:
+    path = tmp_path / "split.json"
+    save_split(SplitFile("two", source, ["cat"], ["a"], np.ones((1, 1), dtype=np.uint8)), path)
+    with pytest.raises(DatasetError, match=rf"split\.json is a split file of nctools, .* as --dataset .*{end}"):
+        open_own(path)

@@ -244,3 +244,46 @@ def test_whole_numbers_as_pandas_writes_them_are_indices_and_negative_ones_refus
     (tmp_path / "t.csv").write_text("\n".join([*lines[:-1], "11.png,-1"]))
     with pytest.raises(DatasetError, match="label -1 is negative"):
         load_label_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["cat;dog", "cat"], None),  # nothing says that the pieces are classes
+        (["cat;dog", "dog;cow", "cat"], "'cat;dog' is read as one class (2 such rows)"),
+        (["cat|dog", "cat", "dog"], "'cat|dog' is read as one class (1 such rows)"),
+        (['"cat, dog"', "cat", "dog"], "'cat, dog' is read as one class (1 such rows)"),
+        (['"tench, Tinca tinca"', '"jay, bird"', "cat"], None),  # of ImageNet
+    ],
+)
+def test_several_labels_in_one_value_are_doubted(folder: Path, labels: list[str], told: str | None) -> None:
+    names = ["a.png", "b.png", "c.png"]
+    rows = "".join(f"{name},{label}\n" for name, label in zip(names, labels, strict=False))
+    notes = load(folder, f"image,label\n{rows}").notes
+    assert len(notes) == (told is not None)
+    if told is not None:
+        assert notes[0].startswith(
+            f"{folder}/labels.csv, line 2: {told}: several labels of an image need a column of 0"
+        )
+
+
+def test_one_row_for_each_label_is_refused_with_the_forms_for_several(folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"line 3: 'a.png' was listed before, at line 2: several labels .* or JSON"):
+        load(folder, "image,label\na.png,cat\na.png,dog\n")
+    with pytest.raises(DatasetError, match=r"at line 2$"):
+        load(folder, "image,label\na.png,cat\na.png,cat\n")
+
+
+def test_splits_with_unusual_names_are_doubted(folder: Path) -> None:
+    content = "image,split,cat\na.png,train,1\nb.png,trian,1\nc.png,fold1,1\nsub/d.png,,1\n"
+    data = load(folder, content, "train")
+    used = "is used only where it is named, for training and testing it is not"
+    assert (data.ids, [note.removeprefix(f"{folder}/labels.csv, ") for note in data.notes]) == (
+        ["a.png"],
+        [
+            f"line 3: the split 'trian' {used}: is 'train' meant?",
+            f"line 4: the split 'fold1' {used}: usual names are train, validation (val, valid) and test",
+            "line 5: no split is named: the image is in none",
+        ],
+    )
+    assert load(folder, "image,split,cat\na.png,Train,1\nb.png,valid,1\nc.png,all,1\n").notes == []

@@ -34,3 +34,9 @@ def test_a_mark_within_quotes_separates_nothing_and_lines_are_counted_as_they_st
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"a\.csv is no table of separated values: field larger"):
         separated_rows(f"a,b\n{'x' * 200_000},1\n", Path("a.csv"))
+
+
+def test_a_binary_file_is_called_so_in_few_words() -> None:
+    with pytest.raises(DatasetError, match="but a binary file: ") as refused:
+        separated_rows("\0\1\2" * 500, Path("table.csv"))
+    assert len(str(refused.value)) < 150

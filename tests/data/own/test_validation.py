@@ -292,3 +292,28 @@ def test_a_link_to_itself_does_not_hide_the_other_images_of_a_voc_folder(tmp_pat
     for name in "ab":
         (tmp_path / f"{name}.xml").write_text("<annotation><object><name>cat</name></object></annotation>")
     assert [(one.kind, Path(one.place).name) for one in validate(tmp_path).problems] == [("missing_image", "b.xml")]
+
+
+def test_labels_and_splits_that_may_be_meant_otherwise_are_warnings(tmp_path: Path) -> None:
+    for shade, name in enumerate("abc"):
+        picture(tmp_path / f"{name}.jpg", shade * 50)
+    table = tmp_path / "labels.csv"
+    table.write_text("image,label,split\na.jpg,cat,train\nb.jpg,dog,train\nc.jpg,cat;dog,trian\n")
+    report = validate(table)
+    assert report.ok
+    told = {one.kind: one.place for one in report.of_level("warning")}
+    assert {kind: told[kind] for kind in ("several_labels", "unknown_split")} == {
+        "several_labels": f"{table}, line 4",
+        "unknown_split": f"{table}, line 4",
+    }
+
+
+def test_images_named_from_another_folder_are_no_orphans(tmp_path: Path) -> None:
+    for shade, name in enumerate(["0.jpg", "1.jpg", "sub/2.jpg", "stray.jpg"]):
+        picture(tmp_path / "photos" / name, shade * 40)
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    table = tmp_path / "photos/labels.csv"
+    table.write_text("image,cat\n0.jpg,1\n../photos/1.jpg,1\n../link/sub/2.jpg,1\nsub/../../photos/sub/3.jpg,1\n")
+    assert [Path(one.place) for one in validate(table).problems if one.kind == "orphan_image"] == [
+        tmp_path / "photos/stray.jpg"
+    ]
