@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import h5py
@@ -35,6 +35,11 @@ from nctools.features.batches import FileBatch, LayerRows
 from nctools.features.class_chunks import ClassChunks
 from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, Compression, dataset_options, needs_plugin
 from nctools.models.output import Anchors
+
+try:
+    import resource
+except ImportError:  # there are no such limits on Windows
+    resource = None  # type: ignore[assignment]
 
 FORMAT = "nctools-features"
 FORMAT_VERSION = 1
@@ -97,6 +102,20 @@ class _GrowingDataset:
         self._waiting = [rows[count:]] if count < len(rows) else []
 
 
+@contextmanager
+def _no_size_limit() -> Iterator[None]:
+    # Some systems hold even what is written to nowhere to the largest size of a file (ulimit -f).
+    if resource is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 class FeatureWriter:
     """Writes one feature file; a context manager that closes it.
 
@@ -145,10 +164,11 @@ class FeatureWriter:
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self._file.id.get_vfd_handle())
         os.close(nowhere)
-        for _ in range(3):  # the first attempts may still report the old error
-            with suppress(OSError, RuntimeError):
-                self._file.flush()
-                break
+        with _no_size_limit():
+            for _ in range(3):  # the first attempts may still report the old error
+                with suppress(OSError, RuntimeError):
+                    self._file.flush()
+                    break
 
     def append(self, batch: FileBatch) -> None:
         """Add a batch of images.
