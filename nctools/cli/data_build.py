@@ -43,7 +43,15 @@ def build(
     alpha: Annotated[
         float, typer.Option("--alpha", help="Exponent of the Pareto distribution; larger: a shorter tail.")
     ] = 6,
-    n_max: Annotated[int, typer.Option("--max", min=1, help="Images of the most frequent class.")] = 800,
+    n_max: Annotated[
+        int,
+        typer.Option(
+            "--max",
+            min=1,
+            help="Target of the class ranked first. Classes are ranked by how often they come along when each class "
+            "gives one image.",
+        ),
+    ] = 800,
     n_min: Annotated[int, typer.Option("--min", min=0, help="Added to every class.")] = 1,
     quantile: Annotated[float, typer.Option("--quantile", help="Where the distribution is cut.")] = 0.99,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw and of the dropped labels.")] = 0,
@@ -167,7 +175,7 @@ def _facts(split: SplitFile) -> dict[str, object]:
         "class_counts": split.class_counts,
         "groups": _groups(split),
         "made_by": split.made_by,
-        "notes": split.notes,
+        "notes": _notes(split),
     }
 
 
@@ -217,6 +225,11 @@ def _group_of(split: SplitFile) -> list[str]:
     return [of.get(index, "-") for index in range(len(split.class_names))]
 
 
+def _notes(split: SplitFile) -> list[str]:
+    drawn = split.made_by.get("notes")
+    return [*(map(str, drawn) if isinstance(drawn, list) else ()), *split.notes]
+
+
 def _tell_notes(split: SplitFile) -> None:
-    for note in split.notes:
+    for note in _notes(split):
         say(f"note: {note}")

@@ -44,7 +44,7 @@ def build_split(
         out: Where the split file will lie; a path of own data is written relative to it if it lies below its folder.
         name: Name of the set.
         alpha: Exponent of the Pareto distribution.
-        n_max: Images of the most frequent class.
+        n_max: Target of the class that is ranked first, see ``class_ranks``.
         n_min: Added to every class.
         quantile: Where the distribution is cut.
         seed: Of the draw and of the dropped labels.
@@ -54,7 +54,7 @@ def build_split(
         groups: Rule for the groups of classes, see ``groups_from``; they are made from the labels that are left.
 
     Returns:
-        The split, and what the draw reached.
+        The split, and what the draw reached. What is to be said of the draw alone is ``made_by["notes"]`` of the split.
 
     Raises:
         DatasetError: If images or labels are missing.
@@ -78,7 +78,7 @@ def build_split(
     drawn = pool.select(tail.indices)
     dropped = drop_labels(drawn.labels, drop, seed=seed) if drop else None
     labels = drawn.labels if dropped is None else dropped.labels
-    notes = [str(warning.message) for warning in told]
+    notes = []
     if difficult == "exclude" and pool.doubtful is not None and pool.doubtful.any():
         notes.append(
             "training labels leave out objects marked difficult; those of the test do so with difficult=exclude"
@@ -111,10 +111,23 @@ def build_split(
             "targets": [int(count) for count in tail.targets],
             "reached": [int(count) for count in tail.reached],
             "ids_sha256_sorted": id_digest(drawn.ids),
+            # Of the draw: who uses the split need not hear it every time.
+            "notes": [*(str(warning.message) for warning in told), *_order(tail, pool.class_names, pool.class_counts)],
         },
         notes=notes,
     )
     return split, tail
+
+
+def _order(tail: LongTail, names: list[str], counts: list[int]) -> list[str]:
+    first, largest = tail.ranks[0], max(range(len(counts)), key=lambda c: counts[c])
+    if counts[first] == counts[largest]:
+        return []
+    return [
+        f"{names[first]!r} with {counts[first]} images is ranked first and has the target {tail.targets[first]}, "
+        f"{names[largest]!r} with {counts[largest]} has {tail.targets[largest]}: classes are ranked by how often they "
+        "come along when each class gives one image, not by their counts"
+    ]
 
 
 def _relative(source: Path, out: Path | None) -> str:

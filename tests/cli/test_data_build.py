@@ -1,0 +1,48 @@
+"""A long-tailed set is drawn: what is said of the draw, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Command
+
+
+@pytest.fixture
+def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # 30 images of a cat alone; 6 of a dog, always with a bird and a cow, which come alone, too.
+    monkeypatch.chdir(tmp_path)
+    rows = ["1,0,0,0"] * 30 + ["0,1,1,1"] * 6 + ["0,0,1,0"] * 3 + ["0,0,0,1"] * 3
+    Path("photos").mkdir()
+    for number in range(len(rows)):
+        Image.fromarray(np.full((8, 8, 3), number, dtype=np.uint8)).save(f"photos/{number}.png")
+    lines = [f"{number}.png,{row}" for number, row in enumerate(rows)]
+    Path("pets.csv").write_text("\n".join(["image,cat,dog,bird,cow", *lines]), encoding="utf-8")
+    return Path("pets.csv")
+
+
+def build(command: Command, *options: str, out: str = "split.json") -> tuple[int, str, str]:
+    done = command("data", "build", "--from", "pets.csv", "--data-root", "photos", "-o", out, *options)
+    return done.code, done.out, done.err
+
+
+def test_what_is_said_of_the_draw_is_said_once(pets: Path, nctools_command: Command) -> None:
+    code, _, told = build(nctools_command, "--max", "20", "--min", "2", "--json", "report.json")
+    assert code == 0, told
+    assert "note: class 'bird' has only 9 images for a target of 20\n" in told
+    assert "note: 'bird' with 9 images is ranked first and has the target 20, 'cat' with 30 has " in told
+    assert "all are taken" not in told
+    notes = json.loads(Path("report.json").read_text(encoding="utf-8"))["notes"]
+    assert [note in told for note in notes] == [True, True]
+    described = nctools_command("data", "describe", "split.json", "--data-root", "photos")
+    assert described.code == 0, described.err
+    assert "bird" not in described.err
+
+
+def test_help_tells_the_order_of_the_classes(nctools_command: Command) -> None:
+    told = " ".join(nctools_command("data", "build", "--help").out.split())
+    assert "ranked by how often they come along" in told
