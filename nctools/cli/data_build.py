@@ -111,8 +111,10 @@ def build(
     if figure is not None:
         from nctools.plots import construction, construction_data, save_figure
 
-        arguments = (tail.targets, tail.reached, split.class_names)
-        for path in save_figure(construction(*arguments), figure, construction_data(*arguments)):
+        counts = (tail.targets, tail.reached, split.class_names)
+        kept = None if split.full_labels is None else split.class_counts
+        drawn = construction(*counts, ranks=tail.ranks, kept=kept)
+        for path in save_figure(drawn, figure, construction_data(*counts, ranks=tail.ranks, kept=kept)):
             say(f"wrote {path}")
     say(f"wrote {out}: {len(split.ids)} images")
     root = f" --data-root {data_root}" if data_root else ""

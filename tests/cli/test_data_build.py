@@ -46,3 +46,13 @@ def test_what_is_said_of_the_draw_is_said_once(pets: Path, nctools_command: Comm
 def test_help_tells_the_order_of_the_classes(nctools_command: Command) -> None:
     told = " ".join(nctools_command("data", "build", "--help").out.split())
     assert "ranked by how often they come along" in told
+
+
+def test_the_figure_shows_the_labels_that_are_kept(pets: Path, nctools_command: Command) -> None:
+    code, _, told = build(nctools_command, "--max", "20", "--min", "2", "--drop-labels", "0.8", "--figure", "split.png")
+    assert code == 0, told
+    header, *rows = Path("split.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "rank,class,group,target,reached,deviation,kept"
+    counts = [list(map(int, (row.split(",")[4], row.split(",")[6]))) for row in rows]
+    assert all(kept <= reached for reached, kept in counts)
+    assert any(kept < reached for reached, kept in counts)
