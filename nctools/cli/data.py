@@ -106,8 +106,9 @@ def draw_distribution(facts: DatasetDescription) -> tuple[Figure, pd.DataFrame]:
 
     labels, pairs = facts.labels_per_image, facts.co_occurrence
     counts, names, groups = facts.class_counts, facts.class_names, facts.groups
+    which = {"name": facts.name, "split": facts.split}
     return (
-        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
+        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs, **which),
         distribution_data(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
     )
 
