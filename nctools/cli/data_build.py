@@ -10,7 +10,7 @@ import typer
 
 from nctools.cli.data_options import ClassGroups, reading_labels
 from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
-from nctools.cli.output import input_errors, print_table, refuse_to_overwrite, say, write_json
+from nctools.cli.output import input_errors, print_table, refuse_to_overwrite, say, to_paste, write_json
 
 if TYPE_CHECKING:
     from nctools.data.long_tail import LongTail
@@ -31,7 +31,15 @@ class DifficultKind(StrEnum):
     exclude = "exclude"
 
 
-SplitOut = Annotated[Path, typer.Option("--out", "-o", help="Split file to write (.json).")]
+def _json(path: Path) -> Path:
+    if path.suffix.lower() != ".json":
+        raise typer.BadParameter(
+            f"{path} is no .json file, and a split file is JSON: name it {path.with_suffix('.json')}"
+        )
+    return path
+
+
+SplitOut = Annotated[Path, typer.Option("--out", "-o", callback=_json, help="Split file to write (.json).")]
 
 
 def build(
@@ -117,8 +125,9 @@ def build(
         for path in save_figure(drawn, figure, construction_data(*counts, ranks=tail.ranks, kept=kept)):
             say(f"wrote {path}")
     say(f"wrote {out}: {len(split.ids)} images")
-    root = f" --data-root {data_root}" if data_root else ""
-    say(f"next: nctools data describe {out}{root}   nctools train mlc_nc --dataset {out}{root}")
+    if not quiet:
+        described = to_paste("data", "describe", out, data_root=data_root)
+        say(f"next: {described}   {to_paste('train', 'mlc_nc', dataset=out, data_root=data_root)}")
 
 
 def import_(
@@ -164,7 +173,8 @@ def import_(
         )
     _tell_notes(split)
     say(f"wrote {out}: {len(split.ids)} images of {split.source}")
-    say(f"next: nctools data describe {out} --data-root DIR")
+    if not quiet:
+        say(f"next: {to_paste('data', 'describe', out, data_root=data_root or 'DIR')}")
 
 
 def _facts(split: SplitFile) -> dict[str, object]:

@@ -56,3 +56,21 @@ def test_the_figure_shows_the_labels_that_are_kept(pets: Path, nctools_command: 
     counts = [list(map(int, (row.split(",")[4], row.split(",")[6]))) for row in rows]
     assert all(kept <= reached for reached, kept in counts)
     assert any(kept < reached for reached, kept in counts)
+
+
+def test_a_split_file_is_called_json(pets: Path, nctools_command: Command) -> None:
+    code, _, told = build(nctools_command, "--max", "20", out="split.txt")
+    assert code == 2
+    assert "split.txt is no .json file" in " ".join(told.split())
+    assert nctools_command("data", "import", "img_id.txt", "-o", "split").code == 2
+    assert not Path("split.txt").exists()
+
+
+def test_the_next_command_can_be_pasted(pets: Path, nctools_command: Command) -> None:
+    Path("photos").rename("my photos")
+    made = ("data", "build", "--from", "pets.csv", "--data-root", "my photos", "--max", "20", "-o", "split.json")
+    told = nctools_command(*made).err
+    assert (
+        "next: nctools data describe split.json --data-root 'my photos'   nctools train mlc_nc --dataset split" in told
+    )
+    assert "next:" not in nctools_command(*made, "--force", "--quiet").err
