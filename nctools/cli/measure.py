@@ -238,7 +238,7 @@ def _is_features(path: Path | None) -> bool:
 
 
 def _groups_of(path: Path | None, rule: str | None) -> dict[str, list[int]] | None:
-    from nctools.data.group_rules import groups_from, read_group_file
+    from nctools.data.group_rules import groups_and_notes, read_group_file
     from nctools.errors import ConfigError
 
     if rule is None:
@@ -249,7 +249,10 @@ def _groups_of(path: Path | None, rule: str | None) -> dict[str, list[int]] | No
         if not Path(rule).is_file():
             say(f"note: groups {rule} come from the counts of the images in {path} itself")
         with FeatureStore(path) as store:
-            return groups_from(rule, store.targets.sum(dim=0).tolist(), store.classes)
+            groups, notes = groups_and_notes(rule, store.targets.sum(dim=0).tolist(), store.classes)
+        for note in notes:
+            say(f"note: {note}")
+        return groups
     if Path(rule).is_file():
         return read_group_file(Path(rule))
     if _is_features(path):

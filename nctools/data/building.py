@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from nctools.data.catalogue import DATASETS, canonical_name
-from nctools.data.group_rules import groups_from
+from nctools.data.group_rules import groups_and_notes
 from nctools.data.label_matrix import class_counts
 from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
 from nctools.data.partial_labels import drop_labels
@@ -88,6 +88,7 @@ def build_split(
         gone = [name for name, count in zip(pool.class_names, class_counts(labels), strict=True) if not count]
         if gone:
             notes.append(f"no label is left of {', '.join(gone)}: draw more images, or drop fewer labels")
+    named, of_groups = groups_and_notes(groups, class_counts(labels), pool.class_names)
     split = SplitFile(
         name=name,
         source=source if source in SOURCES else _relative(Path(source), out),
@@ -95,7 +96,7 @@ def build_split(
         ids=drawn.ids,
         labels=labels,
         full_labels=None if dropped is None else drawn.labels,
-        groups=groups_from(groups, class_counts(labels), pool.class_names) if groups else None,
+        groups=named if groups else None,
         made_by={
             "command": "nctools data build",
             "images": pool.name,
@@ -114,7 +115,7 @@ def build_split(
             # Of the draw: who uses the split need not hear it every time.
             "notes": [*(str(warning.message) for warning in told), *_order(tail, pool.class_names, pool.class_counts)],
         },
-        notes=notes,
+        notes=[*notes, *of_groups],
     )
     return split, tail
 

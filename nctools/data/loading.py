@@ -14,7 +14,7 @@ from torch import Tensor
 from nctools.data.annotations import Progress
 from nctools.data.catalogue import DATASETS, DatasetEntry, canonical_name, dataset_entry
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.group_rules import groups_from
+from nctools.data.group_rules import groups_and_notes
 from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.parts import Parts, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
@@ -174,7 +174,10 @@ def _embedded(entry: DatasetEntry, settings: DataSettings) -> OpenedDataset:
         if settings.groups is None:
             return images
         train = images if split == "train" else build("train")
-        return images.with_groups(groups_from(settings.groups, train.class_counts, train.class_names))
+        groups, notes = groups_and_notes(settings.groups, train.class_counts, train.class_names)
+        grouped = images.with_groups(groups)
+        grouped.notes = [*images.notes, *notes]
+        return grouped
 
     return OpenedDataset(entry.name, entry.splits, load)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.group_rules import groups_from
+from nctools.data.group_rules import groups_and_notes
 from nctools.data.image_files import ImageFiles
 from nctools.data.label_matrix import class_counts, rarest_class
 from nctools.data.own.folder_walk import is_file
@@ -77,7 +77,7 @@ def split_of(
         raise DatasetError(f"{parts.name} has no split {split!r}; it has: {', '.join(available)}{hint}")
     kept, held_out = _divided(parts, settings)
     train, full, notes = _training_labels(parts, kept, settings)
-    groups = _groups(parts, train, settings)
+    groups, of_groups = _groups(parts, train, settings)
     if split == "train":
         chosen, doubtful = train, settings.difficult == "ignore"
     else:
@@ -96,7 +96,7 @@ def split_of(
         extras={} if full is None else {"full_targets": torch.from_numpy(full)},
         single_label=parts.single_label and not settings.drop_labels,
         unknown=torch.from_numpy(chosen.doubtful) if doubtful and chosen.doubtful is not None else None,
-        notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
+        notes=(*parts.notes, *notes, *of_groups, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
     )
 
 
@@ -189,10 +189,10 @@ def _without_doubtful(annotations: Annotations, settings: DataSettings) -> Annot
     return annotations if settings.difficult == "include" else replace(annotations, labels=annotations.certain)
 
 
-def _groups(parts: Parts, train: Annotations, settings: DataSettings) -> Mapping[str, list[int]]:
+def _groups(parts: Parts, train: Annotations, settings: DataSettings) -> tuple[Mapping[str, list[int]], list[str]]:
     if settings.groups is None and parts.groups is not None:
-        return parts.groups
-    return groups_from(settings.groups, train.class_counts, train.class_names)
+        return parts.groups, []
+    return groups_and_notes(settings.groups, train.class_counts, train.class_names)
 
 
 def _other(parts: Parts, split: str, held_out: NDArray[np.int64], settings: DataSettings) -> Annotations:

@@ -39,3 +39,23 @@ def test_the_figure_is_drawn_by_the_command_that_is_told(pets: Path, nctools_com
     assert drawn.out == told.out
     assert Path("pets-validation.png").is_file()
     assert "figure:" not in nctools_command(*DESCRIBE, "--quiet").err
+
+
+def test_what_a_rule_of_groups_leaves_is_a_note(pets: Path, nctools_command: Command) -> None:
+    Path("groups.json").write_text('{"pets": ["cat", "dog"]}', encoding="utf-8")
+    told = nctools_command(*DESCRIBE, "--groups", "groups.json", "--quiet")
+    assert told.code == 0, told.err
+    assert told.err == "note: groups.json puts no group around bird, cow: they count among all classes only\n"
+    tied = nctools_command(*DESCRIBE, "--groups", "quantiles:0.25,0.75", "--quiet")
+    assert "note: quantiles:0.25,0.75 leave tail empty" in tied.err
+    built = nctools_command(
+        "data", "build", "--from", "pets.csv", "--data-root", "my photos", "--max", "9", "--groups", "groups.json",
+        "-o", "split.json", "--quiet",
+    )  # fmt: skip
+    assert "note: groups.json puts no group around bird, cow" in built.err
+
+
+def test_groups_of_the_embedded_set_are_told_of(pets: Path, nctools_command: Command) -> None:
+    Path("groups.json").write_text('{"first": [0, 1]}', encoding="utf-8")
+    told = nctools_command("data", "describe", "digits_lt", "--groups", "groups.json", "--quiet")
+    assert told.err.startswith("note: groups.json puts no group around ")
