@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,18 @@ class DifficultKind(StrEnum):
     exclude = "exclude"
 
 
+def _above_zero(value: float) -> float:
+    if not (value > 0 and math.isfinite(value)):
+        raise typer.BadParameter(f"{value:g} is not a number above 0")
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise typer.BadParameter(f"{value:g} is not at least 0 and less than 1")
+    return value
+
+
 def _json(path: Path) -> Path:
     if path.suffix.lower() != ".json":
         raise typer.BadParameter(
@@ -49,7 +62,10 @@ def build(
     out: SplitOut,
     data_root: DataRoot = None,
     alpha: Annotated[
-        float, typer.Option("--alpha", help="Exponent of the Pareto distribution; larger: a shorter tail.")
+        float,
+        typer.Option(
+            "--alpha", callback=_above_zero, help="Exponent of the Pareto distribution; larger: a shorter tail."
+        ),
     ] = 6,
     n_max: Annotated[
         int,
@@ -60,14 +76,17 @@ def build(
             "gives one image.",
         ),
     ] = 800,
-    n_min: Annotated[int, typer.Option("--min", min=0, help="Added to every class.")] = 1,
-    quantile: Annotated[float, typer.Option("--quantile", help="Where the distribution is cut.")] = 0.99,
+    n_min: Annotated[int, typer.Option("--min", min=1, help="Added to every class.")] = 1,
+    quantile: Annotated[
+        float, typer.Option("--quantile", callback=_share, help="Where the distribution is cut.")
+    ] = 0.99,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw and of the dropped labels.")] = 0,
     draw: Annotated[
         DrawKind, typer.Option("--draw", help="portable: the same everywhere; released: as the code of DB loss draws.")
     ] = DrawKind.portable,
     drop_labels: Annotated[
-        float, typer.Option("--drop-labels", min=0, max=0.999, help="Drop each training label with this probability.")
+        float,
+        typer.Option("--drop-labels", callback=_share, help="Drop each training label with this probability."),
     ] = 0.0,
     difficult: Annotated[
         DifficultKind, typer.Option("--difficult", help="Whether objects that VOC marks difficult count.")
@@ -90,6 +109,8 @@ def build(
     from nctools.data.building import build_split
     from nctools.data.split_file import save_split
 
+    if n_min > n_max:
+        raise typer.BadParameter(f"--min {n_min} is more than --max {n_max}")
     for target in (out, figure, json_file):
         refuse_to_overwrite(target, force=force)
     with input_errors(), reading_labels(quiet=quiet) as reading:

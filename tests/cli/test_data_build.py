@@ -74,3 +74,24 @@ def test_the_next_command_can_be_pasted(pets: Path, nctools_command: Command) ->
         "next: nctools data describe split.json --data-root 'my photos'   nctools train mlc_nc --dataset split" in told
     )
     assert "next:" not in nctools_command(*made, "--force", "--quiet").err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--alpha", "-1"), "Invalid value for '--alpha': -1 is not a number above 0"),
+        (("--alpha", "inf"), "Invalid value for '--alpha'"),
+        (("--quantile", "1"), "Invalid value for '--quantile': 1 is not at least 0 and less than 1"),
+        (("--drop-labels", "nan"), "Invalid value for '--drop-labels'"),
+        (("--min", "0"), "Invalid value for '--min'"),
+        (("--min", "30", "--max", "20"), "--min 30 is more than --max 20"),
+        (("--groups", "20,100"), "Invalid value for '--groups': thresholds 20,100"),
+    ],
+)
+def test_values_out_of_range_are_wrong_usage_of_their_flag(
+    options: tuple[str, ...], message: str, pets: Path, nctools_command: Command
+) -> None:
+    code, _, told = build(nctools_command, *options)
+    assert code == 2
+    assert message in " ".join(told.split())
+    assert not Path("split.json").exists()

@@ -59,3 +59,36 @@ def test_groups_of_the_embedded_set_are_told_of(pets: Path, nctools_command: Com
     Path("groups.json").write_text('{"first": [0, 1]}', encoding="utf-8")
     told = nctools_command("data", "describe", "digits_lt", "--groups", "groups.json", "--quiet")
     assert told.err.startswith("note: groups.json puts no group around ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("val_fraction=1.5", "`val_fraction` is 1.5: give a share of at least 0 and less than 1"),
+        ("val_fraction=-1", "`val_fraction` is -1"),
+        ("drop_labels=1", "`drop_labels` is 1"),
+        ("seed=-1", "`seed` is -1"),
+        ("groups=20,100", "thresholds 20,100: head begins at the first"),
+        ("seed=0,seed=1", "the data setting seed is given twice"),
+        ("difficult=excluded", "did you mean exclude"),
+        ("seed", "is not of the form key=value"),
+    ],
+)
+@pytest.mark.parametrize("command", [("data", "describe"), ("plot", "distribution")])
+def test_settings_out_of_range_are_wrong_usage(
+    command: tuple[str, str], settings: str, message: str, pets: Path, nctools_command: Command
+) -> None:
+    refused = nctools_command(*command, "pets.csv", "--data-root", "my photos", "--data-settings", settings)
+    assert refused.code == 2
+    told = " ".join(refused.err.split())
+    assert "Invalid value for '--data-settings'" in told
+    assert message in told
+
+
+def test_groups_out_of_order_or_given_twice_are_refused(pets: Path, nctools_command: Command) -> None:
+    swapped = nctools_command(*DESCRIBE, "--groups", "20,100")
+    assert swapped.code == 2
+    assert "Invalid value for '--groups': thresholds 20,100" in " ".join(swapped.err.split())
+    twice = nctools_command(*DESCRIBE, "--groups", "100,20", "--data-settings", "groups=50,5")
+    assert twice.code == 2
+    assert "groups is given as --groups and in --data-settings" in twice.err
