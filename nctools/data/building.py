@@ -78,10 +78,15 @@ def build_split(
     drawn = pool.select(tail.indices)
     dropped = drop_labels(drawn.labels, drop, seed=seed) if drop else None
     labels = drawn.labels if dropped is None else dropped.labels
+    of_draw = [*(str(warning.message) for warning in told), *_order(tail, pool.class_names, pool.class_counts)]
     notes = []
     if difficult == "exclude" and pool.doubtful is not None and pool.doubtful.any():
         notes.append(
             "training labels leave out objects marked difficult; those of the test do so with difficult=exclude"
+        )
+    elif difficult == "exclude":
+        of_draw.append(
+            f"no label of {pool.name} is known to come from difficult objects alone: difficult=exclude changes nothing"
         )
     if dropped is not None:
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
@@ -113,7 +118,7 @@ def build_split(
             "reached": [int(count) for count in tail.reached],
             "ids_sha256_sorted": id_digest(drawn.ids),
             # Of the draw: who uses the split need not hear it every time.
-            "notes": [*(str(warning.message) for warning in told), *_order(tail, pool.class_names, pool.class_counts)],
+            "notes": of_draw,
         },
         notes=[*notes, *of_groups],
     )

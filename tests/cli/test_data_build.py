@@ -95,3 +95,9 @@ def test_values_out_of_range_are_wrong_usage_of_their_flag(
     assert code == 2
     assert message in " ".join(told.split())
     assert not Path("split.json").exists()
+
+
+def test_leaving_out_difficult_objects_where_none_is_marked_is_told(pets: Path, nctools_command: Command) -> None:
+    code, _, told = build(nctools_command, "--max", "20", "--difficult", "exclude")
+    assert code == 0, told
+    assert "is known to come from difficult objects alone: difficult=exclude changes nothing" in told
