@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nctools.data.split_file import SplitFile
 from tests.cli.conftest import Command
 
 
@@ -64,6 +65,18 @@ def test_a_split_file_is_called_json(pets: Path, nctools_command: Command) -> No
     assert "split.txt is no .json file" in " ".join(told.split())
     assert nctools_command("data", "import", "img_id.txt", "-o", "split").code == 2
     assert not Path("split.txt").exists()
+
+
+def test_the_next_command_after_an_import_names_the_data_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nctools_command: Command
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    split = SplitFile("two", "voc", ["cat", "dog"], ["a", "b"], np.array([[1, 0], [1, 1]], dtype=np.uint8))
+    monkeypatch.setattr("nctools.data.published.splits.import_published", lambda *_, **__: split)
+    told = nctools_command("data", "import", "img_id.txt", "--data-root", "my photos", "-o", "lt.json").err
+    assert "next: nctools data describe lt.json --data-root 'my photos'\n" in told
+    told = nctools_command("data", "import", "img_id.txt", "-o", "again.json").err
+    assert "next: nctools data describe again.json --data-root DIR\n" in told
 
 
 def test_the_next_command_can_be_pasted(pets: Path, nctools_command: Command) -> None:
