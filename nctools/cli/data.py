@@ -11,7 +11,7 @@ from nctools.cli.data_build import build, import_
 from nctools.cli.data_options import ClassGroups, DataSettingsText, data_settings, reading_labels
 from nctools.cli.data_validate import validate
 from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
-from nctools.cli.output import input_errors, print_table, print_wide, refuse_to_overwrite, say, write_json
+from nctools.cli.output import input_errors, print_table, print_wide, refuse_to_overwrite, say, to_paste, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +87,11 @@ def describe(
         with input_errors():
             for path in save_figure(drawn, figure, table):
                 say(f"wrote {path}")
-    elif json_file != "-":
-        say(f"figure: nctools data describe {name} --figure {facts.name}.png")
+    elif json_file != "-" and not quiet:
+        another = None if split == "train" else split
+        given = {"data_root": data_root, "split": another, "groups": groups, "data_settings": settings}
+        file = f"{facts.name}-{another}.png" if another else f"{facts.name}.png"
+        say(f"figure: {to_paste('data', 'describe', name, **given, figure=file)}")
     for note in facts.notes:
         say(f"note: {note}")
 
@@ -106,8 +109,9 @@ def draw_distribution(facts: DatasetDescription) -> tuple[Figure, pd.DataFrame]:
 
     labels, pairs = facts.labels_per_image, facts.co_occurrence
     counts, names, groups = facts.class_counts, facts.class_names, facts.groups
+    which = {"name": facts.name, "split": facts.split}
     return (
-        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
+        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs, **which),
         distribution_data(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
     )
 

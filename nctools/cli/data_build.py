@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from nctools.cli.data_options import ClassGroups, reading_labels
 from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
-from nctools.cli.output import input_errors, print_table, refuse_to_overwrite, say, write_json
+from nctools.cli.output import input_errors, print_table, refuse_to_overwrite, say, to_paste, write_json
 
 if TYPE_CHECKING:
     from nctools.data.long_tail import LongTail
@@ -31,7 +32,27 @@ class DifficultKind(StrEnum):
     exclude = "exclude"
 
 
-SplitOut = Annotated[Path, typer.Option("--out", "-o", help="Split file to write (.json).")]
+def _above_zero(value: float) -> float:
+    if not (value > 0 and math.isfinite(value)):
+        raise typer.BadParameter(f"{value:g} is not a number above 0")
+    return value
+
+
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise typer.BadParameter(f"{value:g} is not at least 0 and less than 1")
+    return value
+
+
+def _json(path: Path) -> Path:
+    if path.suffix.lower() != ".json":
+        raise typer.BadParameter(
+            f"{path} is no .json file, and a split file is JSON: name it {path.with_suffix('.json')}"
+        )
+    return path
+
+
+SplitOut = Annotated[Path, typer.Option("--out", "-o", callback=_json, help="Split file to write (.json).")]
 
 
 def build(
@@ -41,17 +62,31 @@ def build(
     out: SplitOut,
     data_root: DataRoot = None,
     alpha: Annotated[
-        float, typer.Option("--alpha", help="Exponent of the Pareto distribution; larger: a shorter tail.")
+        float,
+        typer.Option(
+            "--alpha", callback=_above_zero, help="Exponent of the Pareto distribution; larger: a shorter tail."
+        ),
     ] = 6,
-    n_max: Annotated[int, typer.Option("--max", min=1, help="Images of the most frequent class.")] = 800,
-    n_min: Annotated[int, typer.Option("--min", min=0, help="Added to every class.")] = 1,
-    quantile: Annotated[float, typer.Option("--quantile", help="Where the distribution is cut.")] = 0.99,
+    n_max: Annotated[
+        int,
+        typer.Option(
+            "--max",
+            min=1,
+            help="Target of the class ranked first. Classes are ranked by how often they come along when each class "
+            "gives one image.",
+        ),
+    ] = 800,
+    n_min: Annotated[int, typer.Option("--min", min=1, help="Added to every class.")] = 1,
+    quantile: Annotated[
+        float, typer.Option("--quantile", callback=_share, help="Where the distribution is cut.")
+    ] = 0.99,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw and of the dropped labels.")] = 0,
     draw: Annotated[
         DrawKind, typer.Option("--draw", help="portable: the same everywhere; released: as the code of DB loss draws.")
     ] = DrawKind.portable,
     drop_labels: Annotated[
-        float, typer.Option("--drop-labels", min=0, max=0.999, help="Drop each training label with this probability.")
+        float,
+        typer.Option("--drop-labels", callback=_share, help="Drop each training label with this probability."),
     ] = 0.0,
     difficult: Annotated[
         DifficultKind, typer.Option("--difficult", help="Whether objects that VOC marks difficult count.")
@@ -74,6 +109,8 @@ def build(
     from nctools.data.building import build_split
     from nctools.data.split_file import save_split
 
+    if n_min > n_max:
+        raise typer.BadParameter(f"--min {n_min} is more than --max {n_max}")
     for target in (out, figure, json_file):
         refuse_to_overwrite(target, force=force)
     with input_errors(), reading_labels(quiet=quiet) as reading:
@@ -103,12 +140,15 @@ def build(
     if figure is not None:
         from nctools.plots import construction, construction_data, save_figure
 
-        arguments = (tail.targets, tail.reached, split.class_names)
-        for path in save_figure(construction(*arguments), figure, construction_data(*arguments)):
+        counts = (tail.targets, tail.reached, split.class_names)
+        kept = None if split.full_labels is None else split.class_counts
+        drawn = construction(*counts, ranks=tail.ranks, kept=kept)
+        for path in save_figure(drawn, figure, construction_data(*counts, ranks=tail.ranks, kept=kept)):
             say(f"wrote {path}")
     say(f"wrote {out}: {len(split.ids)} images")
-    root = f" --data-root {data_root}" if data_root else ""
-    say(f"next: nctools data describe {out}{root}   nctools train mlc_nc --dataset {out}{root}")
+    if not quiet:
+        described = to_paste("data", "describe", out, data_root=data_root)
+        say(f"next: {described}   {to_paste('train', 'mlc_nc', dataset=out, data_root=data_root)}")
 
 
 def import_(
@@ -154,7 +194,8 @@ def import_(
         )
     _tell_notes(split)
     say(f"wrote {out}: {len(split.ids)} images of {split.source}")
-    say(f"next: nctools data describe {out} --data-root DIR")
+    if not quiet:
+        say(f"next: {to_paste('data', 'describe', out, data_root=data_root or 'DIR')}")
 
 
 def _facts(split: SplitFile) -> dict[str, object]:
@@ -167,7 +208,7 @@ def _facts(split: SplitFile) -> dict[str, object]:
         "class_counts": split.class_counts,
         "groups": _groups(split),
         "made_by": split.made_by,
-        "notes": split.notes,
+        "notes": _notes(split),
     }
 
 
@@ -217,6 +258,11 @@ def _group_of(split: SplitFile) -> list[str]:
     return [of.get(index, "-") for index in range(len(split.class_names))]
 
 
+def _notes(split: SplitFile) -> list[str]:
+    drawn = split.made_by.get("notes")
+    return [*(map(str, drawn) if isinstance(drawn, list) else ()), *split.notes]
+
+
 def _tell_notes(split: SplitFile) -> None:
-    for note in split.notes:
+    for note in _notes(split):
         say(f"note: {note}")

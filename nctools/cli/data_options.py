@@ -12,17 +12,48 @@ import typer
 
 from nctools._factories import parse_arguments
 from nctools.data.settings import DataSettings
-from nctools.errors import ConfigError
+from nctools.errors import ConfigError, NctoolsError
 
 if TYPE_CHECKING:
     from nctools.data.sources import Reading
 
 _EXAMPLE = "difficult=exclude,val_fraction=0.1,groups=100,20"
 
+
+def checked_rule(rule: str | None) -> str | None:
+    """Refuse a rule of groups whose numbers are out of order, before anything is read.
+
+    Args:
+        rule: What ``--groups`` was given.
+
+    Returns:
+        The same.
+
+    Raises:
+        BadParameter: If they are.
+    """
+    from nctools.data.group_rules import check_rule
+
+    try:
+        check_rule(rule)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return rule
+
+
+def _checked_settings(text: str | None) -> str | None:
+    try:
+        checked_rule(data_settings(text).groups)
+    except (NctoolsError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
 DataSettingsText = Annotated[
     str | None,
     typer.Option(
         "--data-settings",
+        callback=_checked_settings,
         metavar="KEY=VALUE,...",
         help="difficult=include|exclude|ignore (VOC), drop_unlabelled=true (test images without a label), "
         "val_fraction=0.1, drop_labels=0.4 (training labels), groups=RULE, seed=0.",
@@ -32,6 +63,7 @@ ClassGroups = Annotated[
     str | None,
     typer.Option(
         "--groups",
+        callback=checked_rule,
         metavar="RULE",
         help="Thresholds 100,20 (the default: head from 100 images, tail below 20), quantiles:0.33,0.67, or a JSON "
         'file {"name": [classes]}.',
@@ -48,6 +80,9 @@ def parse_data_settings(text: str | None) -> dict[str, object]:
     Returns:
         Name -> value.
 
+    Raises:
+        ConfigError: If a piece is no ``key=value``, or a key is given twice.
+
     Example:
         >>> parse_data_settings("groups=100,20,val_fraction=0.1")
         {'groups': '100,20', 'val_fraction': 0.1}
@@ -58,6 +93,8 @@ def parse_data_settings(text: str | None) -> dict[str, object]:
         key, equals, value = (part.strip() for part in piece.partition("="))
         if not equals:
             raise ConfigError(f"the data setting {piece!r} is not of the form key=value; several: {_EXAMPLE}")
+        if key in settings:
+            raise ConfigError(f"the data setting {key} is given twice: leave one of them")
         settings[key] = value if key in {"groups", "difficult"} else parse_arguments(f"value={value}").get("value")
     return settings
 
@@ -71,9 +108,15 @@ def data_settings(text: str | None, **flags: object) -> DataSettings:
 
     Returns:
         The settings.
+
+    Raises:
+        BadParameter: If a setting was given with a flag of its own, too.
     """
     given = {key: value for key, value in flags.items() if value is not None}
-    return DataSettings.from_dict({**parse_data_settings(text), **given})
+    settings = parse_data_settings(text)
+    for key in given.keys() & settings.keys():
+        raise typer.BadParameter(f"{key} is given as --{key} and in --data-settings: leave one of them")
+    return DataSettings.from_dict({**settings, **given})
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from nctools.cli.data_options import checked_rule
+
 
 class Averaged(StrEnum):
     """Mean over classes or over samples."""
@@ -54,6 +56,7 @@ Groups = Annotated[
     str | None,
     typer.Option(
         "--groups",
+        callback=checked_rule,
         metavar="RULE",
         help="Thresholds of the training counts (100,20), quantiles:0.33,0.67, or a JSON file "
         '{"name": [classes], ...}. Default: those of the checkpoint or data, head / medium / tail.',

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,24 @@ def say(message: str) -> None:
     """
     sys.stderr.write(message + "\n")
     sys.stderr.flush()
+
+
+def to_paste(*words: str | Path, **flags: str | Path | None) -> str:
+    """Write a command that can be pasted into a shell.
+
+    Args:
+        *words: What stands behind ``nctools``.
+        **flags: Values of flags, by name; None leaves the flag out.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> to_paste("data", "describe", "my set.json", data_root="photos", split=None)
+        "nctools data describe 'my set.json' --data-root photos"
+    """
+    given = [(f"--{name.replace('_', '-')}", str(value)) for name, value in flags.items() if value is not None]
+    return shlex.join(["nctools", *map(str, words), *(word for pair in given for word in pair)])
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> None:

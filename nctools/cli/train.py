@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +80,9 @@ def run(
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
-    given = {key: value for key, value in shortcuts.items() if value is not None} | parse_settings(settings or [])
+    given: dict[str, object] = {key: value for key, value in shortcuts.items() if value is not None}
+    with _wrong_usage():
+        given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
     chosen: TrainConfig
@@ -89,7 +93,8 @@ def run(
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
-        chosen = make_config(method, dataset, given)
+        with _wrong_usage():
+            chosen = make_config(method, dataset, given)
     if dry_run:
         import yaml
 
@@ -110,6 +115,15 @@ def run(
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")
     say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    # What is wrong here was written on the command line, not in a file.
+    try:
+        yield
+    except ConfigError as error:
+        raise typer.BadParameter(str(error).replace("the configuration does not fit: ", "")) from error
 
 
 def _what(dataset: str | None, data: Path | None) -> str | None:

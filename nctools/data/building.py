@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from nctools.data.catalogue import DATASETS, canonical_name
-from nctools.data.group_rules import groups_from
+from nctools.data.group_rules import groups_and_notes
 from nctools.data.label_matrix import class_counts
 from nctools.data.long_tail import DrawKind, LongTail, build_long_tail
 from nctools.data.partial_labels import drop_labels
@@ -44,7 +44,7 @@ def build_split(
         out: Where the split file will lie; a path of own data is written relative to it if it lies below its folder.
         name: Name of the set.
         alpha: Exponent of the Pareto distribution.
-        n_max: Images of the most frequent class.
+        n_max: Target of the class that is ranked first, see ``class_ranks``.
         n_min: Added to every class.
         quantile: Where the distribution is cut.
         seed: Of the draw and of the dropped labels.
@@ -54,7 +54,7 @@ def build_split(
         groups: Rule for the groups of classes, see ``groups_from``; they are made from the labels that are left.
 
     Returns:
-        The split, and what the draw reached.
+        The split, and what the draw reached. What is to be said of the draw alone is ``made_by["notes"]`` of the split.
 
     Raises:
         DatasetError: If images or labels are missing.
@@ -78,16 +78,22 @@ def build_split(
     drawn = pool.select(tail.indices)
     dropped = drop_labels(drawn.labels, drop, seed=seed) if drop else None
     labels = drawn.labels if dropped is None else dropped.labels
-    notes = [str(warning.message) for warning in told]
+    of_draw = [*(str(warning.message) for warning in told), *_order(tail, pool.class_names, pool.class_counts)]
+    notes = []
     if difficult == "exclude" and pool.doubtful is not None and pool.doubtful.any():
         notes.append(
             "training labels leave out objects marked difficult; those of the test do so with difficult=exclude"
+        )
+    elif difficult == "exclude":
+        of_draw.append(
+            f"no label of {pool.name} is known to come from difficult objects alone: difficult=exclude changes nothing"
         )
     if dropped is not None:
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
         gone = [name for name, count in zip(pool.class_names, class_counts(labels), strict=True) if not count]
         if gone:
             notes.append(f"no label is left of {', '.join(gone)}: draw more images, or drop fewer labels")
+    named, of_groups = groups_and_notes(groups, class_counts(labels), pool.class_names)
     split = SplitFile(
         name=name,
         source=source if source in SOURCES else _relative(Path(source), out),
@@ -95,7 +101,7 @@ def build_split(
         ids=drawn.ids,
         labels=labels,
         full_labels=None if dropped is None else drawn.labels,
-        groups=groups_from(groups, class_counts(labels), pool.class_names) if groups else None,
+        groups=named if groups else None,
         made_by={
             "command": "nctools data build",
             "images": pool.name,
@@ -111,10 +117,23 @@ def build_split(
             "targets": [int(count) for count in tail.targets],
             "reached": [int(count) for count in tail.reached],
             "ids_sha256_sorted": id_digest(drawn.ids),
+            # Of the draw: who uses the split need not hear it every time.
+            "notes": of_draw,
         },
-        notes=notes,
+        notes=[*notes, *of_groups],
     )
     return split, tail
+
+
+def _order(tail: LongTail, names: list[str], counts: list[int]) -> list[str]:
+    first, largest = tail.ranks[0], max(range(len(counts)), key=lambda c: counts[c])
+    if counts[first] == counts[largest]:
+        return []
+    return [
+        f"{names[first]!r} with {counts[first]} images is ranked first and has the target {tail.targets[first]}, "
+        f"{names[largest]!r} with {counts[largest]} has {tail.targets[largest]}: classes are ranked by how often they "
+        "come along when each class gives one image, not by their counts"
+    ]
 
 
 def _relative(source: Path, out: Path | None) -> str:

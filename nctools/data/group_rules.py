@@ -40,16 +40,44 @@ def groups_from(rule: str | None, class_counts: Sequence[int], class_names: Sequ
         DatasetError: If the rule is none of the four, or the file cannot be read or does not fit the classes.
 
     Warns:
-        UserWarning: If a file leaves classes out of every group.
+        UserWarning: If a file leaves classes out of every group, or equal counts leave head or tail empty.
 
     Example:
         >>> groups_from("50,5", [80, 9, 4], ["cat", "dog", "cow"])
         {'head': [0], 'medium': [1], 'tail': [2]}
     """
+    groups, notes = groups_and_notes(rule, class_counts, class_names)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return groups
+
+
+def groups_and_notes(
+    rule: str | None, class_counts: Sequence[int], class_names: Sequence[str]
+) -> tuple[dict[str, list[int]], list[str]]:
+    """Make the groups that a rule names, with what should be known of them in place of warnings.
+
+    Args:
+        rule: As for ``groups_from``.
+        class_counts: Training images of each class.
+        class_names: Names of the classes.
+
+    Returns:
+        Group name -> class indices, and notes.
+
+    Raises:
+        ValueError: If thresholds or quantiles are not in order.
+        DatasetError: If the rule is none of the four, or the file cannot be read or does not fit the classes.
+
+    Example:
+        >>> groups_and_notes("quantiles:0.5,0.5", [9, 4, 4, 4], ["cat", "dog", "cow", "owl"])[1]
+        ['quantiles:0.5,0.5 leave tail empty: classes with equal counts stay together, in medium']
+    """
+    check_rule(rule)
     if rule is None:
-        return head_medium_tail(class_counts)
+        return head_medium_tail(class_counts), []
     if found := _THRESHOLDS.fullmatch(rule):
-        return head_medium_tail(class_counts, head=int(found[1]), medium=int(found[2]))
+        return head_medium_tail(class_counts, head=int(found[1]), medium=int(found[2])), []
     if found := _QUANTILES.fullmatch(rule):
         return _by_quantiles(class_counts, float(found[1]), float(found[2]))
     path = Path(rule)
@@ -59,8 +87,34 @@ def groups_from(rule: str | None, class_counts: Sequence[int], class_names: Sequ
             "quantiles:0.33,0.67, or a JSON file of named groups"
         )
     groups = read_group_file(path, class_names)
-    _warn_of_classes_without_group(groups, class_names, path)
-    return groups
+    return groups, _classes_without_group(groups, class_names, path)
+
+
+def check_rule(rule: str | None) -> None:
+    """Raise if the numbers of a rule are out of order; other rules are seen with the classes.
+
+    Args:
+        rule: As for ``groups_from``.
+
+    Raises:
+        ValueError: If thresholds or quantiles are not in order.
+
+    Example:
+        >>> check_rule("20,100")
+        Traceback (most recent call last):
+        ValueError: thresholds 20,100: head begins at the first, medium at the second, which cannot be larger: 100,20
+    """
+    if found := _THRESHOLDS.fullmatch(rule or ""):
+        head, medium = int(found[1]), int(found[2])
+        if head < medium:
+            raise ValueError(
+                f"thresholds {head},{medium}: head begins at the first, medium at the second, which cannot be larger: "
+                f"{medium},{head}"
+            )
+    if found := _QUANTILES.fullmatch(rule or ""):
+        first, second = float(found[1]), float(found[2])
+        if not 0 <= first <= second <= 1:
+            raise ValueError(f"quantiles:{first:g},{second:g}: they must satisfy 0 <= first <= second <= 1")
 
 
 def groups_and_notes(
@@ -122,10 +176,15 @@ def read_group_file(path: Path, class_names: Sequence[str] | None = None) -> dic
         raise DatasetError(f"{path}: {error}") from error
 
 
-def _by_quantiles(class_counts: Sequence[int], first: float, second: float) -> dict[str, list[int]]:
-    if not 0 <= first <= second <= 1:
-        raise ValueError(f"quantiles:{first:g},{second:g}: they must satisfy 0 <= first <= second <= 1")
-    return quantile_groups(class_counts, head=first, tail=1 - second)
+def _by_quantiles(class_counts: Sequence[int], first: float, second: float) -> tuple[dict[str, list[int]], list[str]]:
+    groups = quantile_groups(class_counts, head=first, tail=1 - second)
+    # A share that is less than half a class asks for none.
+    wanted = {"head": first * len(class_counts), "tail": (1 - second) * len(class_counts)}
+    empty = [name for name, classes in wanted.items() if classes >= 0.5 and not groups[name]]
+    if not empty:
+        return groups, []
+    left = f"quantiles:{first:g},{second:g} leave {' and '.join(empty)} empty"
+    return groups, [f"{left}: classes with equal counts stay together, in medium"]
 
 
 def _named_lists(path: Path) -> list[tuple[str, list[object]]]:
@@ -160,12 +219,10 @@ def _number_of_classes(groups: dict[str, list[int]], class_names: Sequence[str] 
     return 1 + max((index for classes in groups.values() for index in classes), default=0)
 
 
-def _warn_of_classes_without_group(groups: dict[str, list[int]], class_names: Sequence[str], path: Path) -> None:
+def _classes_without_group(groups: dict[str, list[int]], class_names: Sequence[str], path: Path) -> list[str]:
     grouped = {index for classes in groups.values() for index in classes}
     alone = [name for index, name in enumerate(class_names) if index not in grouped]
-    if alone:
-        more = f", ... ({len(alone)} in all)" if len(alone) > _LISTED else ""
-        warnings.warn(
-            f"{path} puts no group around {', '.join(alone[:_LISTED])}{more}: they count among all classes only",
-            stacklevel=3,
-        )
+    if not alone:
+        return []
+    more = f", ... ({len(alone)} in all)" if len(alone) > _LISTED else ""
+    return [f"{path} puts no group around {', '.join(alone[:_LISTED])}{more}: they count among all classes only"]

@@ -158,8 +158,8 @@ def build_long_tail(
         UnknownNameError: If ``draw`` is neither of the two.
 
     Warns:
-        UserWarning: If classes have fewer images than their target (all are taken), or end without any, which the
-            released draw alone may do.
+        UserWarning: If classes have fewer images than their target, or end without any, which the released draw alone
+            may do.
 
     Source:
         Wu et al., "Distribution-Balanced Loss" (ECCV 2020), section 4.1; order of the classes and removal of images
@@ -238,8 +238,13 @@ def _warn_of_short(
     short: Sequence[int], present: NDArray[np.bool_], targets: Sequence[int], names: Sequence[str] | None
 ) -> None:
     if short:
-        parts = [f"{_named([c], names)} has {present[:, c].sum()} of {targets[c]}" for c in short]
-        warnings.warn(f"too few images, all are taken: {', '.join(parts)}", stacklevel=3)
+        counts = present.sum(axis=0).tolist()
+        # Later classes may take some of them out again.
+        parts = [
+            f"class {c if names is None else repr(names[c])} has only {counts[c]} images for a target of {targets[c]}"
+            for c in short
+        ]
+        warnings.warn("; ".join(parts), stacklevel=3)
 
 
 def _warn_of_emptied(reached: Sequence[int], names: Sequence[str] | None) -> None:

@@ -177,7 +177,12 @@ def _own_validation(parts: Parts, settings: DataSettings) -> list[str]:
 def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
     # AP moves by this choice alone.
     if annotations.doubtful is None or not annotations.doubtful.any():
-        return []
+        if settings.difficult == "include":
+            return []
+        return [
+            f"no label of {annotations.name} is known to come from difficult objects alone: "
+            f"difficult={settings.difficult} changes nothing here"
+        ]
     meaning = {"include": "present", "exclude": "absent", "ignore": "unknown and left out of loss and AP"}
     concerned = annotations.doubtful & annotations.labels if settings.difficult == "include" else annotations.doubtful
     return [

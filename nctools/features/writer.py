@@ -36,11 +36,6 @@ from nctools.features.class_chunks import ClassChunks
 from nctools.features.compression import PLUGIN, PLUGIN_ATTRIBUTE, Compression, dataset_options, needs_plugin
 from nctools.models.output import Anchors
 
-try:
-    import resource
-except ImportError:  # there are no such limits on Windows
-    resource = None  # type: ignore[assignment]
-
 FORMAT = "nctools-features"
 FORMAT_VERSION = 1
 
@@ -105,7 +100,9 @@ class _GrowingDataset:
 @contextmanager
 def _no_size_limit() -> Iterator[None]:
     # Some systems hold even what is written to nowhere to the largest size of a file (ulimit -f).
-    if resource is None:
+    try:
+        import resource
+    except ImportError:  # there are no such limits on Windows
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -22,6 +22,7 @@ _MOST_SKIPPED: Final = 6  # with fewer names than every sixth, names no longer h
 _STRIP_OFFSET: Final = 3.5  # points from the axes to the middle of the coloured strip
 _STRIP_WIDTH: Final = 2.5
 _GROUP_SIZE: Final = 6.5
+_BY_COUNT: Final = ("head", "medium", "tail")  # in this order also where counts are those of another split
 LEGEND_HEIGHT: Final = 16.0
 """Points that ``group_legend`` needs."""
 TITLE_PAD: Final = 16.0
@@ -76,11 +77,12 @@ def order_classes(
 ) -> ClassOrder:
     """Order classes by training count, most frequent first.
 
-    Groups made from counts then are neighbours. Where they are not (groups chosen by meaning), classes are ordered by
-    count inside each group and groups by their most frequent class.
+    Groups made from these counts then are neighbours. Where they are not (groups chosen by meaning, or counts of
+    another split), classes are ordered by count inside each group and groups by their most frequent class, but head,
+    medium and tail always as named here.
 
     Args:
-        class_counts: Training count of each class.
+        class_counts: Count of each class.
         class_names: Name of each class.
         groups: Group -> class indices. A class of several groups is drawn in the first of them; the classes of none
             stand together under an empty name.
@@ -104,9 +106,14 @@ def order_classes(
     group_of = _group_of_each_class(check_groups(groups, num_classes), num_classes)
     order = sorted(range(num_classes), key=lambda c: -class_counts[c])
     segments = _segments([group_of[c] for c in order])
-    if len(segments) > len(set(group_of)):
+    known = [_BY_COUNT.index(segment.group) for segment in segments if segment.group in _BY_COUNT]
+    if len(segments) > len(set(group_of)) or known != sorted(known):
         first = {
-            group: -max(class_counts[c] for c in order if group_of[c] == group) for group in dict.fromkeys(group_of)
+            group: (
+                _BY_COUNT.index(group) if group in _BY_COUNT else len(_BY_COUNT),
+                -max(class_counts[c] for c in order if group_of[c] == group),
+            )
+            for group in dict.fromkeys(group_of)
         }
         order.sort(key=lambda c: (first[group_of[c]], group_of[c], -class_counts[c]))
         segments = _segments([group_of[c] for c in order])

@@ -1,4 +1,4 @@
-"""What a data set looks like: training counts, labels per image, and which classes occur together."""
+"""What a data set looks like: counts of the classes, labels per image, and which classes occur together."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from nctools.plots.theme import (
     new_figure,
     place_axes,
     short_numbers,
+    shorten,
     style,
     style_ticks,
     text_width,
@@ -58,6 +59,7 @@ _MOST_SEPARATE_BARS: Final = 100
 _MOST_SEPARATE_LABELS: Final = 40
 _MOST_WRITTEN_LABELS: Final = 8
 _FEWEST_PLACES: Final = 10  # room on the axis, so that two classes do not become two walls
+_LONGEST_NAME: Final = 60
 _WITHOUT_GROUP: Final = "#b0b0b0"
 
 
@@ -68,18 +70,22 @@ def distribution(
     *,
     labels_per_image: Sequence[int],
     cooccurrence: NDArray[np.integer],
+    name: str = "",
+    split: str = "train",
 ) -> Figure:
-    """Draw the long tail of a multi-label training set in three panels.
+    """Draw the long tail of a multi-label data set in three panels.
 
-    Above: training images of each class on a log axis, most frequent first, coloured by group. Below left: images by
+    Above: images of each class on a log axis, most frequent first, coloured by group. Below left: images by
     number of labels. Below right: the share of the row class's images that also hold the column class.
 
     Args:
-        class_counts: Training images of each class [C].
+        class_counts: Images of each class [C], in this split.
         class_names: C names.
         groups: Group -> class indices.
         labels_per_image: Entry k is the number of images with k labels.
         cooccurrence: Images that hold both classes [C, C], symmetric; the diagonal is not used.
+        name: Name of the data set, for the title; empty: it has none.
+        split: Which images these are.
 
     Returns:
         The figure with three axes: counts, labels per image, co-occurrence (with the colour bar as its child).
@@ -97,8 +103,10 @@ def distribution(
     order = _checked_order(class_counts, class_names, groups, labels_per_image, cooccurrence)
     with style():
         figure, counts, labels, pairs = _panels(order)
-        told = _draw_counts(counts, order)
-        _draw_labels(labels, labels_per_image)
+        images = f"{'training' if split == 'train' else split} images"
+        told = _draw_counts(counts, order, images)
+        counts.set_title(_title(name, split), loc="left", pad=TITLE_PAD, parse_math=False)
+        _draw_labels(labels, labels_per_image, images)
         told = _draw_pairs(figure, pairs, order, _shares(class_counts, cooccurrence)) and told
         if not told:
             group_legend(figure, order)
@@ -116,7 +124,7 @@ def distribution_data(
     """List the numbers that ``distribution`` draws.
 
     Args:
-        class_counts: Training images of each class [C].
+        class_counts: Images of each class [C], in this split.
         class_names: C names.
         groups: Group -> class indices.
         labels_per_image: Entry k is the number of images with k labels.
@@ -232,7 +240,11 @@ def _bar_names(order: ClassOrder) -> tuple[float, float]:
     return pitch, 0.0 if longest < 0.95 * pitch else 45.0 if pitch > 12 else 90.0
 
 
-def _draw_counts(axes: Axes, order: ClassOrder) -> bool:
+def _title(name: str, split: str) -> str:
+    return "Images per class" + (f": {shorten(name, _LONGEST_NAME)}, {split}" if name else "")
+
+
+def _draw_counts(axes: Axes, order: ClassOrder, images: str) -> bool:
     num_classes = len(order.names)
     colours = group_colours(segment.group for segment in order.segments if segment.group)
     positive = [count for count in order.counts if count > 0] or [1]
@@ -256,9 +268,8 @@ def _draw_counts(axes: Axes, order: ClassOrder) -> bool:
     _write_counts(axes, order.counts, pitch)
     axes.yaxis.set_major_formatter(short_numbers())
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_ylabel("training images")
+    axes.set_ylabel(images)
     axes.set_xlabel(axis_note(step, num_classes))
-    axes.set_title("Images per class", loc="left", pad=TITLE_PAD)
     labels = group_labels(order, pitch * num_classes, counts=True)
     mark_groups(axes, order, labels, lines=False)
     return bool(labels)
@@ -288,7 +299,7 @@ def _write(axes: Axes, x: float, y: float, text: str, *, upright: bool = False) 
     )
 
 
-def _draw_labels(axes: Axes, labels_per_image: Sequence[int]) -> None:
+def _draw_labels(axes: Axes, labels_per_image: Sequence[int], images_shown: str) -> None:
     first = 0 if labels_per_image[0] else 1
     numbers = list(range(first, len(labels_per_image)))
     images = list(labels_per_image[first:])
@@ -303,7 +314,7 @@ def _draw_labels(axes: Axes, labels_per_image: Sequence[int]) -> None:
     axes.yaxis.set_major_formatter(short_numbers())
     style_ticks(axes)
     axes.set_xlabel("labels in one image")
-    axes.set_ylabel("training images")
+    axes.set_ylabel(images_shown)
     axes.set_title(f"Labels per image: mean {mean:.2f}", loc="left", pad=TITLE_PAD)
 
 

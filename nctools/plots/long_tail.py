@@ -47,25 +47,28 @@ def construction(
     groups: Mapping[str, Sequence[int]] | None = None,
     *,
     ranks: Sequence[int] | None = None,
+    kept: Sequence[int] | None = None,
 ) -> Figure:
-    """Draw the reference count and the reached count of each class of a long-tailed choice, on a log axis.
+    """Draw the target and the reached count of each class of a long-tailed choice, on a log axis.
 
     A bar of grey marks the count that the class should have, a dot the images that hold it in the end; a line joins
-    the two. Both numbers are written where there is room.
+    the two. A cross marks the labels that are kept where some were dropped. The largest and the least of these numbers
+    are written where there is room.
 
     Args:
-        targets: Reference count of each class [C].
+        targets: Target of each class [C].
         reached: Images chosen that hold each class [C].
         class_names: C names.
         groups: Group -> class indices, for the colours of the dots; a class of several takes that of the first.
         ranks: Class indices in the order of the draw; default: by target, the largest first.
+        kept: Labels of each class that are left [C]; None: none was dropped.
 
     Returns:
         The figure with one axes.
 
     Raises:
-        ValueError: If lengths disagree, a target is below 1, a count is negative, or ``ranks`` is no order of the
-            classes.
+        ValueError: If lengths disagree, a target is below 1, a count is negative, more labels are kept than were
+            reached, or ``ranks`` is no order of the classes.
 
     Example:
         >>> figure = construction([80, 9], [75, 9], ["cat", "dog"], {"head": [0], "tail": [1]})
@@ -73,6 +76,7 @@ def construction(
         ['cat', 'dog']
     """
     order = _checked_ranks(targets, reached, class_names, ranks)
+    _check_kept(kept, reached)
     group_of = _groups_of(groups, len(order))
     classes = ClassOrder(
         order, [class_names[c] for c in order], [reached[c] for c in order], [Segment("", 0, len(order))]
@@ -82,18 +86,19 @@ def construction(
         names = names_length(classes, pitch * len(order))
         figure = new_figure(_WIDTH / 72, (_ABOVE + _PANEL[1] + names + _BELOW) / 72)
         axes = place_axes(figure, _LEFT, _ABOVE, *_PANEL)
-        _draw_frame(axes, classes, pitch, _limits(targets, reached))
+        _draw_frame(axes, classes, pitch, _limits(targets, [*reached, *(kept or ())]))
         colours = {"": INK} | group_colours(name for name in dict.fromkeys(group_of[c] for c in order) if name)
         numbers = max(text_width(str(n), _NUMBER_SIZE) for n in (*targets, *reached)) < 0.95 * pitch
         for rank, c in enumerate(order):
-            _draw_class(axes, rank, targets[c], reached[c], colours[group_of[c]], dot=min(4.0, _DOT * pitch))
+            colour, left = colours[group_of[c]], None if kept is None else kept[c]
+            _draw_class(axes, rank, targets[c], reached[c], left, colour, dot=min(4.0, _DOT * pitch))
             if numbers:
-                _write_numbers(axes, rank, targets[c], reached[c], colours[group_of[c]])
+                _write_numbers(axes, rank, targets[c], reached[c], left, colour)
         used = [name for name in colours if name in group_of]
         figure.legend(
-            handles=_handles({name: colours[name] for name in used}),
+            handles=(handles := _handles({name: colours[name] for name in used}, dropped=kept is not None)),
             loc="lower center",
-            ncols=1 + len(used),
+            ncols=len(handles),
             borderaxespad=0.2,
         )
     return figure
@@ -106,19 +111,22 @@ def construction_data(
     groups: Mapping[str, Sequence[int]] | None = None,
     *,
     ranks: Sequence[int] | None = None,
+    kept: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """List the numbers that ``construction`` draws.
 
     Args:
-        targets: Reference count of each class [C].
+        targets: Target of each class [C].
         reached: Images chosen that hold each class [C].
         class_names: C names.
         groups: Group -> class indices.
         ranks: Class indices in the order of the draw; default: by target, the largest first.
+        kept: Labels of each class that are left [C]; None: none was dropped.
 
     Returns:
         Columns ``rank`` (from 0), ``class``, ``group`` (empty for a class of none), ``target``, ``reached``,
-        ``deviation`` (``reached / target - 1``), a row per class in the order drawn.
+        ``deviation`` (``reached / target - 1``) and, where labels were dropped, ``kept``, a row per class in the order
+        drawn.
 
     Raises:
         ValueError: As ``construction``.
@@ -130,6 +138,7 @@ def construction_data(
     import pandas as pd
 
     order = _checked_ranks(targets, reached, class_names, ranks)
+    _check_kept(kept, reached)
     group_of = _groups_of(groups, len(order))
     return pd.DataFrame(
         {
@@ -139,6 +148,7 @@ def construction_data(
             "target": [targets[c] for c in order],
             "reached": [reached[c] for c in order],
             "deviation": [(reached[c] - targets[c]) / targets[c] for c in order],
+            **({} if kept is None else {"kept": [kept[c] for c in order]}),
         }
     )
 
@@ -161,6 +171,16 @@ def _checked_ranks(
     if sorted(ranks) != list(range(len(targets))):
         raise ValueError(f"ranks holds {len(ranks)} entries that are not the classes 0..{len(targets) - 1}, each once")
     return list(ranks)
+
+
+def _check_kept(kept: Sequence[int] | None, reached: Sequence[int]) -> None:
+    if kept is None:
+        return
+    if len(kept) != len(reached) or any(not 0 <= left <= images for left, images in zip(kept, reached, strict=True)):
+        raise ValueError(
+            f"kept is {list(kept)[:5]} and reached {list(reached)[:5]}: give one count for every class, at most what "
+            "was reached"
+        )
 
 
 def _groups_of(groups: Mapping[str, Sequence[int]] | None, num_classes: int) -> list[str]:
@@ -192,13 +212,15 @@ def _draw_frame(axes: Axes, classes: ClassOrder, pitch: float, limits: tuple[flo
     step = name_step(num_classes, pitch * num_classes)
     some = "" if step == 1 else f"; 1 in {step} named" if step else "; names do not fit"
     axes.set_xlabel(f"{num_classes} classes in the order of the draw{some}")
-    axes.set_title("Long-tailed construction: reference and reached counts", loc="left")
+    axes.set_title("Long-tailed construction: targets and reached counts", loc="left")
 
 
-def _draw_class(axes: Axes, rank: int, target: int, reached: int, colour: str, *, dot: float) -> None:
-    place = max(reached, axes.get_ylim()[0])
+def _draw_class(axes: Axes, rank: int, target: int, reached: int, kept: int | None, colour: str, *, dot: float) -> None:
+    lowest = axes.get_ylim()[0]
+    place = max(reached, lowest)
+    shown = [target, place] if kept is None else [target, place, max(kept, lowest)]
     ends = [rank - _BAR / 2, rank + _BAR / 2]
-    axes.plot([rank, rank], [target, place], color=GREY, linewidth=0.6, zorder=1)
+    axes.plot([rank, rank], [min(shown), max(shown)], color=GREY, linewidth=0.6, zorder=1)
     axes.plot(ends, [target, target], color=GREY, linewidth=1.6, zorder=2, solid_capstyle="butt")
     axes.plot(
         [rank],
@@ -211,14 +233,18 @@ def _draw_class(axes: Axes, rank: int, target: int, reached: int, colour: str, *
         clip_on=False,
         zorder=3,
     )
+    if kept is not None:
+        axes.plot([rank], shown[2:], "x", markersize=dot, color=colour, clip_on=False, zorder=4)
 
 
-def _write_numbers(axes: Axes, rank: int, target: int, reached: int, colour: str) -> None:
-    # The larger number stands above, the smaller below, so that neither lies on the line between them. A class that
+def _write_numbers(axes: Axes, rank: int, target: int, reached: int, kept: int | None, colour: str) -> None:
+    # The largest number stands above, the least below, so that neither lies on the line between them. A class that
     # was not reached stands on the lower edge, where below there are names.
-    _write(axes, rank, target, target, GREY, above=target >= reached)
-    if reached != target:
-        _write(axes, rank, max(reached, axes.get_ylim()[0]), reached, colour, above=reached > target or not reached)
+    numbers = [(target, GREY), (reached, colour), *([] if kept is None else [(kept, colour)])]
+    (highest, shade), (least, tint) = max(numbers, key=lambda one: one[0]), min(numbers, key=lambda one: one[0])
+    _write(axes, rank, highest, highest, shade, above=True)
+    if least < highest:
+        _write(axes, rank, max(least, axes.get_ylim()[0]), least, tint, above=not least)
 
 
 def _write(axes: Axes, x: float, y: float, number: int, colour: str, *, above: bool) -> None:
@@ -234,10 +260,11 @@ def _write(axes: Axes, x: float, y: float, number: int, colour: str, *, above: b
     )
 
 
-def _handles(colours: Mapping[str, str]) -> list[Line2D]:
-    words = {name: f"images drawn: {name}" if name else "images drawn" for name in colours}
+def _handles(colours: Mapping[str, str], *, dropped: bool) -> list[Line2D]:
+    words = {name: f"reached: {name}" if name else "reached" for name in colours}
     dots = [
         Line2D([], [], linestyle="", marker="o", markersize=4, color=colour, label=words[name])
         for name, colour in colours.items()
     ]
-    return [Line2D([], [], color=GREY, linewidth=1.6, label="reference count"), *dots]
+    crosses = [Line2D([], [], linestyle="", marker="x", markersize=4, color=INK, label="labels kept")]
+    return [Line2D([], [], color=GREY, linewidth=1.6, label="target"), *dots, *(crosses if dropped else [])]

@@ -26,7 +26,7 @@ def test_the_usual_thresholds_are_the_default(rule: str | None) -> None:
 
 def test_two_numbers_are_thresholds() -> None:
     assert groups_from("50,20", COUNTS, NAMES) == head_medium_tail(COUNTS, head=50, medium=20)
-    with pytest.raises(ValueError, match="medium=100 and head=20"):
+    with pytest.raises(ValueError, match=r"^thresholds 20,100: head begins at the first, .* be larger: 100,20$"):
         groups_from("20,100", COUNTS, NAMES)
 
 
@@ -37,6 +37,15 @@ def test_quantiles_cut_the_classes_from_the_most_frequent_to_the_rarest() -> Non
     for rule in ("quantiles:0.7,0.3", "quantiles:33,67"):
         with pytest.raises(ValueError, match=f"{rule}: they must satisfy"):
             groups_from(rule, COUNTS, NAMES)
+
+
+def test_equal_counts_that_leave_head_or_tail_empty_are_told() -> None:
+    groups, notes = groups_and_notes("quantiles:0.33,0.67", [9, 5, 5, 5, 5, 5], NAMES)
+    assert groups == {"head": [0], "medium": [1, 2, 3, 4, 5], "tail": []}
+    assert notes == ["quantiles:0.33,0.67 leave tail empty: classes with equal counts stay together, in medium"]
+    with pytest.warns(UserWarning, match="leave head and tail empty"):
+        groups_from("quantiles:0.33,0.67", [5] * 6, NAMES)
+    assert groups_and_notes("quantiles:0.5,1", COUNTS, NAMES)[1] == []  # no tail was asked for
 
 
 def test_a_file_names_classes_or_gives_indices_and_middle_becomes_medium(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -83,6 +84,18 @@ def test_difficult_objects_are_present_absent_or_unknown(parts: Parts) -> None:
     assert ignored.with_unknown_marked()[0][1].tolist() == [-1, -1, 0]
     assert ignored[0][1].tolist() == [0, 0, 0]  # what is measured is told only what is known to be there
     assert ignored.class_counts == excluded.class_counts == [9, 7, 4]
+
+
+@pytest.mark.parametrize("difficult", ["exclude", "ignore"])
+def test_a_choice_about_difficult_objects_without_any_is_told(
+    difficult: Literal["exclude", "ignore"], parts: Parts
+) -> None:
+    note = f"no label of test is known to come from difficult objects alone: difficult={difficult} changes nothing here"
+    assert note in split_of(parts, "test", DataSettings(difficult=difficult)).notes
+    assert not any("changes nothing" in text for text in split_of(parts, "test", DataSettings()).notes)
+    assert not any(
+        "changes nothing" in text for text in split_of(parts, "train", DataSettings(difficult=difficult)).notes
+    )
 
 
 def test_unlabelled_test_images_are_left_out_on_request(parts: Parts) -> None:

@@ -20,6 +20,12 @@ def test_groups_that_are_no_neighbours_by_count_are_kept_together() -> None:
     assert [segment.group for segment in order.segments] == ["cars", "animals"]
 
 
+@pytest.mark.parametrize("counts", [[3, 9, 1, 7], [1, 2, 9, 9]])
+def test_head_medium_and_tail_keep_their_order_on_the_counts_of_another_split(counts: list[int]) -> None:
+    order = order_classes(counts, list("abcd"), {"head": [0], "medium": [1], "tail": [2, 3]})
+    assert [segment.group for segment in order.segments] == ["head", "medium", "tail"]
+
+
 def test_a_class_of_no_group_stands_under_an_empty_name() -> None:
     order = order_classes([10, 9, 8], list("abc"), {"animals": [0, 2]})
     assert [(segment.group, segment.stop - segment.start) for segment in order.segments] == [("animals", 2), ("", 1)]

@@ -97,6 +97,18 @@ def test_a_class_without_images_is_a_missing_bar_and_an_empty_row() -> None:
     assert clipped_words(figure) == []
 
 
+def test_data_set_and_split_are_named() -> None:
+    figure = distribution(
+        COUNTS, NAMES, GROUPS, labels_per_image=LABELS, cooccurrence=PAIRS, name="a $set$ " + "x" * 80, split="test"
+    )
+    assert [panel.get_ylabel() for panel in figure.axes[:2]] == ["test images", "test images"]
+    title = figure.axes[0].get_title(loc="left")
+    assert title.startswith("Images per class: a $set$ xxx")
+    assert title.endswith("xxx, test")
+    assert clipped_words(figure) == []
+    assert [panel.get_ylabel() for panel in small().axes[:2]] == ["training images", "training images"]
+
+
 def test_the_data_hold_the_three_panels() -> None:
     data = distribution_data(COUNTS, NAMES, GROUPS, labels_per_image=LABELS, cooccurrence=PAIRS)
     assert data.columns.tolist() == ["quantity", "class_i", "class_j", "group", "labels", "value"]

@@ -71,7 +71,7 @@ def test_many_classes_are_marked_without_numbers() -> None:
 def test_the_legend_names_the_groups_that_are_there() -> None:
     legend = construction(TARGETS, REACHED, NAMES, {"head": [1], "rare": [], "tail": [0]}).legends[0]
     words = [text.get_text() for text in legend.get_texts()]
-    assert words == ["reference count", "images drawn", "images drawn: head", "images drawn: tail"]
+    assert words == ["target", "reached", "reached: head", "reached: tail"]
     plain = construction(TARGETS, REACHED, NAMES)
     assert {to_hex(line.get_color()) for line in dots(plain)} == {INK}
 
@@ -84,6 +84,22 @@ def test_the_data_are_the_counts_in_the_order_of_the_draw() -> None:
     assert data["target"].tolist() == [200, 40, 9, 4]
     assert data["reached"].tolist() == [180, 40, 11, 0]
     assert data["deviation"].tolist() == pytest.approx([-0.1, 0, 2 / 9, -1])
+
+
+def test_kept_labels_are_crosses_and_the_largest_and_the_least_number_are_written() -> None:
+    figure = construction(TARGETS, REACHED, NAMES, kept=[2, 90, 40, 0])
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    heights = [np.asarray(line.get_xydata()).tolist()[0][1] for line in crosses]
+    assert heights == [90, 40, 2, figure.axes[0].get_ylim()[0]]
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert sorted(written) == sorted(["200", "90", "40", "11", "2", "4", "0"])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["target", "reached", "labels kept"]
+    assert clipped_words(figure) == []
+    assert overlapping_words(figure) == []
+    data = construction_data(TARGETS, REACHED, NAMES, kept=[2, 90, 40, 0])
+    assert data["kept"].tolist() == [90, 40, 2, 0]
+    with pytest.raises(ValueError, match="at most what was reached"):
+        construction(TARGETS, REACHED, NAMES, kept=[12, 0, 0, 0])
 
 
 def test_given_ranks_win_over_the_targets() -> None:
