@@ -117,29 +117,6 @@ def check_rule(rule: str | None) -> None:
             raise ValueError(f"quantiles:{first:g},{second:g}: they must satisfy 0 <= first <= second <= 1")
 
 
-def groups_and_notes(
-    rule: str | None, class_counts: Sequence[int], class_names: Sequence[str]
-) -> tuple[dict[str, list[int]], list[str]]:
-    """Make the groups that a rule names, and give its warnings as sentences for the user.
-
-    Args:
-        rule: As for ``groups_from``.
-        class_counts: Training images of each class.
-        class_names: Names of the classes.
-
-    Returns:
-        The groups, and the sentences.
-
-    Example:
-        >>> groups_and_notes("50,5", [80, 9, 4], ["cat", "dog", "cow"])
-        ({'head': [0], 'medium': [1], 'tail': [2]}, [])
-    """
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        groups = groups_from(rule, class_counts, class_names)
-    return groups, [str(warning.message) for warning in told]
-
-
 def read_group_file(path: Path, class_names: Sequence[str] | None = None) -> dict[str, list[int]]:
     """Read named groups of classes.
 
