@@ -17,7 +17,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
 from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.own.forms import TABLE_SUFFIXES
-from nctools.data.parts import Parts, split_of
+from nctools.data.parts import Parts, check_split, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
 from nctools.data.sources import SOURCES, Reading, data_root, open_source
@@ -51,9 +51,7 @@ class OpenedDataset:
         Raises:
             DatasetError: If there is no such split, or its images or labels are missing or damaged.
         """
-        if split not in self.splits:
-            hint = "; val_fraction sets training images aside for validation" if split == "validation" else ""
-            raise DatasetError(f"{self.name} has no split {split!r}; it has: {', '.join(self.splits)}{hint}")
+        check_split(self.name, split, self.splits)
         return self._load(split, transform)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -71,22 +71,15 @@ def split_of(
     Raises:
         DatasetError: If there is no such split, an image file is missing, or nothing is left to train with.
     """
-    available = parts.splits(settings)
-    if split not in available:
-        hint = "; val_fraction sets images aside for validation" if split == "validation" else ""
-        raise DatasetError(f"{parts.name} has no split {split!r}; it has: {', '.join(available)}{hint}")
+    check_split(parts.name, split, parts.splits(settings))
     kept, held_out = _divided(parts, settings)
     train, full, notes = _training_labels(parts, kept, settings)
     groups, about_groups = _groups(parts, train, settings)
     notes += about_groups
-    if split == "train":
-        chosen, doubtful = train, settings.difficult == "ignore"
-    else:
-        chosen, doubtful = _other(parts, split, held_out, settings), settings.difficult == "ignore"
-        full = None
-    files = _existing_files(chosen)
+    chosen = train if split == "train" else _other(parts, split, held_out, settings)
+    unknown = chosen.doubtful if settings.difficult == "ignore" else None
     return MultiLabelDataset(
-        files,
+        _existing_files(chosen),
         torch.from_numpy(chosen.labels),
         chosen.class_names,
         groups,
@@ -94,12 +87,28 @@ def split_of(
         transform=transform,
         name=parts.name,
         split=split,
-        extras={} if full is None else {"full_targets": torch.from_numpy(full)},
+        extras={} if full is None or split != "train" else {"full_targets": torch.from_numpy(full)},
         single_label=parts.single_label and not settings.drop_labels,
-        unknown=torch.from_numpy(chosen.doubtful) if doubtful and chosen.doubtful is not None else None,
+        unknown=None if unknown is None else torch.from_numpy(unknown),
         notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
         train_counts=train.class_counts,
     )
+
+
+def check_split(name: str, split: str, available: Sequence[str]) -> None:
+    """Raise unless a data set has a split.
+
+    Args:
+        name: Name of the data set.
+        split: What was asked for.
+        available: Names of its splits.
+
+    Raises:
+        DatasetError: If it is none of them.
+    """
+    if split not in available:
+        hint = "; val_fraction sets training images aside for validation" if split == "validation" else ""
+        raise DatasetError(f"{name} has no split {split!r}; it has: {', '.join(available)}{hint}")
 
 
 def held_out_rows(

@@ -30,9 +30,24 @@ def check_floating(tensor: Tensor, name: str, axes: str) -> None:
 
 
 def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
+    """Check multi-label targets and return the positives; for losses in which only those count.
+
+    Args:
+        targets: As for ``positive_and_unknown``.
+        other: ``[B, C, ...]``, already checked.
+        name: Name of ``other``, for the message.
+
+    Returns:
+        ``[B, C]`` bool, True for a positive.
+    """
+    return positive_and_unknown(targets, other, name)[0]
+
+
+def positive_and_unknown(targets: Tensor, other: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
     """Check multi-label targets against the images and classes of another argument.
 
-    Boolean targets cannot hold a wrong value and skip the value check; others cost one comparison.
+    Boolean targets cannot hold a wrong value and skip the value check; others cost one comparison, and a second one
+    only where something is neither 0 nor 1.
 
     Args:
         targets: ``[B, C]``, 0 / 1 in any real dtype, or bool; -1 where the label is not known.
@@ -40,7 +55,8 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
         name: Name of ``other``, for the message.
 
     Returns:
-        ``[B, C]`` bool, True for a positive.
+        ``[B, C]`` bool, True for a positive; and ``[B, C]`` bool, True where the label is not known, or None where that
+        cannot be, or is nowhere the case.
 
     Raises:
         ValueError: If the shapes do not agree, or a value is none of 0, 1 and -1.
@@ -51,33 +67,24 @@ def check_targets(targets: Tensor, other: Tensor, name: str) -> Tensor:
             "pass 0 / 1 targets [B, C] of the same images and the same class list"
         )
     if targets.dtype == torch.bool:
-        return targets
+        return targets, None
     positive = targets == 1
-    # Compared with unsigned numbers, -1 would become 255.
-    absent = (targets == 0) | (targets == -1) if targets.dtype.is_signed else targets == 0
     # A branch on a value cannot be traced, so a compiled loss trusts its targets.
-    if not torch.compiler.is_compiling() and not bool((allowed := positive | absent).all()):
-        image, label = (~allowed).nonzero()[0].tolist()
+    if torch.compiler.is_compiling():
+        return positive, targets < 0 if targets.dtype.is_signed else None
+    known = positive | (targets == 0)
+    if bool(known.all()):
+        return positive, None
+    # Compared with unsigned numbers, -1 would become 255.
+    unknown = targets == -1 if targets.dtype.is_signed else torch.zeros_like(known)
+    wrong = (~(known | unknown)).nonzero()
+    if len(wrong):
+        image, label = wrong[0].tolist()
         raise ValueError(
             f"`targets[{image}, {label}]` is {targets[image, label].item():g}: targets must be 0 or 1 "
             "(image, class), or -1 where the label is unknown; turn soft labels into 0 / 1 first"
         )
-    return positive
-
-
-def unknown_targets(targets: Tensor) -> Tensor | None:
-    """Return where labels are unknown.
-
-    Args:
-        targets: ``[B, C]``, checked by ``check_targets``.
-
-    Returns:
-        ``[B, C]`` bool, True where the target is -1; None where that cannot be, or is nowhere the case.
-    """
-    if not targets.dtype.is_signed:
-        return None
-    unknown = targets < 0
-    return unknown if torch.compiler.is_compiling() or bool(unknown.any()) else None
+    return positive, unknown
 
 
 def check_class_rows(rows: Tensor, name: str, other: Tensor, other_name: str) -> None:

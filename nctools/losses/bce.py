@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_targets, unknown_targets
+from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, reduce_entries
 
@@ -37,7 +37,7 @@ def bce_loss(
         tensor([[0.6931, 0.0000]])
     """
     check_floating(logits, "logits", "BC")
-    positive = check_targets(targets, logits, "logits")
+    positive, unknown = positive_and_unknown(targets, logits, "logits")
     if class_weights is not None and class_weights.shape != logits.shape[1:]:
         raise ValueError(
             f"`class_weights` has shape {list(class_weights.shape)} but `logits` has shape {list(logits.shape)}: "
@@ -45,7 +45,7 @@ def bce_loss(
         )
     wide = widen(logits)
     entries = F.binary_cross_entropy_with_logits(wide, positive.to(wide.dtype), weight=class_weights, reduction="none")
-    return reduce_entries(entries, reduction, unknown=unknown_targets(targets))
+    return reduce_entries(entries, reduction, unknown=unknown)
 
 
 class BinaryCrossEntropyLoss(nn.Module):

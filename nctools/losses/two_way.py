@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_positive, check_targets, unknown_targets
+from nctools.losses._checks import check_floating, check_positive, positive_and_unknown
 from nctools.losses._precision import widen
 
 
@@ -72,11 +72,10 @@ def two_way_terms(
     check_floating(logits, "logits", "BC")
     check_positive(temperature, "temperature")
     check_positive(temperature_negative, "temperature_negative")
-    positive = check_targets(targets, logits, "logits")
+    positive, unknown = positive_and_unknown(targets, logits, "logits")
     wide = widen(logits)
     # The lowest finite number instead of -inf: the gradient of logsumexp over nothing but -inf is NaN.
     nothing = torch.finfo(wide.dtype).min
-    unknown = unknown_targets(targets)
     not_negative = positive if unknown is None else positive | unknown
     of_negatives = (wide / temperature_negative).masked_fill(not_negative, nothing)
     of_positives = (-wide / temperature).masked_fill(~positive, nothing)
