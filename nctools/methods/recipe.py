@@ -8,6 +8,8 @@ from typing import Literal
 # The rows of nctools.data.sampler_catalogue.
 SamplerName = Literal["uniform", "class_aware", "square_root", "class_uniform", "reversed", "progressive"]
 EpochLength = Literal["images", "balanced"]
+# Lightning's names: float32; autocast to bfloat16 or, on a GPU, to float16 with a scaled loss.
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Recipe:
 
     Args:
         epochs: Passes of the sampler.
-        batch_size: Images per step.
+        batch_size: Images per step, of all processes and all accumulated parts together.
         max_lr: Peak learning rate of the one-cycle schedule.
         pct_start: Share of the steps in which the learning rate rises.
         weight_decay: L2 penalty, on weights with more than one dimension only.
@@ -28,6 +30,7 @@ class Recipe:
         gradient_clip: Largest norm of the gradient; None does not clip.
         num_samples_per_class: Images of a class each time the class-aware sampler draws it.
         sampler_reduce: Divides the ``"balanced"`` length of an epoch.
+        precision: Lightning's name: ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``, which a CPU computes in float32.
     """
 
     epochs: int = 100
@@ -41,6 +44,7 @@ class Recipe:
     gradient_clip: float | None = None
     num_samples_per_class: int = 1
     sampler_reduce: int = 1
+    precision: Precision = "32-true"
 
 
 # The embedded data: 60 epochs of about 1,400 images train the small backbone in about a minute. The decay of the

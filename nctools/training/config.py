@@ -18,8 +18,10 @@ from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import argument_names, default_arguments, default_recipe
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument
-from nctools.methods.recipe import EpochLength, SamplerName
+from nctools.methods.recipe import EpochLength, Precision, SamplerName
 from nctools.run_directory import replace_atomically
+
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 class _Section(BaseModel):
@@ -41,6 +43,7 @@ class RecipeConfig(_Section):
     # Later than the others: files without them are older and mean the defaults.
     num_samples_per_class: int = Field(default=1, ge=1)
     sampler_reduce: int = Field(default=1, ge=1)
+    precision: Precision = "32-true"
 
     @model_validator(mode="after")
     def _settings_reach_the_sampler(self) -> Self:
@@ -97,6 +100,16 @@ class PreprocessingConfig(_Section):
         return preprocessing_changed(usual, **self.model_dump())
 
 
+class TrainerConfig(_Section):
+    """On what a run is computed; names as in Lightning's ``Trainer``. The result hardly depends on it."""
+
+    devices: int = Field(default=1, ge=1, description="processes on each machine, one GPU or CPU process each")
+    num_nodes: int = Field(default=1, ge=1, description="machines")
+    accumulate_grad_batches: int = Field(default=1, ge=1, description="parts that a batch is computed in")
+    sync_batchnorm: bool = Field(default=True, description="batch statistics over all processes")
+    compile: bool = Field(default=False, description="torch.compile the network")
+
+
 class TrainConfig(_Section):
     """One training run."""
 
@@ -107,11 +120,16 @@ class TrainConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=0, ge=0, description="epochs between epoch=NNN.pt files; 0 keeps none")
+    resume_every_steps: int = Field(
+        default=0, ge=0, description="steps between saved states inside an epoch; 0 saves after each epoch only"
+    )
+    loggers: list[LoggerName] = Field(default_factory=list, description="beside metrics.csv, which is always written")
     arguments: dict[str, Argument] = Field(default_factory=dict)
     data: DataConfig = Field(default_factory=DataConfig)
     preprocessing: PreprocessingConfig = Field(default_factory=PreprocessingConfig)
     recipe: RecipeConfig
     nc: CollapseConfig = Field(default_factory=CollapseConfig)
+    trainer: TrainerConfig = Field(default_factory=TrainerConfig)
 
 
 def make_config(method: str, dataset: str, settings: Mapping[str, object] | None = None, **top: object) -> TrainConfig:
@@ -145,6 +163,7 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "preprocessing": {},
         "recipe": asdict(default_recipe(name, dataset)),
         "nc": {},
+        "trainer": {},
         **top,
     }
     known = _known_keys(name)
@@ -266,7 +285,7 @@ def _yaml_value(text: str) -> object:
     return value
 
 
-_SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc")
+_SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc", "trainer")
 
 
 def _known_keys(method: str) -> list[str]:
@@ -277,6 +296,7 @@ def _known_keys(method: str) -> list[str]:
         *(f"preprocessing.{name}" for name in PreprocessingConfig.model_fields),
         *(f"recipe.{name}" for name in RecipeConfig.model_fields),
         *(f"nc.{name}" for name in CollapseConfig.model_fields),
+        *(f"trainer.{name}" for name in TrainerConfig.model_fields),
         *(f"arguments.{name}" for name in argument_names(method)),
     ]
 
