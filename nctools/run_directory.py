@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path in the same folder, not yet existing, with the same suffix.
 
     Raises:
-        OSError: If the folder of ``path`` cannot be written to; it names ``path``.
+        OSError: If the folder of ``path`` cannot be written to, or the disk is full; it names ``path``.
 
     Example:
         >>> import tempfile
@@ -46,8 +48,35 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(target)) from error
     with made as folder:
         temporary = Path(folder) / target.name
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            # A full disk names no file, and the temporary one is gone before anybody reads its name.
+            if error.errno is not None and error.filename in {None, str(temporary)}:
+                error.filename = str(target)
+            raise
         temporary.replace(target)
+
+
+def remove_half_written(folder: str | os.PathLike[str]) -> None:
+    """Remove what ``replace_atomically`` left in a folder when its process was killed.
+
+    Args:
+        folder: Nobody else may be writing there; it need not exist.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / ".last.pt.0123abcd").mkdir()
+        ...     remove_half_written(folder)
+        ...     list(Path(folder).iterdir())
+        []
+    """
+    for entry in Path(folder).glob(".*"):
+        found = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
+        # A folder that holds nothing but the file it is named for.
+        if found and entry.is_dir() and not entry.is_symlink() and {p.name for p in entry.iterdir()} <= {found[1]}:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
-from nctools.cli.output import another_place, say
+from nctools.cli.output import another_place, say, to_paste
 from nctools.errors import ConfigError, NctoolsError
 from nctools.run_directory import RunDirectory
 
@@ -99,6 +99,8 @@ def run(
     dataset = _what(dataset, data)
     chosen: TrainConfig
     if resume is not None:
+        if force:
+            raise typer.BadParameter("--resume goes on with a run, --force begins it again: one of them")
         chosen, out = _of_run(resume, method=method, dataset=dataset, config=config, out=out, given=given), resume
     elif config is not None:
         if method or dataset or given:
@@ -120,7 +122,7 @@ def run(
             finished = train(chosen, target, force=force, resume=resume is not None, progress=not quiet)
     except KeyboardInterrupt:
         saved = RunDirectory(target).state.exists()
-        kept = f"go on with: nctools train --resume {target}" if saved else "nothing was saved yet"
+        kept = f"go on with: {to_paste('train', resume=target)}" if saved else "nothing was saved yet"
         say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
     except NctoolsError:
@@ -148,6 +150,8 @@ def _of_run(
         raise typer.BadParameter(
             "--resume goes on with a run as it is: leave METHOD, --dataset, --config and --out out"
         )
+    if not RunDirectory(run).config.is_file():
+        raise ConfigError(f"{run} is no run of nctools (it has no config.yaml): --resume takes a run directory")
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
         return with_settings(chosen, given)

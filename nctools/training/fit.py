@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,9 +34,10 @@ from nctools.training.nc_callback import NeuralCollapseCallback
 from nctools.training.processes import is_first_process, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
 from nctools.training.reproducibility import seeded
-from nctools.training.run_target import check_target, open_run, state_to_resume
+from nctools.training.run_target import check_target, open_run, prepare_to_resume, state_to_resume
 from nctools.training.saved_state import SavedState
 from nctools.training.signals import stop_on_signals
+from nctools.training.state_file import StateFile
 
 
 def train(
@@ -51,7 +53,7 @@ def train(
         out: The run directory.
         force: Replace a run that is already there; one that finished no epoch is replaced without it.
         resume: Go on with the run that is there, if it is of this configuration; a finished one stays as it is. Where
-            there is none, or nothing was saved yet, it begins.
+            there is none, or nothing was saved yet, it begins. Takes precedence over ``force``.
         progress: Show a progress bar (terminal) or a line for each tenth (otherwise) on stderr.
 
     Returns:
@@ -60,6 +62,8 @@ def train(
     Raises:
         ConfigError: If ``out`` holds a run already and neither ``force`` nor ``resume`` is on, if that run has another
             configuration, or if the device is not there.
+        CheckpointError: If the saved state of the run is damaged; it tells how to begin again.
+        OSError: If the disk is full; what was saved before is whole, and ``resume=True`` goes on from there.
         KeyboardInterrupt: If the user stopped it; ``resume=True`` goes on.
 
     Example:
@@ -76,7 +80,8 @@ def train(
     preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
     with progress_of_passes(enabled=progress and first, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
-    for note in images.notes if first else []:
+    notes = images.notes if state is None else [*images.notes, *(prepare_to_resume(run, config) if first else [])]
+    for note in notes if first else []:
         sys.stderr.write(f"note: {note}\n")
 
     with seeded(config.seed), _quiet(), stop_on_signals() as stop:
@@ -100,6 +105,7 @@ def train(
         callbacks = _callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress)
         trainer = pl.Trainer(
             **trainer_settings(config, method),
+            plugins=[StateFile()],
             max_epochs=config.recipe.epochs,
             callbacks=[*callbacks, saved],
             gradient_clip_val=config.recipe.gradient_clip,
@@ -116,6 +122,11 @@ def train(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
             raise KeyboardInterrupt from error
+        except OSError as error:
+            if run.state.exists():
+                again = shlex.join(["nctools", "train", "--resume", str(run.path)])
+                error.add_note(f"what was saved before is whole; go on from there with: {again}")
+            raise
     if not saved.started and progress and first:
         sys.stderr.write(f"{run.path} is finished already\n")
     return run
