@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
-from nctools.errors import ConfigError, NctoolsError
+from nctools.errors import ConfigError, NctoolsError, UnknownNameError
 
 OwnData = Annotated[
     Path | None,
@@ -57,6 +57,14 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME,...",
+            help="Who gets the rows of metrics.csv, too: tensorboard, wandb, mlflow. Repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
@@ -77,6 +85,7 @@ def run(
         "seed": seed,
         "device": device,
         "workers": workers,
+        "loggers": _loggers(loggers),
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
@@ -115,6 +124,19 @@ def run(
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")
     say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _loggers(given: list[str] | None) -> list[str] | None:
+    from nctools.training.config import LoggerName
+
+    if given is None:
+        return None
+    known = ("csv", *get_args(LoggerName))  # the table is always written
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("logger", name, known)
+    return [name for name in names if name != "csv"]
 
 
 @contextmanager

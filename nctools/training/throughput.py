@@ -104,8 +104,9 @@ class Throughput(pl.Callback):
         epoch = self._running(now)
         if not epoch.steps and pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
-        if trainer.global_step != epoch.step:  # with accumulation, a step has several batches
-            epoch.step = trainer.global_step
+        step = trainer.global_step
+        if step != epoch.step:  # with accumulation, a step has several batches
+            epoch.step = step
             epoch.steps.append(epoch.active_at(now))
         epoch.images += len(batch[0])
 

@@ -213,4 +213,4 @@ def test_a_step_costs_next_to_nothing() -> None:
     for step in range(1000):
         trainer.global_step = step
         throughput.on_train_batch_start(trainer, module, batch, step)
-    assert time.perf_counter() - started < 0.2  # 200 microseconds each; measured: about 2
+    assert time.perf_counter() - started < 0.2  # 200 microseconds each, against a gross mistake; measured: a tenth
