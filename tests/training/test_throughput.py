@@ -14,7 +14,7 @@ from lightning.pytorch.profilers import SimpleProfiler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from nctools.training.throughput import Throughput
+from nctools.training.throughput import COLUMNS, Throughput
 
 FETCH, STEP, HOOK, VALIDATION, EPOCH_END = 1.0, 3.0, 1.0, 100.0, 1000.0  # seconds
 BATCHES, BATCH = 6, 5
@@ -187,6 +187,7 @@ def test_a_gpu_is_waited_for_once_in_an_epoch_and_its_memory_is_told(monkeypatch
         values = by_hand(throughput, clock, device="cuda")
         assert values == {"seconds_per_step": 2.0, "images_per_second": 32 / 16.0, "gpu_memory_mib": 3.0}
     assert calls == ["reset", "synchronize"] * 2
+    assert set(values) < set(COLUMNS)
 
 
 def test_before_the_first_epoch_has_ended_there_are_no_values() -> None:
