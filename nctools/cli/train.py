@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
-from nctools.errors import ConfigError, NctoolsError
+from nctools.errors import ConfigError, NctoolsError, UnknownNameError
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def run(
             "--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had not been interrupted."
         ),
     ] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME,...",
+            help="Who gets the rows of metrics.csv, too: tensorboard, wandb, mlflow. Repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
@@ -89,6 +97,7 @@ def run(
         "seed": seed,
         "device": device,
         "workers": workers,
+        "loggers": _loggers(loggers),
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
@@ -151,6 +160,19 @@ def _of_run(
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
         return with_settings(chosen, given)
+
+
+def _loggers(given: list[str] | None) -> list[str] | None:
+    from nctools.training.config import LoggerName
+
+    if given is None:
+        return None
+    known = ("csv", *get_args(LoggerName))  # the table is always written
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("logger", name, known)
+    return [name for name in names if name != "csv"]
 
 
 @contextmanager
