@@ -34,10 +34,17 @@ def one_thread() -> None:
 
 @dataclass(frozen=True)
 class Timing:
-    """Median seconds of a way."""
+    """Seconds of a way.
+
+    Args:
+        cpu: Median of the process.
+        wall: Median of the clock.
+        runs: Both for each run, in their order.
+    """
 
     cpu: float
     wall: float
+    runs: tuple[tuple[float, float], ...]
 
 
 def in_turn(ways: Mapping[str, Way], runs: int, *, warm_up: bool = True, at_least: float = 0.0) -> dict[str, Timing]:
@@ -64,9 +71,12 @@ def in_turn(ways: Mapping[str, Way], runs: int, *, warm_up: bool = True, at_leas
                     found[name].append((time.process_time() - cpu, time.perf_counter() - wall))
                 if time.perf_counter() - started >= at_least:
                     break
-    return {
-        name: Timing(*(statistics.median(column) for column in zip(*rows, strict=True))) for name, rows in found.items()
-    }
+    return {name: _timing(runs_of_way) for name, runs_of_way in found.items()}
+
+
+def _timing(runs: list[tuple[float, float]]) -> Timing:
+    cpu, wall = (statistics.median(column) for column in zip(*runs, strict=True))
+    return Timing(cpu, wall, tuple(runs))
 
 
 def extra_peak_mib(run: Callable[[], object]) -> float:

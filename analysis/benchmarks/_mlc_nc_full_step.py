@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -31,16 +32,19 @@ def full_steps(device: str, images: int | None, runs: int, *, quick: bool) -> It
             "MLC-NC, paper variant": _trainer(MLCNC(classes, backbone=backbone), device),
         }
         steps = {name: partial(_steps, *way, batch, targets, dtype) for name, way in ways.items()}
-        timed = in_turn(steps, runs)
         # CPU seconds are those of this process alone, whoever shares the machine; a device has wall seconds only.
-        seconds = {name: timing.cpu if device == "cpu" else timing.wall for name, timing in timed.items()}
-        for name, value in seconds.items():
+        clock = 0 if device == "cpu" else 1
+        seconds = {name: [run[clock] for run in timing.runs] for name, timing in in_turn(steps, runs).items()}
+        for name, values in seconds.items():
+            median = statistics.median(values)
+            # Within a turn, because a shared machine is slower in one turn than in the next.
+            shares = [bare / value for bare, value in zip(seconds["bare backbone"], values, strict=True)]
             yield {
                 "form": f"{device}, {form}, channels_last, {count} images",
                 "way": name,
-                "milliseconds": 1e3 * value / _STEPS[device],
-                "images_per_second": count * _STEPS[device] / value,
-                "percent_of_bare": 100 * seconds["bare backbone"] / value,
+                "milliseconds": 1e3 * median / _STEPS[device],
+                "images_per_second": count * _STEPS[device] / median,
+                "percent_of_bare": 100 * statistics.median(shares),
             }
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -73,8 +74,10 @@ def compare_steps(case: Case, runs: int) -> Iterator[Row]:
 
 def compare_parts(case: Case, runs: int) -> Iterator[Row]:
     """Time the parts of a step, each against its loops."""
+    # Few images: at full size the whole step has shown the same, and loops are slow.
+    few = parts(replace(case, images=min(case.images, 8)))
     for name, (ours, loops) in parts(case).items():
-        apart = difference(ours, loops, f"{name}, C={case.classes}")
+        apart = difference(*few[name], f"{name}, C={case.classes}")
         timed = in_turn({"nctools": ours, "loops": loops}, runs, warm_up=False, at_least=_TURN)
         yield {
             "classes": case.classes,
@@ -132,12 +135,14 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--classes", nargs="+", type=int, choices=(20, 80), default=[20, 80])
-    parser.add_argument("--runs", type=int, default=3, help="turns of each way (default 3)")
+    parser.add_argument("--runs", type=int, help="turns of each way (default 3; 5 with the backbone)")
     parser.add_argument("--full-step", action="store_true", help="with the backbone")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: with the backbone only")
     parser.add_argument("--images", type=int, help="of a full step (default 8; 64 with cuda)")
     parser.add_argument("--out", type=Path, help="folder for CSV files of the tables")
     options = parser.parse_args(arguments)
+    if options.runs is None:
+        options.runs = 5 if options.full_step or options.device == "cuda" else 3
     if options.runs < 1:
         parser.error(f"--runs is {options.runs}: give at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
