@@ -92,13 +92,13 @@ def prepared_by_hand(paths: list[str], batch: int, *, colours: bool) -> None:
 
 
 def timed(ways: Mapping[str, Way], images: int, runs: int) -> list[dict[str, str | float]]:
-    """Run the ways in turn; CPU time with that of the processes that they started and that ended."""
+    """Run the ways in turn, first to warm up where there are several turns; CPU time with that of the processes that they started and that ended."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for run in range(runs + 1):
+    for run in range(-(runs > 1), runs):
         for name, way in ways.items():
             cpu, wall = _cpu_seconds(), time.perf_counter()
             way()
-            if run:
+            if run >= 0:
                 found[name].append((_cpu_seconds() - cpu, time.perf_counter() - wall))
     rows: list[dict[str, str | float]] = []
     for name, seconds in found.items():
