@@ -92,7 +92,10 @@ def prepared_by_hand(paths: list[str], batch: int, *, colours: bool) -> None:
 
 
 def timed(ways: Mapping[str, Way], images: int, runs: int) -> list[dict[str, str | float]]:
-    """Run the ways in turn, first to warm up where there are several turns; CPU time with that of the processes that they started and that ended."""
+    """Run the ways in turn, first to warm up where there are several turns.
+
+    CPU time is taken with that of the processes that a way started and that have ended.
+    """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for run in range(-(runs > 1), runs):
         for name, way in ways.items():
