@@ -19,9 +19,8 @@ from nctools.errors import DatasetError
 _BREAKS = re.compile(r"[\s_-]+")
 # VOC writes these as one word, which no vocabulary has.
 _SPELLED_OUT = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor"}
-# Words that begin alike are looked through for near misses.
-_ALIKE = 2
-_LONGEST_WORD = 32
+# Near misses are looked for among words of the same first letter and about the same length: there may be millions.
+_LENGTHS_APART = 2
 _LONGEST_LINE = 2**20
 # gzip, zip, bzip2, xz
 _PACKED = (b"\x1f\x8b", b"PK", b"BZ", b"\xfd7")
@@ -146,6 +145,6 @@ def _near(word: str, path: Path) -> list[str]:
     alike = {
         found.casefold()
         for _, found, _ in _lines(path)
-        if len(found) <= _LONGEST_WORD and found[:_ALIKE].casefold() == word[:_ALIKE]
+        if abs(len(found) - len(word)) <= _LENGTHS_APART and found[:1].casefold() == word[:1]
     }
-    return difflib.get_close_matches(word, sorted(alike), n=3, cutoff=0.7)
+    return difflib.get_close_matches(word, sorted(alike), n=3, cutoff=0.6)
