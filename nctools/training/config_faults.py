@@ -56,7 +56,16 @@ def argument_faults(arguments: Mapping[str, object], types: Mapping[str, object]
 def _described(fault: ErrorDetails, known: Sequence[str]) -> str:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        return str(UnknownNameError("key", key, known))
+        return _unknown(key, known)
     value = fault["input"]
     shown = "" if fault["type"] == "missing" or isinstance(value, Mapping) else f" (it is {shortened(value)})"
     return f"{key}: {fault['msg']}{shown}"
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    section, _, field = key.rpartition(".")
+    elsewhere = [name for name in known if name.rpartition(".")[2] == field]
+    if elsewhere:
+        return f"unknown key {key!r}; did you mean {' or '.join(elsewhere)}?"
+    siblings = [name for name in known if name.rpartition(".")[0] == section]
+    return str(UnknownNameError("key", key, siblings or known))

@@ -33,7 +33,7 @@ def test_settings_find_their_section() -> None:
         "nc": {"every": 2},
         "arguments": {},
     }
-    with pytest.raises(UnknownNameError, match="unknown setting 'every'; did you mean nc.every"):
+    with pytest.raises(UnknownNameError, match=r"unknown setting 'every'; did you mean nc\.every"):
         with_settings(document, {"every": 3}, known)
 
 
