@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nctools.errors import ConfigError, UnknownNameError
-from nctools.training.config import changed_config, check_config, load_config, make_config, save_config
+from nctools.training.config import check_config, load_config, make_config, save_config, with_settings
 
 
 def test_defaults_come_from_the_method_and_the_data_set() -> None:
@@ -123,11 +123,11 @@ def test_numbers_written_by_hand_are_numbers(tmp_path: Path) -> None:
 
 def test_a_changed_configuration_differs_in_what_was_changed() -> None:
     config = make_config("mlc_nc", "digits_lt", {"epochs": 3})
-    changed = changed_config(config, {"fla_weight": 0, "seed": 2}, method="MLC-NC", dataset="digits_lt")
+    changed = with_settings(config, {"fla_weight": 0, "seed": 2}, method="MLC-NC", dataset="digits_lt")
     expected = config.model_dump() | {"seed": 2, "arguments": dict(config.arguments) | {"fla_weight": 0}}
     assert changed.model_dump() == expected
     with pytest.raises(ConfigError, match="the configuration is of method 'mlc_nc', not 'erm'"):
-        changed_config(config, {}, method="erm")
+        with_settings(config, {}, method="erm")
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,9 @@ def test_a_changed_configuration_differs_in_what_was_changed() -> None:
     [
         ("recipe", "epoch", 3, r"unknown key 'recipe\.epoch'; did you mean recipe\.epochs"),
         ("recipe", "fla_weight", 0.5, r"unknown key 'recipe\.fla_weight'; did you mean arguments\.fla_weight"),
-        ("nc", "evry", 3, r"unknown key 'nc\.evry'; did you mean nc\.every\? Known: nc\.every, nc\.metrics$"),
+        ("nc", "evry", 3, r"unknown key 'nc\.evry'; did you mean nc\.every\?$"),
         ("trainer", "device", 3, r"unknown key 'trainer\.device'; did you mean trainer\.devices"),
+        ("nc", "colour", 3, r"unknown key 'nc\.colour'\. Known: nc\.every, nc\.metrics$"),
         ("recipe", "max_lr", "fast", r"recipe\.max_lr: Input should be a valid number \(it is 'fast'\)"),
         ("arguments", "num_heads", 2.5, r"arguments\.num_heads: Input should be a valid integer.* \(it is 2\.5\)"),
         ("arguments", "attention", "cosin", r"arguments\.attention: Input should be 'cosine' or 'multihead'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nctools.errors import ConfigError, UnknownNameError
-from nctools.training.settings import as_meant, parse_settings, with_settings
+from nctools.training.settings import as_meant, parse_settings, put_settings
 
 
 def test_settings_are_yaml_values() -> None:
@@ -27,14 +27,14 @@ def test_only_powers_of_ten_become_numbers() -> None:
 def test_settings_find_their_section() -> None:
     known = ["seed", "recipe.epochs", "nc.every", "trainer.every"]
     document: dict[str, object] = {"recipe": {}, "nc": {}, "arguments": {}}
-    assert with_settings(document, {"epochs": 3, "seed": 1, "nc.every": 2}, known) == {
+    assert put_settings(document, {"epochs": 3, "seed": 1, "nc.every": 2}, known) == {
         "seed": 1,
         "recipe": {"epochs": 3},
         "nc": {"every": 2},
         "arguments": {},
     }
     with pytest.raises(UnknownNameError, match=r"unknown setting 'every'; did you mean nc\.every"):
-        with_settings(document, {"every": 3}, known)
+        put_settings(document, {"every": 3}, known)
 
 
 def test_weights_of_another_backbone_are_dropped_unless_asked_for() -> None:
@@ -42,7 +42,7 @@ def test_weights_of_another_backbone_are_dropped_unless_asked_for() -> None:
 
     def changed(**settings: object) -> object:
         arguments = {"backbone": "resnet50", "pretrained": True}
-        return with_settings({"arguments": arguments}, settings, known)["arguments"]
+        return put_settings({"arguments": arguments}, settings, known)["arguments"]
 
     assert changed(backbone="small") == {"backbone": "small"}
     assert changed(backbone="small", pretrained="w.pth") == {"backbone": "small", "pretrained": "w.pth"}
