@@ -44,8 +44,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     # What two studies need: runs of variants and seeds, and the tables made of them.
     "studies": (
-        *("training", "checkpoints", "evaluation", "plots", "collapse"),
-        *("methods", "data", "features", "stored_pairs"),
+        *("training", "checkpoints", "measurement", "evaluation", "plots", "collapse"),
+        *("methods", "data"),
     ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.assembly import method_class
@@ -15,7 +16,9 @@ from nctools.run_directory import RunDirectory
 from nctools.training import TrainConfig, load_config, make_config
 
 # Where and how fast a run is computed, and what is written beside it, makes no other run of it.
-_INDIFFERENT = ("workers", "loggers", "resume_every_steps")
+_INDIFFERENT = frozenset(
+    {"device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps", "trainer"}
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Variant:
         name: Name in tables and of the run folders.
         method: Name of the method.
         settings: Dotted keys, as for ``nctools.training.make_config``.
-        paper: Setting of the paper's table that this row repeats, where there is one.
+        paper: Setting in the paper's tables that this row repeats; "" is the method as proposed, None is in no table.
 
     Example:
         >>> Variant("without L_FPC", "mlc_nc", {"fpc_weight": 0.0}).folder
@@ -36,7 +39,7 @@ class Variant:
     name: str
     method: str
     settings: Mapping[str, object] = field(default_factory=dict)
-    paper: str | None = None
+    paper: str | None = ""
 
     @property
     def folder(self) -> str:
@@ -115,9 +118,15 @@ def plan_runs(
                 variant.method, dataset, {**(settings or {}), **variant.settings, "seed": seed}, data_root=root
             )
             key, path = _identity(config), Path(out) / f"{variant.folder}-s{seed}"
-            if key not in known and not force:
+            if key in known:
+                # Written as the run that is there has it, arguments at their defaults or left out.
+                there = known[key].config.arguments
+                runs.append(StudyRun(variant, seed, config.model_copy(update={"arguments": there}), known[key].path))
+                continue
+            if not force:
                 _check_free(path, config)
-            runs.append(StudyRun(variant, seed, config, known.setdefault(key, path)))
+            known[key] = _Known(config, path)
+            runs.append(StudyRun(variant, seed, config, path))
     return runs
 
 
@@ -140,8 +149,13 @@ def is_finished(config: TrainConfig, path: Path) -> bool:
         return False
 
 
-def _runs_below(out: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+class _Known(NamedTuple):
+    config: TrainConfig
+    path: Path
+
+
+def _runs_below(out: Path) -> dict[str, _Known]:
+    found: dict[str, _Known] = {}
     for file in sorted(out.glob("*/config.yaml")):
         try:
             config = load_config(file)
@@ -149,8 +163,8 @@ def _runs_below(out: Path) -> dict[str, Path]:
             continue
         key = _identity(config)
         # Of equal runs the finished one is used.
-        if key not in found or not is_finished(config, found[key]):
-            found[key] = file.parent
+        if key not in found or not is_finished(*found[key]):
+            found[key] = _Known(config, file.parent)
     return found
 
 
@@ -170,8 +184,7 @@ def _check_free(path: Path, config: TrainConfig) -> None:
     saved = RunDirectory(path).config
     if not saved.is_file():
         return
-    other = {key: value for key, value in _flat(load_config(saved)).items() if key not in _INDIFFERENT}
-    wanted = {key: value for key, value in _flat(config).items() if key not in _INDIFFERENT}
+    other, wanted = _flat(load_config(saved)), _flat(config)
     differing = [key for key in {**other, **wanted} if other.get(key) != wanted.get(key)]
     shown = ", ".join(f"{key} is {other.get(key)}, here {wanted.get(key)}" for key in differing[:3])
     raise ConfigError(
@@ -182,6 +195,6 @@ def _check_free(path: Path, config: TrainConfig) -> None:
 
 def _flat(config: TrainConfig) -> dict[str, object]:
     flat: dict[str, object] = {}
-    for key, value in config.model_dump(mode="json").items():
+    for key, value in config.model_dump(mode="json", exclude=set(_INDIFFERENT)).items():
         flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
     return flat

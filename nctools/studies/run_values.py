@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from nctools.checkpoints import evaluate_checkpoint
 from nctools.errors import ConfigError
+from nctools.measurement import measure
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory, replace_atomically
 from nctools.studies.plan import StudyRun
@@ -22,6 +23,7 @@ METRICS: Final = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
 
 Scores = dict[str, dict[str, float]]
 _TEST_SCORES = "test.json"
+_CLASS_VALUES = "classes.csv"
 
 
 def run_table(runs: Sequence[StudyRun], *, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -72,8 +74,7 @@ def scores_on_test(run: RunDirectory, checkpoint: Path) -> Scores:
     Returns:
         ``"raw"`` and, where the run averages, ``"ema"`` -> group -> mAP from 0 to 1.
     """
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    kept = run.path / _TEST_SCORES
+    digest, kept = _digest(checkpoint), run.path / _TEST_SCORES
     known: dict[str, Scores] = {}
     if kept.is_file():
         try:
@@ -92,6 +93,48 @@ def scores_on_test(run: RunDirectory, checkpoint: Path) -> Scores:
     with replace_atomically(kept) as temporary:
         temporary.write_text(json.dumps({digest: scores}, indent=2), encoding="utf-8")
     return scores
+
+
+def class_table(runs: Sequence[StudyRun], *, metrics: Sequence[str]) -> pd.DataFrame:
+    """Measure each class of finished runs: training images, last checkpoint, raw weights, main feature space.
+
+    The values are kept in ``RUN/classes.csv``, so that the second call is quick.
+
+    Args:
+        runs: Finished runs.
+        metrics: NC metrics that have a value for each class.
+
+    Returns:
+        A row for each run and class: ``variant, seed, class_index, class_name, group, n`` and the metrics.
+    """
+    import pandas as pd
+
+    parts = []
+    for run in runs:
+        part = _class_values(RunDirectory(run.path), list(metrics))
+        part.insert(0, "variant", run.variant.name)
+        part.insert(1, "seed", run.seed)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _class_values(run: RunDirectory, metrics: list[str]) -> pd.DataFrame:
+    last = run.checkpoints / "last.pt"
+    digest, kept = _digest(last), run.path / _CLASS_VALUES
+    columns = ["class_index", "class_name", "group", "n", *metrics]
+    if kept.is_file():
+        known = _read(kept)
+        if set(columns) <= set(known.columns) and (known["checkpoint"] == digest).all():
+            return known[columns]
+    table = measure(last, metrics=metrics).per_class
+    table = table[table["space"] == table["space"].iloc[0]].assign(checkpoint=digest)
+    with replace_atomically(kept) as temporary:
+        table.to_csv(temporary, index=False)
+    return table[columns].reset_index(drop=True)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def epoch_rows(run: RunDirectory) -> pd.DataFrame:
@@ -140,8 +183,8 @@ def collapse_rows(run: RunDirectory, metrics: Sequence[str]) -> pd.DataFrame:
     table = table[table["space"] == table["space"].iloc[0]]
     if "weights" in table.columns:
         table = table[table["weights"] == "raw"]
-    table = table[table["metric"].isin(list(metrics))]
-    return table.drop_duplicates(["epoch", "metric", "group"], keep="last").reindex(columns=columns)
+    chosen: pd.DataFrame = table[table["metric"].isin(list(metrics))][columns]
+    return chosen.drop_duplicates(["epoch", "metric", "group"], keep="last")
 
 
 def collapse_values(run: RunDirectory, metrics: Sequence[str]) -> Mapping[str, float]:
@@ -177,3 +220,4 @@ def _read(path: Path) -> pd.DataFrame:
         table: pd.DataFrame = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as a table ({' '.join(str(error).split())})") from error
+    return table

@@ -6,33 +6,32 @@ import sys
 from pathlib import Path
 
 from nctools.run_directory import RunDirectory
-from nctools.studies.plan import is_finished
 from nctools.training import TrainConfig, save_config, train
 
 
-def train_or_resume(config: TrainConfig, path: Path, *, progress: bool = True) -> RunDirectory:
-    """Train a run, go on with an unfinished one, leave a finished one as it is.
+def train_or_resume(config: TrainConfig, path: Path, *, again: bool = False, progress: bool = True) -> RunDirectory:
+    """Train a run, or go on with an unfinished one.
 
     Args:
         config: What to train.
         path: The run directory.
+        again: Replace what is there.
         progress: Show on stderr how far training is.
 
     Returns:
         The run directory.
     """
-    if is_finished(config, path):
-        return RunDirectory(path)
     return train(config, path, force=True, progress=progress)
 
 
-def training_command(config: TrainConfig, path: Path, config_file: Path) -> list[str]:
+def training_command(config: TrainConfig, path: Path, config_file: Path, *, again: bool = False) -> list[str]:
     """Give the command that does the same in a process of its own.
 
     Args:
         config: What to train.
         path: The run directory.
         config_file: File that the configuration is written to.
+        again: Replace what is there.
 
     Returns:
         The words of the command.
