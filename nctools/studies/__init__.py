@@ -6,41 +6,69 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nctools.studies.correlation import epoch_values, over_epochs, over_runs
     from nctools.studies.options import StudyArguments, add_study_options, study_arguments
     from nctools.studies.plan import StudyRun, Variant, plan_runs
-    from nctools.studies.run_values import run_table
+    from nctools.studies.published import printed_values, with_printed
+    from nctools.studies.run_values import STUDY_METRICS, class_table, run_table
+    from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
     from nctools.studies.tables import markdown, paired_difference, summary_table, write_tables
+    from nctools.studies.variants import VARIANTS
 
 _HOME = {
+    "STUDY_METRICS": "run_values",
+    "VARIANTS": "variants",
     "Study": "study",
     "StudyArguments": "options",
     "StudyRun": "plan",
     "Variant": "plan",
     "add_study_options": "options",
+    "class_table": "run_values",
+    "epoch_values": "correlation",
+    "holds_seeds": "seeds",
     "markdown": "tables",
+    "over_epochs": "correlation",
+    "over_runs": "correlation",
     "paired_difference": "tables",
     "plan_runs": "plan",
+    "printed_values": "published",
+    "resume_seeds": "seeds",
     "run_study": "study",
     "run_table": "run_values",
+    "seed_table": "seeds",
     "study_arguments": "options",
     "summary_table": "tables",
+    "train_seeds": "seeds",
+    "with_printed": "published",
     "write_tables": "tables",
 }
 
 __all__ = [
+    "STUDY_METRICS",
+    "VARIANTS",
     "Study",
     "StudyArguments",
     "StudyRun",
     "Variant",
     "add_study_options",
+    "class_table",
+    "epoch_values",
+    "holds_seeds",
     "markdown",
+    "over_epochs",
+    "over_runs",
     "paired_difference",
     "plan_runs",
+    "printed_values",
+    "resume_seeds",
     "run_study",
     "run_table",
+    "seed_table",
     "study_arguments",
     "summary_table",
+    "train_seeds",
+    "with_printed",
     "write_tables",
 ]
 

@@ -154,6 +154,20 @@ class _Known(NamedTuple):
     path: Path
 
 
+def holds_other_run(config: TrainConfig, path: Path) -> bool:
+    """Tell whether a run directory holds a run of another configuration.
+
+    Args:
+        config: What is to be trained.
+        path: The run directory.
+
+    Returns:
+        False also where there is no run.
+    """
+    saved = RunDirectory(path).config
+    return saved.is_file() and _identity(load_config(saved)) != _identity(config)
+
+
 def _runs_below(out: Path) -> dict[str, _Known]:
     found: dict[str, _Known] = {}
     for file in sorted(out.glob("*/config.yaml")):
@@ -181,10 +195,9 @@ def _identity(config: TrainConfig) -> str:
 
 
 def _check_free(path: Path, config: TrainConfig) -> None:
-    saved = RunDirectory(path).config
-    if not saved.is_file():
+    if not holds_other_run(config, path):
         return
-    other, wanted = _flat(load_config(saved)), _flat(config)
+    other, wanted = _flat(load_config(RunDirectory(path).config)), _flat(config)
     differing = [key for key in {**other, **wanted} if other.get(key) != wanted.get(key)]
     shown = ", ".join(f"{key} is {other.get(key)}, here {wanted.get(key)}" for key in differing[:3])
     raise ConfigError(

@@ -18,7 +18,7 @@ from nctools.studies.plan import StudyRun
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS: Final = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
+STUDY_METRICS: Final = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
 """The metrics of neural collapse in the tables, unless others are asked for."""
 
 Scores = dict[str, dict[str, float]]
@@ -26,7 +26,7 @@ _TEST_SCORES = "test.json"
 _CLASS_VALUES = "classes.csv"
 
 
-def run_table(runs: Sequence[StudyRun], *, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def run_table(runs: Sequence[StudyRun], *, metrics: Sequence[str] = STUDY_METRICS) -> pd.DataFrame:
     """Give the numbers of finished runs.
 
     Test scores are those of the checkpoint with the highest validation mAP, or of the last one where there is no
@@ -119,18 +119,20 @@ def class_table(runs: Sequence[StudyRun], *, metrics: Sequence[str]) -> pd.DataF
 
 
 def _class_values(run: RunDirectory, metrics: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
     last = run.checkpoints / "last.pt"
     digest, kept = _digest(last), run.path / _CLASS_VALUES
     columns = ["class_index", "class_name", "group", "n", *metrics]
     if kept.is_file():
         known = _read(kept)
         if set(columns) <= set(known.columns) and (known["checkpoint"] == digest).all():
-            return known[columns]
+            return pd.DataFrame(known[columns])
     table = measure(last, metrics=metrics).per_class
     table = table[table["space"] == table["space"].iloc[0]].assign(checkpoint=digest)
     with replace_atomically(kept) as temporary:
         table.to_csv(temporary, index=False)
-    return table[columns].reset_index(drop=True)
+    return pd.DataFrame(table[columns]).reset_index(drop=True)
 
 
 def _digest(file: Path) -> str:

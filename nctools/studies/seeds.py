@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nctools.errors import ConfigError
 from nctools.run_directory import RunDirectory, replace_atomically
 from nctools.studies.plan import is_finished
-from nctools.studies.run_values import METRICS, collapse_values, epoch_rows
+from nctools.studies.run_values import STUDY_METRICS, collapse_values, epoch_rows
 from nctools.studies.single_run import train_or_resume
 from nctools.training import TrainConfig, check_config
 
@@ -95,7 +95,7 @@ def resume_seeds(out: str | Path, *, progress: bool = True) -> pd.DataFrame:
     return _train_all(config, seeds, Path(out), again=False, progress=progress)
 
 
-def seed_table(runs: Sequence[tuple[int, Path]], *, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def seed_table(runs: Sequence[tuple[int, Path]], *, metrics: Sequence[str] = STUDY_METRICS) -> pd.DataFrame:
     """Give the numbers that runs wrote themselves: validation mAP and neural collapse on the training images.
 
     Args:

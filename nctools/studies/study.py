@@ -13,7 +13,7 @@ import torch
 
 from nctools.errors import NctoolsError
 from nctools.run_directory import RunDirectory
-from nctools.studies.plan import StudyRun, Variant, is_finished, plan_runs
+from nctools.studies.plan import StudyRun, Variant, holds_other_run, is_finished, plan_runs
 from nctools.studies.processes import Command, available_cores, run_commands
 from nctools.studies.single_run import train_or_resume, training_command
 
@@ -122,7 +122,7 @@ def _train_here(runs: Sequence[StudyRun], telling: _Telling) -> None:
     for run in runs:
         started = time.monotonic()
         try:
-            train_or_resume(run.config, run.path, progress=False)
+            train_or_resume(run.config, run.path, again=holds_other_run(run.config, run.path), progress=False)
         except (NctoolsError, ValueError, RuntimeError, OSError) as error:
             telling.ended(run, 1, time.monotonic() - started)
             _say(f"    {type(error).__name__}: {error}")
@@ -153,7 +153,8 @@ def _train_beside(runs: Sequence[StudyRun], telling: _Telling) -> None:
 
 
 def _words(run: StudyRun) -> list[str]:
-    return training_command(run.config, run.path, _config_beside(run))
+    again = holds_other_run(run.config, run.path)
+    return training_command(run.config, run.path, _config_beside(run), again=again)
 
 
 # Not inside the run, whose folder must be empty before it begins.
