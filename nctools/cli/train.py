@@ -13,6 +13,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
+from nctools.cli.train_seeds import train_several
 from nctools.errors import ConfigError, NctoolsError
 
 OwnData = Annotated[
@@ -54,6 +55,9 @@ def run(
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed of weights, order and augmentation. [default: 0]")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Several, for example 0,1,2: OUT/s0, OUT/s1, ... and their mean.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
@@ -99,6 +103,11 @@ def run(
         import yaml
 
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
+        return
+    if seeds is not None:
+        if seed is not None or config is not None:
+            raise typer.BadParameter("--seeds trains METHOD with several seeds: leave --seed and --config out")
+        train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:

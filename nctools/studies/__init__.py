@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nctools.studies.correlation import epoch_values, over_epochs, over_runs
-    from nctools.studies.options import StudyArguments, add_study_options, study_arguments
+    from nctools.studies.options import StudyArguments, add_study_options, chosen_variants, run_script, study_arguments
     from nctools.studies.plan import StudyRun, Variant, plan_runs
     from nctools.studies.published import printed_values, with_printed
+    from nctools.studies.report_tables import scores_by_group, study_tables
     from nctools.studies.run_values import STUDY_METRICS, class_table, run_table
     from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
@@ -24,6 +25,7 @@ _HOME = {
     "StudyRun": "plan",
     "Variant": "plan",
     "add_study_options": "options",
+    "chosen_variants": "options",
     "class_table": "run_values",
     "epoch_values": "correlation",
     "holds_seeds": "seeds",
@@ -34,10 +36,13 @@ _HOME = {
     "plan_runs": "plan",
     "printed_values": "published",
     "resume_seeds": "seeds",
+    "run_script": "options",
     "run_study": "study",
     "run_table": "run_values",
+    "scores_by_group": "report_tables",
     "seed_table": "seeds",
     "study_arguments": "options",
+    "study_tables": "report_tables",
     "summary_table": "tables",
     "train_seeds": "seeds",
     "with_printed": "published",
@@ -52,6 +57,7 @@ __all__ = [
     "StudyRun",
     "Variant",
     "add_study_options",
+    "chosen_variants",
     "class_table",
     "epoch_values",
     "holds_seeds",
@@ -62,10 +68,13 @@ __all__ = [
     "plan_runs",
     "printed_values",
     "resume_seeds",
+    "run_script",
     "run_study",
     "run_table",
+    "scores_by_group",
     "seed_table",
     "study_arguments",
+    "study_tables",
     "summary_table",
     "train_seeds",
     "with_printed",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NoReturn, TypedDict
 
+from nctools.errors import NctoolsError, UnknownNameError
+from nctools.studies.plan import Variant
 from nctools.training.config import parse_settings
 
 SMOKE_SETTINGS: dict[str, object] = {"recipe.epochs": 2, "nc.every": 1}
@@ -58,6 +62,7 @@ def add_study_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParse
     )
     add("--out", type=Path, help="folder of runs, tables and figures (default: runs/studies/DATASET)")
     add("--set", dest="settings", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="for all variants")
+    add("--only", nargs="+", metavar="NAME", help="these variants alone")
     add("--smoke", action="store_true", help="two epochs of one seed: does it run?")
     add("--force", action="store_true", help="replace runs that were made with other settings")
     return parser
@@ -84,3 +89,42 @@ def study_arguments(options: argparse.Namespace) -> StudyArguments:
         settings=(SMOKE_SETTINGS if smoke else {}) | given,
         force=bool(options.force),
     )
+
+
+def run_script(main: Callable[[], int]) -> NoReturn:
+    """Run a study's script: what the user can mend is told in one line, an interruption ends quietly.
+
+    Args:
+        main: Returns the exit code.
+
+    Raises:
+        SystemExit: Always; with 3 after an error of the user's input, with 130 after Ctrl-C.
+    """
+    try:
+        code = main()
+    except NctoolsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = 3
+    except KeyboardInterrupt:
+        code = 130
+    raise SystemExit(code)
+
+
+def chosen_variants(variants: Sequence[Variant], options: argparse.Namespace) -> list[Variant]:
+    """Keep the variants that ``--only`` names.
+
+    Args:
+        variants: All variants of the study.
+        options: What the parser returned.
+
+    Returns:
+        Those named, in the order of the study; all where none is named.
+
+    Raises:
+        UnknownNameError: If a name is that of no variant; near misses are listed.
+    """
+    known = [variant.name for variant in variants]
+    for name in options.only or []:
+        if name not in known:
+            raise UnknownNameError("variant", name, known)
+    return [variant for variant in variants if not options.only or variant.name in options.only]
