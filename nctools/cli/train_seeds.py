@@ -74,9 +74,8 @@ def _print(table: pd.DataFrame) -> None:
     # A row for each number, a column for each group that it is known of.
     cells: dict[str, dict[str, str]] = {}
     for name in [str(column) for column in table.columns if column not in {"seed", "epochs"}]:
-        words = name.removesuffix(" ema")
-        group = next((group for group in _groups(table) if words.endswith(f" {group}")), "all")
-        measure = words.removesuffix(f" {group}") + name[len(words) :]
+        group = next((group for group in _groups(table) if f" {group} " in f"{name} "), "all")
+        measure = name.replace(f" {group}", "", 1)
         cells.setdefault(measure, {})[group] = _mean_and_spread(table[name], 1 if "mAP" in name else 2)
     rows = [[measure, *(found.get(group, "") for group in _groups(table))] for measure, found in cells.items()]
     title = f"mean ± standard deviation over {len(table)} seeds; mAP in %, NC on the training images, last epoch"
