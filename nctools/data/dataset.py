@@ -28,7 +28,8 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             every split: ``nctools.collapse.groups.head_medium_tail(train_counts)``.
         ids: N different names of images; default ``"0"``, ``"1"``, ...
         transform: Called on the uint8 images on access, on ``[3, H, W]`` or on a whole batch ``[B, 3, H, W]``. Images
-            from files always come one by one. For loading in batches it must bring them to one size.
+            from files always come one by one. For loading in batches it must bring them to one size. ``items`` with
+            seeds hands these on as a second argument.
         name: Name of the data set.
         split: Name of the split.
         extras: More tensors with a row per image, by name.
@@ -58,7 +59,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         groups: Mapping[str, Sequence[int]],
         *,
         ids: Sequence[str] | None = None,
-        transform: Callable[[Tensor], Tensor] | None = None,
+        transform: Callable[..., Tensor] | None = None,
         name: str = "",
         split: str = "",
         extras: Mapping[str, Tensor] | None = None,
@@ -103,17 +104,30 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         return self._image(index), self._shown[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        # The loader calls this once per batch: a transform of a tensor then runs once, not once per image. A batch of
-        # photographs as they are would not fit into memory: each is made small before the next is read.
+        return self.items(indices)
+
+    def items(self, indices: Sequence[int], seeds: Sequence[int] | None = None) -> list[tuple[Tensor, Tensor]]:
+        """Give several items; a loader calls ``__getitems__``, which is this, once per batch.
+
+        Args:
+            indices: Their places.
+            seeds: One for each, handed to the transform; None: the transform draws as it likes.
+
+        Returns:
+            Pairs of image and targets.
+        """
+        # A transform of a tensor runs once, not once per image. A batch of photographs as they are would not fit into
+        # memory: each is made small before the next is read.
         if isinstance(self.images, ImageFiles):
-            return [self[index] for index in indices]
+            each = [None] * len(indices) if seeds is None else seeds
+            return [(self._image(index, seed), self._shown[index]) for index, seed in zip(indices, each, strict=True)]
         rows = torch.as_tensor(indices, dtype=torch.int64)
         images = self.images[rows]
         if self.transform is not None:
-            images = self.transform(images)
+            images = self.transform(images) if seeds is None else self.transform(images, seeds)
         return list(zip(images, self._shown[rows], strict=True))
 
-    def with_transform(self, transform: Callable[[Tensor], Tensor] | None) -> MultiLabelDataset:
+    def with_transform(self, transform: Callable[..., Tensor] | None) -> MultiLabelDataset:
         """Return the same images with another transform; nothing is copied.
 
         Args:
@@ -174,12 +188,12 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
                 digest.update(mask.to(torch.uint8).contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
-    def _image(self, index: int) -> Tensor:
+    def _image(self, index: int, seed: int | None = None) -> Tensor:
         image = self.images[index]
         if self.transform is None:
             return image
         try:
-            return self.transform(image)
+            return self.transform(image) if seed is None else self.transform(image, [seed])
         except ValueError as error:
             if not isinstance(self.images, ImageFiles):
                 raise
