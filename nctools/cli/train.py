@@ -37,7 +37,8 @@ def run(
         Path | None, typer.Option("--out", help="Run directory. Default: runs/DATASET-METHOD-sSEED.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Repeat the run of this config.yaml (instead of METHOD --dataset).")
+        Path | None,
+        typer.Option("--config", help="Start from this config.yaml instead of METHOD --dataset; settings change it."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -48,6 +49,29 @@ def run(
     epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set recipe.epochs=N.")] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="Any timm name, or small. Short for --set arguments.backbone=NAME.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="paper or released. Short for --set arguments.variant=NAME.")
+    ] = None,
+    label_embedding: Annotated[
+        str | None,
+        typer.Option(
+            "--label-embedding",
+            help="etf, trainable, random or text:FILE. Short for --set arguments.label_embedding=TEXT.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Peak learning rate. Short for --set recipe.max_lr=X.")
+    ] = None,
+    ema: Annotated[
+        float | None, typer.Option("--ema", help="Decay of the averaged weights. Short for --set recipe.ema_decay=X.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed. Short for --set recipe.precision=NAME."),
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", help="Processes or GPUs. Short for --set trainer.devices=N.")
     ] = None,
     nc_every: Annotated[
         int | None,
@@ -71,12 +95,18 @@ def run(
 
     Example: nctools train mlc_nc --dataset digits_lt --out runs/mlc_nc
     """
-    from nctools.training import TrainConfig, load_config, make_config, train
-    from nctools.training.config import parse_settings
+    from nctools.training import TrainConfig, changed_config, load_config, make_config, train
+    from nctools.training.settings import parse_settings
 
     shortcuts = {
         "recipe.epochs": epochs,
         "arguments.backbone": backbone,
+        "arguments.variant": variant,
+        "arguments.label_embedding": label_embedding,
+        "recipe.max_lr": lr,
+        "recipe.ema_decay": ema,
+        "recipe.precision": precision,
+        "trainer.devices": devices,
         "nc.every": nc_every,
         "seed": seed,
         "device": device,
@@ -91,9 +121,9 @@ def run(
     dataset = _what(dataset, data)
     chosen: TrainConfig
     if config is not None:
-        if method or dataset or given:
-            raise typer.BadParameter("--config repeats a run as it is: leave METHOD, --dataset and settings out")
-        chosen = load_config(config)
+        loaded = load_config(config)
+        with _wrong_usage():
+            chosen = changed_config(loaded, given, method=method, dataset=dataset)
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:

@@ -9,7 +9,14 @@ from nctools._torchvision_guard import import_torchvision
 
 import_torchvision()
 
-from nctools.training.config import TrainConfig, check_config, load_config, make_config, save_config  # noqa: E402
+from nctools.training.config import (  # noqa: E402
+    TrainConfig,
+    changed_config,
+    check_config,
+    load_config,
+    make_config,
+    save_config,
+)
 from nctools.training.data_module import RunDataModule, evaluation_loader  # noqa: E402
 from nctools.training.fit import train  # noqa: E402
 from nctools.training.module import MethodModule  # noqa: E402
@@ -20,6 +27,7 @@ __all__ = [
     "NeuralCollapseCallback",
     "RunDataModule",
     "TrainConfig",
+    "changed_config",
     "check_config",
     "evaluation_loader",
     "load_config",

@@ -82,7 +82,10 @@ def train(
 
     with seeded(config.seed), _quiet(), stop_on_signals() as stop:
         arguments = _arguments(config)
-        method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        counts, names = images.class_counts, images.class_names
+        method = build(
+            config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **arguments
+        )
         trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
         feed = RunDataModule(
             trained,
