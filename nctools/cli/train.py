@@ -135,8 +135,8 @@ def run(
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
     if seeds is not None:
-        if seed is not None or config is not None:
-            raise typer.BadParameter("--seeds trains METHOD with several seeds: leave --seed and --config out")
+        if seed is not None:
+            raise typer.BadParameter(f"both --seed {seed} and --seeds {seeds} were given: one of them")
         train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"

@@ -10,7 +10,7 @@ from typing import NoReturn, TypedDict
 
 from nctools.errors import NctoolsError, UnknownNameError
 from nctools.studies.plan import Variant
-from nctools.training.config import parse_settings
+from nctools.training.settings import parse_settings
 
 SMOKE_SETTINGS: dict[str, object] = {"recipe.epochs": 2, "nc.every": 1}
 
