@@ -127,6 +127,7 @@ def plan_runs(
                 _check_free(path, config)
             known[key] = _Known(config, path)
             runs.append(StudyRun(variant, seed, config, path))
+    _check_own_folders(runs)
     return runs
 
 
@@ -204,6 +205,17 @@ def _check_free(path: Path, config: TrainConfig) -> None:
         f"{path} holds a run with other settings ({shown}{', ...' if len(differing) > 3 else ''}): choose another "
         "--out, or replace it with --force"
     )
+
+
+def _check_own_folders(runs: Sequence[StudyRun]) -> None:
+    # With force a folder may be promised to one variant and, under its old configuration, to another.
+    first: dict[Path, StudyRun] = {}
+    for run in runs:
+        other = first.setdefault(run.path, run)
+        if _identity(other.config) != _identity(run.config):
+            raise ConfigError(
+                f"{run.path} is the folder of {run.name} and of {other.name}, which differ: choose another --out"
+            )
 
 
 def _flat(config: TrainConfig) -> dict[str, object]:

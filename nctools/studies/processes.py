@@ -85,7 +85,7 @@ def _start(command: Command, threads: int) -> _Child:
     command.log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
     with command.log.open("wb") as log:
-        # In a session of its own: Ctrl-C reaches the caller alone, who interrupts each command exactly once.
+        # In a session of its own: Ctrl-C reaches the caller alone, who stops each command exactly once.
         process = subprocess.Popen(
             list(command.words()),
             stdin=subprocess.DEVNULL,
@@ -99,10 +99,7 @@ def _start(command: Command, threads: int) -> _Child:
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     for process in processes:
-        if os.name == "nt":
-            process.terminate()
-        else:
-            process.send_signal(signal.SIGINT)
+        process.terminate()  # not SIGINT, which is ignored below a shell's background job
     latest = time.monotonic() + _TIME_TO_SAVE_S
     try:
         for process in processes:

@@ -88,7 +88,7 @@ def run_study(
     distinct: dict[Path, StudyRun] = {}
     for run in runs:
         distinct.setdefault(run.path, run)
-    missing = [run for run in distinct.values() if not is_finished(run.config, run.path)]
+    missing = [run for run in distinct.values() if not _is_there(run)]
     telling = _Telling(len(distinct), len(missing), jobs)
     _train_here(missing, telling) if jobs == 0 else _train_beside(missing, telling)
     lost = {run.path for run in telling.failed}
@@ -118,6 +118,10 @@ class _Telling:
             self.failed.append(run)
 
 
+def _is_there(run: StudyRun) -> bool:
+    return is_finished(run.config, run.path) and not holds_other_run(run.config, run.path)
+
+
 def _train_here(runs: Sequence[StudyRun], telling: _Telling) -> None:
     for run in runs:
         started = time.monotonic()
@@ -135,7 +139,7 @@ def _train_beside(runs: Sequence[StudyRun], telling: _Telling) -> None:
 
     def ended(command: Command, code: int, seconds: float) -> None:
         run = by_log[command.log]
-        finished = code == 0 and is_finished(run.config, run.path)
+        finished = code == 0 and _is_there(run)
         telling.ended(run, 0 if finished else code or 1, seconds)
         log = _kept_log(run)
         if not finished:
