@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from nctools.data.dataset import MultiLabelDataset
+from nctools.data.loading import load_dataset, usual_preprocessing
 from nctools.methods.assembly import build
 from nctools.methods.checkpoint import Checkpoint, save_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.training import TrainConfig, make_config, save_config
 
-GROUPS = {"head": list(range(6)), "medium": list(range(6, 12)), "tail": list(range(12, 20))}
+GROUPS = ("all", "head", "medium", "tail")
 STUDY_METRICS = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
 
 
+@cache
+def training_images() -> MultiLabelDataset:
+    return load_dataset("digits_lt")
+
+
 def small_config(seed: int = 0, **settings: object) -> TrainConfig:
-    return make_config("erm", "digits_lt", {"epochs": 3, "nc.every": 1, **settings}, seed=seed)
+    return make_config("erm", "digits_lt", {"epochs": 3, "every": 1, **settings}, seed=seed)
 
 
 def write_run(config: TrainConfig, path: Path, *, epochs: int | None = None, scale: float = 1.0) -> RunDirectory:
@@ -26,6 +34,7 @@ def write_run(config: TrainConfig, path: Path, *, epochs: int | None = None, sca
     done = config.recipe.epochs if epochs is None else epochs
     save_config(config, run.config)
     run.environment.write_text("{}", encoding="utf-8")
+    images = training_images()
     torch.manual_seed(config.seed)
     state = build("erm", num_classes=20, backbone="small").state_dict()
     for name in ("best", "last"):
@@ -34,11 +43,11 @@ def write_run(config: TrainConfig, path: Path, *, epochs: int | None = None, sca
             arguments={"backbone": "small"},
             state_dict=state,
             ema_state_dict=state if config.recipe.ema_decay else None,
-            class_names=[f"class {index}" for index in range(20)],
-            class_counts=[100] * 20,
-            groups=GROUPS,
+            class_names=list(images.class_names),
+            class_counts=list(images.class_counts),
+            groups=dict(images.groups),
             dataset="digits_lt",
-            preprocessing={},
+            preprocessing=dict(usual_preprocessing("digits_lt").to_dict()),
             epoch=done,
             seed=config.seed,
         )
@@ -64,7 +73,7 @@ def _write_collapse(run: RunDirectory, done: int) -> None:
         for epoch in range(done + 1)
         for space in ("penultimate", "other")
         for weights in ("raw", "ema")
-        for group in ("all", *GROUPS)
+        for group in GROUPS
         for metric in STUDY_METRICS
     ]
     pd.DataFrame(rows).to_csv(run.collapse, index=False)
