@@ -62,7 +62,7 @@ def notes_of(table: pd.DataFrame) -> dict[tuple[str, str], str]:
         short = "all" if row["kind"] == "all runs" else "inside"
         words = f"ρ {short} {row['rho']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
         key = (str(row["metric"]), str(row["group"]))
-        notes[key] = f"{notes[key]}; {words}" if key in notes else words
+        notes[key] = f"{notes[key]}\n{words}" if key in notes else words
     return notes
 
 

@@ -101,11 +101,11 @@ def test_a_setting_has_a_tick_for_each_value_and_a_line_for_each_group() -> None
 
 
 def test_values_stand_against_scores_a_panel_for_each_metric_and_group() -> None:
-    data = pairs()
-    figure = value_against_value(data, notes={("nc1_pinv", "all"): "ρ all +0.12 [-0.50, +0.61]"})
+    data, words = pairs(), "ρ all +0.12 [-0.50, +0.61]\nρ inside -0.12 [-0.50, +0.61]"
+    figure = value_against_value(data, notes={("nc1_pinv", "all"): words})
     assert len(figure.axes) == 12
     assert [axes.get_xscale() for axes in figure.axes[:3]] == ["log", "linear", "linear"]
-    assert figure.axes[0].get_title(loc="left") == "ρ all +0.12 [-0.50, +0.61]"
+    assert figure.axes[0].get_title(loc="left") == words
     drawn = next(line for line in figure.axes[11].lines if line.get_label() == "erm")
     wanted = data[(data["group"] == "tail") & (data["metric"] == "nc3_self_duality") & (data["variant"] == "erm")]
     np.testing.assert_allclose(np.asarray(drawn.get_xdata()), wanted["value"])
