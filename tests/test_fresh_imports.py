@@ -59,6 +59,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "nctools.data.catalogue",
         "nctools.evaluation.paper_check",
         "nctools.methods.catalogue",
+        "nctools.studies",
     ],
 )
 def test_import_loads_nothing_heavy(module: str) -> None:
