@@ -103,17 +103,19 @@ class _Telling:
         self.jobs = max(1, jobs if jobs is not None else 1 if torch.cuda.is_available() else cores)
         self.threads = max(1, cores // self.jobs)
         self.failed: list[StudyRun] = []
-        self._missing, self._ended, self._started = missing, 0, time.monotonic()
+        self._missing, self._seconds = missing, list[float]()
+        self._beside = 1 if jobs == 0 else self.jobs
         found = f", {total - missing} of them there already" if missing < total else ""
         beside = f"; {min(self.jobs, missing)} at a time" if missing and jobs != 0 else ""
         _say(f"{total} runs{found}{beside}")
 
     def ended(self, run: StudyRun, code: int, seconds: float) -> None:
-        self._ended += 1
-        left = (time.monotonic() - self._started) / self._ended * (self._missing - self._ended)
-        after = f"; about {_minutes(left)} left" if self._ended < self._missing else ""
+        self._seconds.append(seconds)
+        number = len(self._seconds)
+        left = sum(self._seconds) / number * (self._missing - number) / self._beside
+        after = f"; about {_minutes(left)} left" if number < self._missing else ""
         words = "done" if code == 0 else f"FAILED (exit code {code})"
-        _say(f"[{self._ended}/{self._missing}] {run.name}: {words} after {_minutes(seconds)}{after}")
+        _say(f"[{number}/{self._missing}] {run.name}: {words} after {_minutes(seconds)}{after}")
         if code != 0:
             self.failed.append(run)
 
