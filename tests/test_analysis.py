@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 ANALYSIS = Path(__file__).parent.parent / "analysis"
 STUDIES = ("ablation", "class_angles", "compare_methods", "nc_vs_map", "projection_width")
@@ -108,12 +109,13 @@ def test_a_study_is_short_and_tells_how_long_it_takes(name: str) -> None:
     assert f"{name}.py" in (ANALYSIS / "README.md").read_text(encoding="utf-8")
 
 
-def benchmark(name: str, *arguments: str) -> str:
+def benchmark(name: str, *arguments: str, stderr: int | None = None) -> str:
     """Run a benchmark in a process of its own: it changes the number of threads."""
     environment = {key: value for key, value in os.environ.items() if key != "PEERS"}
     environment["PYTHONPATH"] = str(ANALYSIS.parent)
     command = [sys.executable, str(ANALYSIS / "benchmarks" / name), *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+    return done.stdout
 
 
 def test_the_benchmark_of_the_metrics_finds_nctools_exact_and_writes_its_tables(tmp_path: Path) -> None:
@@ -152,3 +154,38 @@ def test_the_benchmark_of_extraction_prints_a_table_for_each_part() -> None:
     # 20 classes, 2.9 labels an image, 64 numbers of 4 bytes; ids and labels come on top.
     assert sizes["all"] == pytest.approx(20 * 64 * 4 / 1e3, rel=0.2)
     assert 2.9 * 64 * 4 / 1e3 < sizes["positive"] < 0.5 * sizes["all"]
+
+
+def test_the_benchmark_of_a_step_finds_the_loops_equal_and_writes_its_tables(tmp_path: Path) -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--runs", "1", "--out", str(tmp_path))
+    steps, parts = pd.read_csv(tmp_path / "mlc_nc_steps.csv"), pd.read_csv(tmp_path / "mlc_nc_parts.csv")
+    assert steps["way"].tolist() == ["nctools", "loops", "nctools, paper variant", "linear head, BCE", "floor"]
+    assert steps["difference"].max() < 1e-5
+    assert steps["milliseconds"].min() > 0
+    assert len(parts) == 5
+    assert parts["difference"].max() < 1e-5
+    assert "| 5 | class-wise projection |" in printed
+
+
+def test_the_benchmark_of_a_step_with_its_backbone_compares_with_the_bare_one() -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--full-step", "--runs", "1")
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| cpu")]
+    assert [row[1] for row in rows if row[-1] == "100.0 |"] == ["bare backbone", "bare backbone"]
+    assert len(rows) == 6
+
+
+def test_the_benchmark_of_a_step_says_that_there_is_no_cuda_device() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        benchmark("mlc_nc_step.py", "--device", "cuda", stderr=subprocess.PIPE)
+    assert "torch sees no CUDA device" in stopped.value.stderr
+
+
+def test_the_benchmark_of_the_data_pipeline_times_the_loader_and_its_stages(tmp_path: Path) -> None:
+    printed = benchmark("data_pipeline.py", "--quick", "--out", str(tmp_path))
+    assert "| photographs | loader, 2 workers |" in printed
+    for name, rows in {"digits": 3, "photographs": 5, "stages": 6}.items():
+        table = pd.read_csv(tmp_path / f"data_pipeline_{name}.csv")
+        assert len(table) == rows
+        assert table["cpu_ms_an_image"].min() > 0

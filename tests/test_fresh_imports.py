@@ -58,6 +58,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "nctools.collapse.groups",
         "nctools.data.catalogue",
         "nctools.evaluation.paper_check",
+        "nctools.data.label_vectors",
         "nctools.methods.catalogue",
         "nctools.studies",
     ],

@@ -6,15 +6,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
-from nctools.cli.train_seeds import train_several
-from nctools.errors import ConfigError, NctoolsError
+from nctools.cli.train_seeds import resumed_several, train_several
+from nctools.errors import ConfigError, NctoolsError, UnknownNameError
+from nctools.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from nctools.training import TrainConfig
 
 OwnData = Annotated[
     Path | None,
@@ -85,17 +89,33 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had not been interrupted."
+        ),
+    ] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME,...",
+            help="Who gets the rows of metrics.csv, too: tensorboard, wandb, mlflow. Repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a method: RUN/ gets config.yaml, checkpoints/{last,best}.pt, metrics.csv (loss, mAP) and nc.csv (NC).
 
-    The best checkpoint is the one with the highest validation mAP.
+    The best checkpoint is the one with the highest validation mAP. Ctrl-C saves the state after the present step.
 
     Example: nctools train mlc_nc --dataset digits_lt --out runs/mlc_nc
+
+    Example: nctools train --resume runs/mlc_nc
     """
-    from nctools.training import TrainConfig, changed_config, load_config, make_config, train
+    from nctools.training import load_config, make_config, train, with_settings
     from nctools.training.settings import parse_settings
 
     shortcuts = {
@@ -111,6 +131,7 @@ def run(
         "seed": seed,
         "device": device,
         "workers": workers,
+        "loggers": _loggers(loggers),
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
@@ -119,11 +140,17 @@ def run(
         given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
+    _check_seeds(seeds, seed, resume)
+    alone = not (method or dataset or config or out or seeds or given)
+    if resume is not None and resumed_several(resume, alone=alone, progress=not quiet):
+        return
     chosen: TrainConfig
-    if config is not None:
+    if resume is not None:
+        chosen, out = _of_run(resume, method=method, dataset=dataset, config=config, out=out, given=given), resume
+    elif config is not None:
         loaded = load_config(config)
         with _wrong_usage():
-            chosen = changed_config(loaded, given, method=method, dataset=dataset)
+            chosen = with_settings(loaded, given, method=method, dataset=dataset)
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
@@ -135,17 +162,15 @@ def run(
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
     if seeds is not None:
-        if seed is not None:
-            raise typer.BadParameter(f"both --seed {seed} and --seeds {seeds} were given: one of them")
         train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:
         with another_place(target):
-            finished = train(chosen, target, force=force, progress=not quiet)
+            finished = train(chosen, target, force=force, resume=resume is not None, progress=not quiet)
     except KeyboardInterrupt:
-        last = target / "checkpoints" / "last.pt"
-        kept = f"the last finished epoch is in {last}" if last.exists() else "no epoch was finished yet"
+        saved = RunDirectory(target).state.exists()
+        kept = f"go on with: nctools train --resume {target}" if saved else "nothing was saved yet"
         say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
     except NctoolsError:
@@ -154,6 +179,46 @@ def run(
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")
     say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _of_run(
+    run: Path,
+    *,
+    method: str | None,
+    dataset: str | None,
+    config: Path | None,
+    out: Path | None,
+    given: dict[str, object],
+) -> TrainConfig:
+    # The run's own configuration; where it is computed may change, what it is may not.
+    from nctools.training import load_config
+    from nctools.training.config import with_settings
+
+    if method or dataset or config or out:
+        raise typer.BadParameter(
+            "--resume goes on with a run as it is: leave METHOD, --dataset, --config and --out out"
+        )
+    chosen = load_config(RunDirectory(run).config)
+    with _wrong_usage():
+        return with_settings(chosen, given)
+
+
+def _check_seeds(seeds: str | None, seed: int | None, resume: Path | None) -> None:
+    if seeds is not None and (seed is not None or resume is not None):
+        raise typer.BadParameter(f"--seeds {seeds} begins runs of its own seeds: leave --seed and --resume out")
+
+
+def _loggers(given: list[str] | None) -> list[str] | None:
+    from nctools.training.config import LoggerName
+
+    if given is None:
+        return None
+    known = ("csv", *get_args(LoggerName))  # the table is always written
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("logger", name, known)
+    return [name for name in names if name != "csv"]
 
 
 @contextmanager

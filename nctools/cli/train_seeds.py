@@ -43,16 +43,28 @@ def train_several(config: TrainConfig, seeds: str, out: Path | None, *, force: b
     _train(lambda: train_seeds(config, numbers, target, force=force, progress=progress), target)
 
 
-def resume_several(out: Path, *, progress: bool) -> None:
+def resumed_several(out: Path, *, alone: bool, progress: bool) -> bool:
     """Go on with what ``--seeds`` began, and print the table.
 
     Args:
         out: Folder of the runs.
+        alone: Whether nothing else was given that would change them.
         progress: Show on stderr how far training is.
-    """
-    from nctools.studies import resume_seeds
 
+    Returns:
+        False, and nothing is done, where the folder is none of ``--seeds``.
+
+    Raises:
+        BadParameter: If something else was given.
+    """
+    from nctools.studies import holds_seeds, resume_seeds
+
+    if not holds_seeds(out):
+        return False
+    if not alone:
+        raise typer.BadParameter(f"--resume {out} goes on with the runs of its seeds as they are: leave the rest out")
     _train(lambda: resume_seeds(out, progress=progress), out)
+    return True
 
 
 def _train(run: Callable[[], pd.DataFrame], target: Path) -> None:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from nctools.collapse.groups import check_groups
 from nctools.data.image_files import ImageFiles
+from nctools.data.transforms import ImageTransform
 from nctools.errors import DatasetError
 
 
@@ -28,8 +29,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             every split: ``nctools.collapse.groups.head_medium_tail(train_counts)``.
         ids: N different names of images; default ``"0"``, ``"1"``, ...
         transform: Called on the uint8 images on access, on ``[3, H, W]`` or on a whole batch ``[B, 3, H, W]``. Images
-            from files always come one by one. For loading in batches it must bring them to one size. ``items`` with
-            seeds hands these on as a second argument.
+            from files always come one by one. For loading in batches it must bring them to one size.
         name: Name of the data set.
         split: Name of the split.
         extras: More tensors with a row per image, by name.
@@ -111,7 +111,8 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
 
         Args:
             indices: Their places.
-            seeds: One for each, handed to the transform; None: the transform draws as it likes.
+            seeds: One for each, from which a transform of ``nctools.data`` makes its random changes; any other draws as
+                it likes.
 
         Returns:
             Pairs of image and targets.
@@ -124,7 +125,8 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         rows = torch.as_tensor(indices, dtype=torch.int64)
         images = self.images[rows]
         if self.transform is not None:
-            images = self.transform(images) if seeds is None else self.transform(images, seeds)
+            seeded = seeds is not None and isinstance(self.transform, ImageTransform)
+            images = self.transform(images, seeds) if seeded else self.transform(images)
         return list(zip(images, self._shown[rows], strict=True))
 
     def with_transform(self, transform: Callable[..., Tensor] | None) -> MultiLabelDataset:
@@ -193,7 +195,8 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         if self.transform is None:
             return image
         try:
-            return self.transform(image) if seed is None else self.transform(image, [seed])
+            seeded = seed is not None and isinstance(self.transform, ImageTransform)
+            return self.transform(image, [seed]) if seeded else self.transform(image)
         except ValueError as error:
             if not isinstance(self.images, ImageFiles):
                 raise

@@ -26,12 +26,12 @@ class Draw(NamedTuple):
     Args:
         epoch: The epoch.
         number: Place in the epoch's sequence over all processes.
-        index: Place of the image in its data set.
+        image: Place of the image in its data set.
     """
 
     epoch: int
     number: int
-    index: int
+    image: int
 
 
 class DrawSampler(Sampler[Draw]):
@@ -44,7 +44,7 @@ class DrawSampler(Sampler[Draw]):
     Example:
         >>> from nctools.data.weighted_samplers import UniformSampler
         >>> [tuple(draw) for draw in DrawSampler(UniformSampler(3, seed=1))]
-        [(0, 0, 2), (0, 1, 0), (0, 2, 1)]
+        [(0, 0, 1), (0, 1, 2), (0, 2, 0)]
     """
 
     def __init__(self, sampler: EpochSampler[int], *, multiple: int = 1) -> None:
@@ -76,7 +76,7 @@ class DrawSampler(Sampler[Draw]):
 
 
 class DrawnImages(Dataset[tuple[Tensor, Tensor]]):
-    """The images of a data set, asked for by ``Draw``.
+    """The images of a data set, asked for by ``Draw``, or by number: an image is then changed always in the same way.
 
     Args:
         images: Data set with the training transform of ``nctools.data.train_transform``.
@@ -92,12 +92,14 @@ class DrawnImages(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, draw: Draw | int) -> tuple[Tensor, Tensor]:
         return self.__getitems__([draw])[0]
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Tensor, Tensor]]:
-        seeds = [draw_seed(self.seed, draw) for draw in draws]
-        return self.images.items([draw.index for draw in draws], seeds)
+    def __getitems__(self, draws: Sequence[Draw | int]) -> list[tuple[Tensor, Tensor]]:
+        # A number alone is what any other loader asks for.
+        chosen = [draw if isinstance(draw, Draw) else Draw(0, draw, draw) for draw in draws]
+        seeds = [draw_seed(self.seed, draw) for draw in chosen]
+        return self.images.items([draw.image for draw in chosen], seeds)
 
 
 def draw_seed(seed: int, draw: Draw) -> int:
@@ -105,7 +107,7 @@ def draw_seed(seed: int, draw: Draw) -> int:
 
     Args:
         seed: Non-negative seed of the run.
-        draw: The draw; its index does not count.
+        draw: The draw; its image does not count.
 
     Returns:
         A number below 2**64.

@@ -1,7 +1,7 @@
 """From uint8 images to the input of a model: size, normalisation, and augmentation in training.
 
 A transform takes one image ``[3, H, W]`` or a batch ``[B, 3, H, W]``; in a batch every image has a draw of its own.
-All randomness comes from torch's global generator of the CPU, or from the seeds that are given: then an image is changed
+All randomness comes from torch's global generator of the CPU, or from the seeds that are given: then an image changes
 in the same way whatever stands beside it in its batch, and whichever process reads it.
 """
 

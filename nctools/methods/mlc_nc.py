@@ -51,7 +51,7 @@ class MLCNC(Method):
         num_heads: Heads of the multihead attention.
         dropout: Dropout of the multihead attention.
         label_embedding: ``"etf"``, ``"trainable"``, ``"random"``, or ``"text:FILE"``: vectors out of a file (see
-            ``nctools.data.read_label_vectors``), and a trained linear map to ``D`` where their width is another.
+            ``nctools.data.label_vectors``), and a trained linear map to ``D`` where their width is another.
         projection_features: Width ``p`` of the projected class-wise features.
         scale: Start of the classifier's learnable scale gamma.
         fla_weight: Weight of L_FLA (alpha in the paper).

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from nctools.errors import NctoolsError
 from nctools.run_directory import RunDirectory
-from nctools.training import TrainConfig, load_config, save_config, train
+from nctools.training import TrainConfig, save_config, train
 
 
 def train_or_resume(config: TrainConfig, path: Path, *, again: bool = False, progress: bool = True) -> RunDirectory:
@@ -33,40 +30,14 @@ def training_command(config: TrainConfig, path: Path, config_file: Path, *, agai
     Args:
         config: What to train.
         path: The run directory.
-        config_file: File that the configuration is written to.
+        config_file: File that the configuration of a new run is written to.
         again: Replace what is there.
 
     Returns:
         The words of the command.
     """
+    command = [sys.executable, "-m", "nctools", "train"]
+    if RunDirectory(path).config.is_file() and not again:
+        return [*command, "--resume", str(path)]
     save_config(config, config_file)
-    command = [sys.executable, "-m", "nctools.studies.single_run", "--config", str(config_file), "--out", str(path)]
-    return [*command, "--again"] if again else command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train what the command line says.
-
-    Args:
-        arguments: The words; None takes those of this process.
-
-    Returns:
-        0, 3 after an error of the input, 130 after an interruption.
-    """
-    parser = argparse.ArgumentParser(description="train one run of a study, or go on with it")
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--again", action="store_true")
-    options = parser.parse_args(arguments)
-    try:
-        train_or_resume(load_config(options.config), options.out, again=options.again)
-    except KeyboardInterrupt:
-        return 130
-    except (NctoolsError, ValueError) as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        return 3
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return [*command, "--config", str(config_file), "--out", str(path), *(["--force"] if again else [])]

@@ -11,11 +11,11 @@ import_torchvision()
 
 from nctools.training.config import (  # noqa: E402
     TrainConfig,
-    changed_config,
     check_config,
     load_config,
     make_config,
     save_config,
+    with_settings,
 )
 from nctools.training.data_module import RunDataModule, evaluation_loader  # noqa: E402
 from nctools.training.fit import train  # noqa: E402
@@ -27,11 +27,11 @@ __all__ = [
     "NeuralCollapseCallback",
     "RunDataModule",
     "TrainConfig",
-    "changed_config",
     "check_config",
     "evaluation_loader",
     "load_config",
     "make_config",
     "save_config",
     "train",
+    "with_settings",
 ]

@@ -21,7 +21,7 @@ from nctools.methods.method import Argument
 from nctools.methods.recipe import EpochLength, Precision, SamplerName
 from nctools.run_directory import replace_atomically
 from nctools.training.config_faults import argument_faults, described_faults
-from nctools.training.settings import as_meant, whole_path, with_settings
+from nctools.training.settings import as_meant, put_settings, whole_path
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -168,33 +168,33 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "trainer": {},
         **top,
     }
-    return check_config(with_settings(document, settings or {}, _known_keys(name)))
+    return check_config(put_settings(document, settings or {}, _known_keys(name)))
 
 
-def changed_config(
+def with_settings(
     config: TrainConfig,
     settings: Mapping[str, object],
     *,
     method: str | None = None,
     dataset: str | None = None,
 ) -> TrainConfig:
-    """Take a configuration with other values of some settings.
+    """Return a configuration with some values changed.
 
     Args:
-        config: What a ``config.yaml`` holds.
+        config: The configuration; it stays as it is.
         settings: Dotted keys as for ``make_config``; of the data, too.
         method: Must be the one of the configuration, if it is given.
         dataset: Must be the one of the configuration, if it is given.
 
     Returns:
-        The checked configuration.
+        Another configuration, checked.
 
     Raises:
         UnknownNameError: If a key does not exist; near misses are listed.
         ConfigError: If a value does not fit, or the configuration is of another method or data set.
 
     Example:
-        >>> changed_config(make_config("erm", "digits_lt"), {"epochs": 3, "seed": 1}).recipe.epochs
+        >>> with_settings(make_config("erm", "digits_lt"), {"epochs": 3, "seed": 1}).recipe.epochs
         3
     """
     whole = None if dataset is None else whole_path(canonical_name(dataset), dataset)
@@ -204,7 +204,7 @@ def changed_config(
             raise ConfigError(
                 f"the configuration is of {key} {own!r}, not {wanted!r}: leave that out, or start without the file"
             )
-    return check_config(with_settings(config.model_dump(mode="json"), settings, _known_keys(config.method)))
+    return check_config(put_settings(config.model_dump(mode="json"), settings, _known_keys(config.method)))
 
 
 def check_config(document: Mapping[str, object]) -> TrainConfig:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nctools.data.text_files import shortened
-from nctools.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -56,7 +56,19 @@ def argument_faults(arguments: Mapping[str, object], types: Mapping[str, object]
 def _described(fault: ErrorDetails, known: Sequence[str]) -> str:
     key = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        return str(UnknownNameError("key", key, known))
+        return _unknown(key, known)
     value = fault["input"]
     shown = "" if fault["type"] == "missing" or isinstance(value, Mapping) else f" (it is {shortened(value)})"
     return f"{key}: {fault['msg']}{shown}"
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    section, _, field = key.rpartition(".")
+    elsewhere = [name for name in known if name.rpartition(".")[2] == field]
+    siblings = [name for name in known if name.rpartition(".")[0] == section]
+    # "recipe.epoch" is nearer to "recipe.epochs" than to anything that is called so elsewhere.
+    near = difflib.get_close_matches(field, [name.rpartition(".")[2] for name in siblings], n=3, cutoff=0.6)
+    meant = [*(f"{section}.{name}" if section else name for name in near), *elsewhere]
+    if meant:
+        return f"unknown key {key!r}; did you mean {' or '.join(meant)}?"
+    return f"unknown key {key!r}. Known: {', '.join(siblings or known)}"

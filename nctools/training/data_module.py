@@ -110,7 +110,7 @@ class RunDataModule(pl.LightningDataModule):
         ranks = current_ranks()
         if ranks.size == 1:
             return evaluation_loader(self._validation, workers=self._workers)
-        batches = shared_batches(len(self._validation), 256, rank=ranks.rank, processes=ranks.size)
+        batches = shared_batches(len(self._validation), rank=ranks.rank, world_size=ranks.size)
         return DataLoader(self._validation, batch_sampler=batches, num_workers=self._workers)
 
     def check(self) -> None:

@@ -12,7 +12,6 @@ from typing import cast
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from nctools.data.dataset import MultiLabelDataset
@@ -29,14 +28,17 @@ from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.checkpoints import CheckpointFiles
 from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule, evaluation_loader
+from nctools.training.logger_rows import LoggerRows
+from nctools.training.loggers import build_loggers, check_loggers
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
-from nctools.training.processes import trainer_settings
+from nctools.training.processes import is_first_process, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
 from nctools.training.reproducibility import seeded
 from nctools.training.run_target import check_target, open_run, state_to_resume
 from nctools.training.saved_state import SavedState
 from nctools.training.signals import stop_on_signals
+from nctools.training.throughput import Throughput
 
 
 def train(
@@ -68,7 +70,7 @@ def train(
         >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
     """
     run = RunDirectory(Path(out))
-    first = rank_zero_only.rank == 0  # other processes of this job find the directory as the first one made it
+    first = is_first_process()  # other processes of this job find the directory as the first one made it
     state = state_to_resume(run, config) if resume else None
     if first and state is None:
         check_target(run, force=force or resume)
@@ -96,15 +98,17 @@ def train(
             parts=config.trainer.accumulate_grad_batches,
         )
         feed.check()
+        check_loggers(config.loggers)
         # Nothing is written before everything that can be wrong with the configuration has been looked at.
         if first and state is None:
             open_run(run, config, force=force or resume)
         module = MethodModule(method, config.recipe, images.groups, seed=config.seed, compiled=config.trainer.compile)
+        saved = SavedState(run.state, every_steps=config.resume_every_steps, stop=stop, tell=progress)
         callbacks = _callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress)
         trainer = pl.Trainer(
             **trainer_settings(config, method),
             max_epochs=config.recipe.epochs,
-            callbacks=[*callbacks, SavedState(run.state, every_steps=config.resume_every_steps, stop=stop)],
+            callbacks=[*callbacks, saved],
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
@@ -119,6 +123,8 @@ def train(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
             raise KeyboardInterrupt from error
+    if not saved.started and progress and first:
+        sys.stderr.write(f"{run.path} is finished already\n")
     return run
 
 
@@ -162,9 +168,16 @@ def _callbacks(
         log=False,  # metrics.csv holds what is logged, nc.csv these
     )
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
-    tells = progress and rank_zero_only.rank == 0 and not sys.stderr.isatty()
+    tells = progress and is_first_process() and not sys.stderr.isatty()
     lines = [EpochLines(config.method)] if tells else []
-    return [collapse, EpochTable(run.metrics), files, *lines]
+    throughput = Throughput()
+    table = EpochTable(run.metrics, more=throughput.epoch_values)
+    sent = LoggerRows(
+        lambda: build_loggers(config.loggers, run, config),
+        lambda: table.rows[-1],
+        collapse=lambda: collapse.last_result,
+    )
+    return [throughput, collapse, table, *([sent] if config.loggers else []), files, *lines]
 
 
 def _snapshot(

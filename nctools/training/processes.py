@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from nctools.training.config import TrainConfig
@@ -41,3 +42,12 @@ def trainer_settings(config: TrainConfig, network: nn.Module) -> dict[str, Any]:
         # The samplers of a run divide an epoch between the processes themselves.
         "use_distributed_sampler": False,
     }
+
+
+def is_first_process() -> bool:
+    """Tell whether this process writes the run; before a training starts, too, where others were started with it.
+
+    Returns:
+        True in the first process of a job, and where there is one.
+    """
+    return int(getattr(rank_zero_only, "rank", 0)) == 0

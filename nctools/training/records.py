@@ -92,8 +92,8 @@ class EpochTable(pl.Callback):
         if isinstance(pl_module, MethodModule):
             values |= pl_module.means.values()
         values |= self._more() if self._more else {}
-        row: dict[str, str | int | float] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        self.rows.append(row | {"seconds": round(self._seconds(), 3)} | values)
+        place = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        self.rows.append({**place, "seconds": round(self._seconds(), 3), **values})
         if trainer.is_global_zero:
             write_table(self.rows, self._path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -14,7 +15,7 @@ from nctools.training.signals import StopRequest
 
 
 class SavedState(LightningCheckpoint):
-    """Write Lightning's checkpoint of a run whose data come from a ``RunDataModule``; a half-written file is never left.
+    """Write Lightning's checkpoint of a run whose data come from a ``RunDataModule``, whole or not at all.
 
     Lightning calls callbacks of this kind after all others, so a state written after an epoch holds all of it.
 
@@ -23,18 +24,29 @@ class SavedState(LightningCheckpoint):
         every_steps: Steps between states inside an epoch; 0: none.
         stop: Tells whether the user wants the training to end: then the state is written after the present step, and
             ``KeyboardInterrupt`` ends the training.
+        tell: Say on stderr where a resumed training goes on.
+
+    Attributes:
+        started: Whether there was anything left to train.
     """
 
-    def __init__(self, path: Path, *, every_steps: int = 0, stop: StopRequest | None = None) -> None:
-        self._path, self._every, self._stop = path, every_steps, stop
+    def __init__(
+        self, path: Path, *, every_steps: int = 0, stop: StopRequest | None = None, tell: bool = False
+    ) -> None:
+        self._path, self._every, self._stop, self._tell = path, every_steps, stop, tell
+        self.started = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen to signals: Lightning's own handling of SIGTERM saves nothing.
 
         Args:
-            trainer: Not used.
+            trainer: Gives epoch and step.
             pl_module: Not used.
         """
+        self.started = True
+        if self._tell and trainer.global_step and trainer.is_global_zero:
+            place = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, after step {trainer.global_step}"
+            sys.stderr.write(f"resuming in {place}\n")
         if self._stop is not None:
             self._stop.listen()
 

@@ -55,7 +55,7 @@ def _yaml_value(text: str) -> object:
     return value
 
 
-def with_settings(
+def put_settings(
     document: dict[str, object], settings: Mapping[str, object], known: Sequence[str]
 ) -> dict[str, object]:
     """Put settings into a document; paths are kept whole, for the run may be repeated from another folder.

@@ -19,7 +19,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         tensor(0., grad_fn=<MaxBackward1>)
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name of nn.BatchNorm2d
+    def forward(self, input: Tensor) -> Tensor:
         """Normalise.
 
         Args:
@@ -40,8 +40,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
             scale = scale * self.weight
-        normalised = centred * scale.view(-1, 1, 1)
-        return (normalised + self.bias.view(-1, 1, 1) if self.affine else normalised).to(input.dtype)
+        normalised: Tensor = centred * scale.view(-1, 1, 1)
+        if self.affine:
+            normalised = normalised + self.bias.view(-1, 1, 1)
+        return normalised.to(input.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:

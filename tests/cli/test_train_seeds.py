@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nctools.cli.train_seeds import resume_several
 from nctools.run_directory import RunDirectory
 from nctools.studies import seeds as seeds_module
 from nctools.training import TrainConfig, load_config
@@ -53,7 +52,7 @@ def test_seeds_that_are_there_are_not_replaced_by_accident(nctools_command: Comm
     ("words", "told"),
     [
         (("--seeds", "0,x"), "seeds are '0,x': write numbers with commas between them"),
-        (("--seeds", "0,1", "--seed", "2"), "both --seed 2 and --seeds 0,1 were given"),
+        (("--seeds", "0,1", "--seed", "2"), "--seeds 0,1 begins runs of its own seeds: leave --seed and --resume out"),
     ],
 )
 def test_seeds_that_make_no_sense_are_wrong_usage(
@@ -65,10 +64,12 @@ def test_seeds_that_make_no_sense_are_wrong_usage(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_table_is_printed_again_after_going_on(
-    nctools_command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    nctools_command("train", "erm", "--dataset", "digits_lt", "--seeds", "0,1", "--out", tmp_path / "out", "--quiet")
-    capsys.readouterr()
-    resume_several(tmp_path / "out", progress=False)
-    assert "over 2 seeds" in capsys.readouterr().out
+def test_going_on_prints_the_table_again_and_changes_nothing(nctools_command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    nctools_command("train", "erm", "--dataset", "digits_lt", "--seeds", "0,1", "--out", out, "--quiet")
+    again = nctools_command("train", "--resume", out)
+    assert again.code == 0
+    assert "over 2 seeds" in again.out
+    changed = nctools_command("train", "--resume", out, "--epochs", "9")
+    assert changed.code == 2
+    assert "goes on with the runs of its seeds as they are" in " ".join(changed.err.replace("│", " ").split())
