@@ -42,6 +42,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("methods", "data", "evaluation", "features", "collapse"),
         *("metric", "measurement", "undisturbed", "collapse_curve", "models.output"),
     ),
+    # What two studies need: runs of variants and seeds, and the tables made of them.
+    "studies": (
+        *("training", "checkpoints", "measurement", "evaluation", "plots", "collapse"),
+        *("methods", "data"),
+    ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
     "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features"),
@@ -59,6 +64,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
+        "studies",
         "forward_options",
     ),
 }

@@ -1,4 +1,4 @@
-"""Average precision: per class and, on the transposed matrix, per image. Exact, with ties counted as one step."""
+"""Average precision: per class and, on the transposed matrix, per image. Exact; what ties count is said by name."""
 
 from __future__ import annotations
 
@@ -9,47 +9,62 @@ import torch
 from numpy.typing import NDArray
 
 from nctools.evaluation.arrays import Matrix, Scores, as_scores_and_targets
+from nctools.evaluation.protocols import Protocol, known_protocol
 
 _BLOCK = 16  # columns taken together at least: 16 float32 are one cache line of the row-major input
 _BLOCK_ENTRIES = 1 << 16  # and so many more that a block holds about this many scores
 
 
-def average_precision(scores: Matrix, targets: Matrix) -> NDArray[np.float64]:
+def average_precision(scores: Matrix, targets: Matrix, *, protocol: Protocol = "tie-aware") -> NDArray[np.float64]:
     """Return the average precision of every class, a number in [0, 1].
 
-    ``AP_c = 1/P_c * sum over positives i of TP(s_i) / R(s_i)``, where R(s) counts the samples with a score >= s and
-    TP(s) the positives among them. Samples with equal scores are one step of the ranking, so the order of the rows
-    never matters; equal to ``sklearn.metrics.average_precision_score(average=None)``. Only the order of the scores
-    within a class counts: probabilities and logits give the same value, unless rounding made probabilities equal.
+    R(s) counts the samples with a score >= s, TP(s) the positives among them, P_c the positives of the class.
+
+    - ``"tie-aware"``: ``AP_c = 1/P_c * sum over positives i of TP(s_i) / R(s_i)``. Samples with equal scores are one
+      step of the ranking, so the order of the rows never matters; equal to
+      ``sklearn.metrics.average_precision_score(average=None)``.
+    - ``"rank"``: the same sum, but each sample is a step of its own: of equal scores the later row goes first.
+    - ``"voc11"``: ``AP_c = 1/11 * sum over t in {0, 0.1, ..., 1} of the highest TP(s) / R(s) with TP(s) >= t P_c``.
+      Equal scores are one step.
+
+    Only the order of the scores within a class counts: probabilities and logits give the same value, unless rounding
+    made probabilities equal.
 
     Args:
         scores: ``[N, C]``, higher for more likely; tensor or array of any real dtype.
         targets: ``[N, C]``, 1 where the sample holds the class, else 0.
+        protocol: ``"tie-aware"``, ``"rank"`` or ``"voc11"``; the last two are for comparison with published numbers.
 
     Returns:
         float64 ``[C]``; NaN for a class without positives.
 
     Raises:
+        UnknownNameError: If there is no such protocol.
         ValueError: If shapes differ, a score is NaN, or a target is neither 0 nor 1.
 
     Source:
-        The tie-aware protocol of scikit-learn, used by Distribution-Balanced Loss and LMPT; the released code of
-        MLC-NC, COMIC and CPRFL ranks tied samples in the order of their rows, which differs where scores are equal.
+        ``tie-aware``: scikit-learn, used by Distribution-Balanced Loss and LMPT. ``rank``: the released code of MLC-NC,
+        COMIC and CPRFL reverses an ascending argsort; that sort is not stable, so what it does with many equal scores
+        is not defined, and a stable one takes its place here (nor is 1e-8 added to P_c). ``voc11``: Everingham et al.,
+        The PASCAL Visual Object Classes Challenge, 2010; steps of recall are compared as whole numbers, unrounded.
 
     Limit:
-        1 when every positive scores above every negative; P_c / N when all scores are equal.
+        1 when every positive scores above every negative; P_c / N when all scores are equal (not ``rank``).
 
     Example:
         >>> scores = np.array([[0.9, 0.5], [0.8, 0.5], [0.1, 0.5]])
         >>> average_precision(scores, np.array([[1, 0], [0, 1], [1, 0]])).round(4)
         array([0.8333, 0.3333])
+        >>> average_precision(scores, np.array([[1, 0], [0, 1], [1, 0]]), protocol="rank").round(4)
+        array([0.8333, 0.5   ])
     """
+    known_protocol(protocol)
     values, present = as_scores_and_targets(scores, targets)
     result = np.full(values.shape[1], np.nan)
     width = max(_BLOCK, _BLOCK_ENTRIES // max(len(values), 1))
     for start in range(0, values.shape[1], width):
         block = slice(start, start + width)
-        result[block] = _block_average_precision(values[:, block], present[:, block])
+        result[block] = _block_average_precision(values[:, block], present[:, block], protocol)
     return result
 
 
@@ -82,7 +97,7 @@ def g_map(scores: Matrix, targets: Matrix) -> float:
     return float(labelled.mean()) if len(labelled) else float("nan")
 
 
-def _block_average_precision(values: Scores, present: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _block_average_precision(values: Scores, present: NDArray[np.bool_], protocol: Protocol) -> NDArray[np.float64]:
     # Classes are ranked together when their numbers of positives have the same power of two below them: the rectangle
     # that holds their positives is then at least half full, however frequent one class of the block is.
     columns: Scores = _transposed(values)
@@ -92,15 +107,22 @@ def _block_average_precision(values: Scores, present: NDArray[np.bool_]) -> NDAr
     result = np.full(len(counts), np.nan)
     for octave in np.unique(octaves[counts > 0]):
         rows = np.flatnonzero(octaves == octave)
-        result[rows] = _similar_average_precision(columns[rows], positive[rows], counts[rows])
+        chosen = columns[rows], positive[rows], counts[rows]
+        if protocol == "rank":
+            result[rows] = _ranked_average_precision(*chosen)
+            continue
+        true, precision = _precision_at_positives(*chosen)
+        averaged = _mean_precision if protocol == "tie-aware" else _eleven_point_precision
+        result[rows] = averaged(true, precision, counts[rows])
     return result
 
 
-def _similar_average_precision(
+def _precision_at_positives(
     columns: Scores, positive: NDArray[np.bool_], counts: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    # Sorts `columns`, which the caller gives away. The scores alone are sorted, several times cheaper than an argsort;
-    # then each positive finds its rank among them by bisection.
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    # TP(s) and TP(s) / R(s) at the scores s of each class's positives, from the lowest score to the highest; behind
+    # the positives of a class precision is 0. Sorts `columns`, which the caller gives away. The scores alone are
+    # sorted, several times cheaper than an argsort; then each positive finds its rank among them by bisection.
     held = np.arange(counts.max()) < counts[:, None]
     found = np.full(held.shape, np.inf, dtype=columns.dtype)
     found[held] = columns[positive]  # both run through the classes in order
@@ -112,8 +134,38 @@ def _similar_average_precision(
     first = np.zeros(held.shape, dtype=np.int64)
     first[:, 1:] = np.maximum.accumulate(starts, axis=1)
     true = counts[:, None] - first
-    precision = np.divide(true, at_least, out=np.zeros(held.shape), where=held)
+    return true, np.divide(true, at_least, out=np.zeros(held.shape), where=held)
+
+
+def _mean_precision(
+    true: NDArray[np.int64], precision: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
     mean: NDArray[np.float64] = precision.sum(axis=1) / counts
+    return mean
+
+
+def _eleven_point_precision(
+    true: NDArray[np.int64], precision: NDArray[np.float64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    # Precision is highest at a score that a positive has, so the others need not be looked at. Recall falls with the
+    # position in a row: those that reach a step are the first ones, and the highest precision so far is the answer.
+    best = np.maximum.accumulate(precision, axis=1)
+    behind = np.arange(precision.shape[1]) >= counts[:, None]
+    total = np.zeros(len(counts))
+    for tenth in range(11):
+        reached = (10 * true >= tenth * counts[:, None]) & ~behind
+        last = np.count_nonzero(reached, axis=1) - 1
+        total += np.take_along_axis(best, last[:, None], axis=1)[:, 0]
+    return total / 11
+
+
+def _ranked_average_precision(
+    columns: Scores, positive: NDArray[np.bool_], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    order = np.argsort(columns, axis=1, kind="stable")[:, ::-1]
+    hits = np.take_along_axis(positive, order, axis=1)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, columns.shape[1] + 1)
+    mean: NDArray[np.float64] = (precision * hits).sum(axis=1) / counts
     return mean
 
 
