@@ -73,3 +73,13 @@ def test_the_benchmark_of_extraction_prints_a_table_for_each_part() -> None:
     # 20 classes, 2.9 labels an image, 64 numbers of 4 bytes; ids and labels come on top.
     assert sizes["all"] == pytest.approx(20 * 64 * 4 / 1e3, rel=0.2)
     assert 2.9 * 64 * 4 / 1e3 < sizes["positive"] < 0.5 * sizes["all"]
+
+
+def test_the_benchmark_of_average_precision_finds_the_ways_to_agree(tmp_path: Path) -> None:
+    benchmark("average_precision.py", "--quick", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "average_precision.csv")
+    assert table["case"].nunique() == 2
+    assert table.groupby("case")["way"].count().tolist() == [2, 4]
+    assert table.loc[table["way"] == "nctools", "difference"].max() < 1e-12
+    assert table["difference"].max() < 0.02  # the loop ranks ties one by one, torchmetrics sums in float32
+    assert "one call per image" in (tmp_path / "average_precision.md").read_text(encoding="utf-8")
