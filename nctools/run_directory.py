@@ -72,8 +72,13 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of ``last.pt``, ``best.pt`` and ``epoch=NNN.pt``."""
+        """Folder of ``last.pt``, ``best.pt``, ``epoch=NNN.pt`` and ``resume.ckpt``."""
         return self.path / "checkpoints"
+
+    @property
+    def state(self) -> Path:
+        """What an interrupted training goes on from."""
+        return self.checkpoints / "resume.ckpt"
 
     @property
     def metrics(self) -> Path:

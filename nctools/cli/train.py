@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
 from nctools.errors import ConfigError, NctoolsError
+from nctools.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from nctools.training import TrainConfig
 
 OwnData = Annotated[
     Path | None,
@@ -57,17 +61,25 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had not been interrupted."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a method: RUN/ gets config.yaml, checkpoints/{last,best}.pt, metrics.csv (loss, mAP) and nc.csv (NC).
 
-    The best checkpoint is the one with the highest validation mAP.
+    The best checkpoint is the one with the highest validation mAP. Ctrl-C saves the state after the present step.
 
     Example: nctools train mlc_nc --dataset digits_lt --out runs/mlc_nc
+
+    Example: nctools train --resume runs/mlc_nc
     """
-    from nctools.training import TrainConfig, load_config, make_config, train
+    from nctools.training import load_config, make_config, train
     from nctools.training.config import parse_settings
 
     shortcuts = {
@@ -86,7 +98,9 @@ def run(
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
     chosen: TrainConfig
-    if config is not None:
+    if resume is not None:
+        chosen, out = _of_run(resume, method=method, dataset=dataset, config=config, out=out, given=given), resume
+    elif config is not None:
         if method or dataset or given:
             raise typer.BadParameter("--config repeats a run as it is: leave METHOD, --dataset and settings out")
         chosen = load_config(config)
@@ -103,10 +117,10 @@ def run(
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:
         with another_place(target):
-            finished = train(chosen, target, force=force, progress=not quiet)
+            finished = train(chosen, target, force=force, resume=resume is not None, progress=not quiet)
     except KeyboardInterrupt:
-        last = target / "checkpoints" / "last.pt"
-        kept = f"the last finished epoch is in {last}" if last.exists() else "no epoch was finished yet"
+        saved = RunDirectory(target).state.exists()
+        kept = f"go on with: nctools train --resume {target}" if saved else "nothing was saved yet"
         say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
     except NctoolsError:
@@ -115,6 +129,28 @@ def run(
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
     sys.stdout.write(f"{finished.path}\n")
     say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _of_run(
+    run: Path,
+    *,
+    method: str | None,
+    dataset: str | None,
+    config: Path | None,
+    out: Path | None,
+    given: dict[str, object],
+) -> TrainConfig:
+    # The run's own configuration; where it is computed may change, what it is may not.
+    from nctools.training import load_config
+    from nctools.training.config import with_settings
+
+    if method or dataset or config or out:
+        raise typer.BadParameter(
+            "--resume goes on with a run as it is: leave METHOD, --dataset, --config and --out out"
+        )
+    chosen = load_config(RunDirectory(run).config)
+    with _wrong_usage():
+        return with_settings(chosen, given)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from nctools.collapse.groups import check_groups
 from nctools.data.image_files import ImageFiles
+from nctools.data.transforms import ImageTransform
 from nctools.errors import DatasetError
 
 
@@ -58,7 +59,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         groups: Mapping[str, Sequence[int]],
         *,
         ids: Sequence[str] | None = None,
-        transform: Callable[[Tensor], Tensor] | None = None,
+        transform: Callable[..., Tensor] | None = None,
         name: str = "",
         split: str = "",
         extras: Mapping[str, Tensor] | None = None,
@@ -103,17 +104,32 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         return self._image(index), self._shown[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        # The loader calls this once per batch: a transform of a tensor then runs once, not once per image. A batch of
-        # photographs as they are would not fit into memory: each is made small before the next is read.
+        return self.items(indices)
+
+    def items(self, indices: Sequence[int], seeds: Sequence[int] | None = None) -> list[tuple[Tensor, Tensor]]:
+        """Give several items; a loader calls ``__getitems__``, which is this, once per batch.
+
+        Args:
+            indices: Their places.
+            seeds: One for each, from which a transform of ``nctools.data`` makes its random changes; any other draws as
+                it likes.
+
+        Returns:
+            Pairs of image and targets.
+        """
+        # A transform of a tensor runs once, not once per image. A batch of photographs as they are would not fit into
+        # memory: each is made small before the next is read.
         if isinstance(self.images, ImageFiles):
-            return [self[index] for index in indices]
+            each = [None] * len(indices) if seeds is None else seeds
+            return [(self._image(index, seed), self._shown[index]) for index, seed in zip(indices, each, strict=True)]
         rows = torch.as_tensor(indices, dtype=torch.int64)
         images = self.images[rows]
         if self.transform is not None:
-            images = self.transform(images)
+            seeded = seeds is not None and isinstance(self.transform, ImageTransform)
+            images = self.transform(images, seeds) if seeded else self.transform(images)
         return list(zip(images, self._shown[rows], strict=True))
 
-    def with_transform(self, transform: Callable[[Tensor], Tensor] | None) -> MultiLabelDataset:
+    def with_transform(self, transform: Callable[..., Tensor] | None) -> MultiLabelDataset:
         """Return the same images with another transform; nothing is copied.
 
         Args:
@@ -174,12 +190,13 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
                 digest.update(mask.to(torch.uint8).contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
-    def _image(self, index: int) -> Tensor:
+    def _image(self, index: int, seed: int | None = None) -> Tensor:
         image = self.images[index]
         if self.transform is None:
             return image
         try:
-            return self.transform(image)
+            seeded = seed is not None and isinstance(self.transform, ImageTransform)
+            return self.transform(image, [seed]) if seeded else self.transform(image)
         except ValueError as error:
             if not isinstance(self.images, ImageFiles):
                 raise

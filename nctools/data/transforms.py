@@ -1,12 +1,14 @@
 """From uint8 images to the input of a model: size, normalisation, and augmentation in training.
 
 A transform takes one image ``[3, H, W]`` or a batch ``[B, 3, H, W]``; in a batch every image has a draw of its own.
-All randomness comes from torch's global generator of the CPU, so whoever seeds the training seeds the augmentation.
+All randomness comes from torch's global generator of the CPU, or from the seeds that are given: then an image changes
+in the same way whatever stands beside it in its batch, and whichever process reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -76,22 +78,30 @@ class ImageTransform:
             # would spend seconds on the import.
             torchvision_v2.functional()
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """Transform images.
 
         Args:
             images: uint8 ``[3, H, W]`` or ``[B, 3, H, W]``.
+            seeds: One for each image: its augmentation is a function of it alone. None draws from torch's global
+                generator.
 
         Returns:
             float32, of the size that ``preprocessing`` says, else of the same shape.
 
         Raises:
             TypeError: If ``images`` is not uint8.
+            ValueError: If there are more or fewer seeds than images.
         """
         if images.dtype != torch.uint8:
             raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255.")
-        sized = _augmented if self.training else resized_and_cropped
-        images = sized(images, self.preprocessing)
+        count = 1 if images.ndim == 3 else len(images)
+        if seeds is not None and len(seeds) != count:
+            raise ValueError(f"`seeds` holds {len(seeds)} numbers for {count} images: give one for each.")
+        if self.training:
+            images = _augmented(images, self.preprocessing, seeds)
+        else:
+            images = resized_and_cropped(images, self.preprocessing)
         return normalised(images, self.preprocessing.mean, self.preprocessing.std)
 
 
@@ -161,7 +171,7 @@ def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) 
     return images.to(torch.float32, copy=True).div_(255).sub_(centre).div_(scale)
 
 
-def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3) -> Tensor:
+def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3, seeds: Sequence[int] | None = None) -> Tensor:
     """Move each image by whole cells, wrapped around, and then by a few pixels, with its border repeated.
 
     Both moves are drawn for each image and for y and x by themselves: uniformly among the cells, and uniformly in
@@ -172,6 +182,7 @@ def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3) -> Tensor:
             together count the images.
         cell: Pixels along a side of a cell.
         reach: Largest shift in pixels.
+        seeds: One for each image; None draws from torch's global generator.
 
     Returns:
         Moved images, same shape and dtype.
@@ -188,41 +199,68 @@ def cell_shift(images: Tensor, *, cell: int = 16, reach: int = 3) -> Tensor:
     if height % cell or width % cell:
         raise ValueError(f"`images` has shape {list(images.shape)}: height and width must be multiples of {cell} px.")
     batch = images.reshape(-1, *images.shape[-3:])
-    rows = _source_lines(len(batch), height, cell, reach).to(images.device)
-    columns = _source_lines(len(batch), width, cell, reach).to(images.device)
+    shares = _shares(len(batch), 4, seeds)
+    rows = _source_lines(shares[:, :2], height, cell, reach).to(images.device)
+    columns = _source_lines(shares[:, 2:], width, cell, reach).to(images.device)
     # One gather over the flattened pixels is several times faster than indexing rows and columns.
     pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
     moved = batch.flatten(2).gather(2, pixels[:, None].expand(-1, batch.shape[1], -1))
     return moved.view(images.shape)
 
 
-def _source_lines(num_images: int, length: int, cell: int, reach: int) -> Tensor:
-    """Return for each image and each line of the result the line it comes from ``[B, length]``."""
-    jumps = cell * torch.randint(0, length // cell, (num_images, 1))
-    shifts = torch.randint(-reach, reach + 1, (num_images, 1))
+def _source_lines(shares: Tensor, length: int, cell: int, reach: int) -> Tensor:
+    # For each image and each line of the result the line it comes from [B, length]; shares [B, 2] of [0, 1).
+    jumps = cell * (shares[:, :1] * (length // cell)).long()
+    shifts = (shares[:, 1:] * (2 * reach + 1)).long() - reach
     return ((torch.arange(length) - shifts).clamp(0, length - 1) - jumps) % length
 
 
-def _unchanged(images: Tensor) -> Tensor:
+def _shares(num_images: int, number: int, seeds: Sequence[int] | None) -> Tensor:
+    # Numbers of [0, 1): [num_images, number], in float64, so that no product with a whole number rounds up to it.
+    if seeds is None:
+        return torch.rand(num_images, number, dtype=torch.float64)
+    generator = torch.Generator()
+    rows = [torch.rand(number, dtype=torch.float64, generator=generator.manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows)
+
+
+def _unchanged(images: Tensor, *, seeds: Sequence[int] | None = None) -> Tensor:
     return images
 
 
 # On a whole batch at once, after resizing and crop; the augmentations of photographs take one image.
-_BATCH_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": _unchanged, "cell_shift": cell_shift}
+_BATCH_FUNCTIONS: dict[str, Callable[..., Tensor]] = {"none": _unchanged, "cell_shift": cell_shift}
 
 
-def _augmented(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Return the images resized and cropped as the augmentation wants it, and changed."""
+def _augmented(images: Tensor, preprocessing: Preprocessing, seeds: Sequence[int] | None) -> Tensor:
+    # The images resized and cropped as the augmentation wants it, and changed.
     if preprocessing.augmentation in _BATCH_FUNCTIONS:
-        return _BATCH_FUNCTIONS[preprocessing.augmentation](resized_and_cropped(images, preprocessing))
-    if images.ndim == 3:
-        return _augmented_photograph(images, preprocessing)
-    return torch.stack([_augmented_photograph(image, preprocessing) for image in images])
+        return _BATCH_FUNCTIONS[preprocessing.augmentation](resized_and_cropped(images, preprocessing), seeds=seeds)
+    single = images.ndim == 3
+    batch = [images] if single else list(images)
+    each = [None] * len(batch) if seeds is None else seeds
+    changed = [_augmented_photograph(image, preprocessing, seed) for image, seed in zip(batch, each, strict=True)]
+    return changed[0] if single else torch.stack(changed)
 
 
-def _augmented_photograph(image: Tensor, preprocessing: Preprocessing) -> Tensor:
+def _augmented_photograph(image: Tensor, preprocessing: Preprocessing, seed: int | None) -> Tensor:
     cut, changes = PHOTOGRAPH_STEPS[preprocessing.augmentation]
-    image = (cut or resized_and_cropped)(image, preprocessing)
-    for change in changes:
-        image = change(image)
+    with _cpu_generator_at(seed):
+        image = (cut or resized_and_cropped)(image, preprocessing)
+        for change in changes:
+            image = change(image)
     return image
+
+
+@contextmanager
+def _cpu_generator_at(seed: int | None) -> Iterator[None]:
+    # Not fork_rng, which looks for devices each time.
+    if seed is None:
+        yield
+        return
+    state = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)

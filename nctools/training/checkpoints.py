@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
@@ -28,6 +29,22 @@ class CheckpointFiles(LightningCheckpoint):
         self._folder, self._snapshot, self._every = folder, snapshot, every
         self._best = -math.inf
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give the best value so far, for Lightning's checkpoint.
+
+        Returns:
+            ``{"best": ...}``.
+        """
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the best value of the training that is resumed.
+
+        Args:
+            state_dict: What ``state_dict`` gave.
+        """
+        self._best = float(state_dict["best"])
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what this epoch calls for.
 
@@ -40,6 +57,8 @@ class CheckpointFiles(LightningCheckpoint):
         """
         if not isinstance(pl_module, MethodModule):
             raise TypeError(f"CheckpointFiles saves a MethodModule, not a {type(pl_module).__name__}")
+        if not trainer.is_global_zero:
+            return
         epoch = trainer.current_epoch + 1
         checkpoint = self._snapshot(pl_module, epoch)
         save_checkpoint(checkpoint, self._folder / "last.pt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -166,13 +166,39 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "trainer": {},
         **top,
     }
-    known = _known_keys(name)
-    for key, value in (settings or {}).items():
+    _change(document, settings or {}, _known_keys(name))
+    return check_config(document)
+
+
+def with_settings(config: TrainConfig, settings: Mapping[str, object]) -> TrainConfig:
+    """Return a configuration with some values changed.
+
+    Args:
+        config: The configuration; it stays as it is.
+        settings: Dotted keys, as for ``make_config``.
+
+    Returns:
+        Another configuration, checked.
+
+    Raises:
+        UnknownNameError: If a key does not exist; near misses are listed.
+        ConfigError: If a value has the wrong type or lies out of range.
+
+    Example:
+        >>> with_settings(make_config("erm", "digits_lt"), {"epochs": 3}).recipe.epochs
+        3
+    """
+    document = config.model_dump(mode="json")
+    _change(document, settings, _known_keys(config.method))
+    return check_config(document)
+
+
+def _change(document: dict[str, Any], settings: Mapping[str, object], known: Sequence[str]) -> None:
+    for key, value in settings.items():
         section, _, field = _full_key(key, known).rpartition(".")
         target = document[section] if section else document
         if isinstance(target, dict):
             target[field] = _whole_rule(value) if (section, field) == ("data", "groups") else value
-    return check_config(document)
 
 
 def _whole_path(name: str, given: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import nn
+from torch import Tensor, nn
 
 from nctools._torchvision_guard import import_torchvision
 
@@ -42,6 +43,22 @@ class AveragedWeights:
             step: Number of optimiser steps so far.
         """
         self._average.update(model, step=step)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Give the averaged weights, for a saved state of the training.
+
+        Returns:
+            Tensors by name.
+        """
+        return dict(self.model.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from averaged weights that were saved.
+
+        Args:
+            state: What ``state_dict`` gave.
+        """
+        self.model.load_state_dict(state)
 
 
 def averaging_callback(trainer: pl.Trainer) -> WeightAveraging | None:

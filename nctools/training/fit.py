@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,69 +19,89 @@ from nctools.data.loading import open_dataset, usual_preprocessing
 from nctools.data.preprocessing import Preprocessing
 from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
-from nctools.errors import ConfigError, NctoolsError
+from nctools.errors import ConfigError
 from nctools.features.progress import progress_of_passes
 from nctools.methods.assembly import argument_names, build, method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
-from nctools.run_directory import RunDirectory, label_cache_beside, replace_atomically
+from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.checkpoints import CheckpointFiles
-from nctools.training.config import TrainConfig, load_config, save_config
+from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule, evaluation_loader
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
+from nctools.training.processes import is_first_process, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
-from nctools.training.reproducibility import environment, seeded
+from nctools.training.reproducibility import seeded
+from nctools.training.run_target import check_target, open_run, state_to_resume
+from nctools.training.saved_state import SavedState
+from nctools.training.signals import stop_on_signals
 
 
-def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress: bool = True) -> RunDirectory:
+def train(
+    config: TrainConfig, out: str | Path, *, force: bool = False, resume: bool = False, progress: bool = True
+) -> RunDirectory:
     """Train a method and write its run directory.
+
+    Ctrl-C and SIGTERM save the state after the present step. A resumed training gives what the uninterrupted one would
+    have given: on a CPU with as many threads the same bits.
 
     Args:
         config: What to train; see ``make_config``.
         out: The run directory.
         force: Replace a run that is already there; one that finished no epoch is replaced without it.
+        resume: Go on with the run that is there, if it is of this configuration; a finished one stays as it is. Where
+            there is none, or nothing was saved yet, it begins.
         progress: Show a progress bar (terminal) or a line for each tenth (otherwise) on stderr.
 
     Returns:
         The run directory: ``config.yaml``, ``environment.json``, ``checkpoints/``, ``metrics.csv``, ``nc.csv``.
 
     Raises:
-        ConfigError: If ``out`` holds a run already and ``force`` is off, or the device is not there.
-        KeyboardInterrupt: If the user stopped it; the last finished epoch is in ``checkpoints/last.pt``.
+        ConfigError: If ``out`` holds a run already and neither ``force`` nor ``resume`` is on, if that run has another
+            configuration, or if the device is not there.
+        KeyboardInterrupt: If the user stopped it; ``resume=True`` goes on.
 
     Example:
         >>> from nctools.training import make_config, train
         >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
     """
     run = RunDirectory(Path(out))
-    _check_target(run, force=force)
+    first = is_first_process()  # other processes of this job find the directory as the first one made it
+    state = state_to_resume(run, config) if resume else None
+    if first and state is None:
+        check_target(run, force=force or resume)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
     preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
-    with progress_of_passes(enabled=progress, doing="reading labels", what="") as tell:
+    with progress_of_passes(enabled=progress and first, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
-    for note in images.notes:
+    for note in images.notes if first else []:
         sys.stderr.write(f"note: {note}\n")
 
-    with seeded(config.seed), _quiet():
+    with seeded(config.seed), _quiet(), stop_on_signals() as stop:
         arguments = _arguments(config)
         method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
         trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
-        feed = RunDataModule(trained, validation, config.recipe, seed=config.seed, workers=config.workers)
+        feed = RunDataModule(
+            trained,
+            validation,
+            config.recipe,
+            seed=config.seed,
+            workers=config.workers,
+            parts=config.trainer.accumulate_grad_batches,
+        )
         feed.check()
         # Nothing is written before everything that can be wrong with the configuration has been looked at.
-        _open_run(run, force=force)
-        save_config(config, run.config)
-        with replace_atomically(run.environment) as temporary:
-            temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
-        module = MethodModule(method, config.recipe, images.groups)
+        if first and state is None:
+            open_run(run, config, force=force or resume)
+        module = MethodModule(method, config.recipe, images.groups, seed=config.seed, compiled=config.trainer.compile)
+        saved = SavedState(run.state, every_steps=config.resume_every_steps, stop=stop, tell=progress)
+        callbacks = _callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress)
         trainer = pl.Trainer(
+            **trainer_settings(config, method),
             max_epochs=config.recipe.epochs,
-            accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
-            devices=1,
-            use_distributed_sampler=False,  # the samplers of a run divide an epoch between the processes themselves
-            callbacks=_callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress),
+            callbacks=[*callbacks, saved],
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
@@ -94,10 +112,12 @@ def train(config: TrainConfig, out: str | Path, *, force: bool = False, progress
             log_every_n_steps=1,
         )
         try:
-            trainer.fit(module, datamodule=feed)
+            trainer.fit(module, datamodule=feed, ckpt_path=state, weights_only=True)
         except SystemExit as error:
-            # Lightning turns the first Ctrl-C into an exit of its own; the caller shall see what happened.
+            # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
             raise KeyboardInterrupt from error
+    if not saved.started and progress and first:
+        sys.stderr.write(f"{run.path} is finished already\n")
     return run
 
 
@@ -141,7 +161,8 @@ def _callbacks(
         log=False,  # metrics.csv holds what is logged, nc.csv these
     )
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
-    lines = [EpochLines(config.method)] if progress and not sys.stderr.isatty() else []
+    tells = progress and is_first_process() and not sys.stderr.isatty()
+    lines = [EpochLines(config.method)] if tells else []
     return [collapse, EpochTable(run.metrics), files, *lines]
 
 
@@ -183,34 +204,6 @@ def _arguments(config: TrainConfig) -> dict[str, Argument]:
     return arguments
 
 
-def _check_target(run: RunDirectory, *, force: bool) -> None:
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
-        return
-    if not _is_run(run):
-        raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
-    # What stopped before the end of its first epoch left nothing to keep.
-    if not force and (run.metrics.exists() or any(run.checkpoints.glob("*.pt"))):
-        raise ConfigError(f"{run.path} already holds a run: choose another --out, or replace it with --force")
-
-
-def _open_run(run: RunDirectory, *, force: bool) -> None:
-    _check_target(run, force=force)
-    # Only what a run writes is removed; whatever else the user keeps there stays.
-    for folder in (run.checkpoints, run.features, run.figures):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.metrics, run.collapse, run.environment, run.config):
-        file.unlink(missing_ok=True)
-    run.path.mkdir(parents=True, exist_ok=True)
-
-
-def _is_run(run: RunDirectory) -> bool:
-    try:
-        load_config(run.config)
-    except NctoolsError:
-        return False
-    return run.environment.is_file()
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's notes about devices and workers out of the way; its warnings of substance stay."""
@@ -220,6 +213,9 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # Ours is: the sampler knows where it stood.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 _RECORDED = (
@@ -27,6 +28,19 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+def seed_batch(seed: int, epoch: int, batch: int, rank: int) -> None:
+    """Seed torch's generators for one batch: what is drawn in it (dropout) depends on nothing that came before.
+
+    Args:
+        seed: Seed of the run.
+        epoch: Index of the epoch.
+        batch: Index of the batch in it.
+        rank: Process: each draws numbers of its own.
+    """
+    drawn = np.random.SeedSequence([seed, epoch, batch, rank]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(drawn))
 
 
 def environment() -> dict[str, str]:

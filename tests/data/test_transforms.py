@@ -49,8 +49,9 @@ def test_cell_shift_equals_roll_and_window_of_each_image() -> None:
     torch.manual_seed(1)
     found = transforms.cell_shift(images)
     torch.manual_seed(1)
-    draws = [(torch.randint(0, cells, (40, 1)), torch.randint(-3, 4, (40, 1))) for cells in (3, 4)]
-    jumps, shifts = (torch.cat(parts, dim=1).tolist() for parts in zip(*draws, strict=True))
+    shares = torch.rand(40, 4, dtype=torch.float64)
+    jumps = [[int(row[0] * 3), int(row[2] * 4)] for row in shares.tolist()]
+    shifts = [[int(row[1] * 7) - 3, int(row[3] * 7) - 3] for row in shares.tolist()]
     for index in range(40):
         assert found[index].equal(moved(images[index].numpy(), jumps[index], shifts[index])), index
     assert len({tuple(jump) for jump in jumps}) > 8  # rows and columns, image by image
