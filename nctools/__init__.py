@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nctools.features.store import FeatureStore
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
+    from nctools.run_evaluation import evaluate_runs
     from nctools.watching import watch
 
 _HOME = {
@@ -27,6 +28,7 @@ _HOME = {
     "FeatureStore": "nctools.features.store",
     "NeuralCollapse": "nctools.metric",
     "evaluate_checkpoint": "nctools.checkpoints",
+    "evaluate_runs": "nctools.run_evaluation",
     "extract": "nctools.features.extraction",
     "extract_checkpoint": "nctools.checkpoints",
     "load_result": "nctools.collapse.result",
@@ -44,6 +46,7 @@ __all__ = [
     "collapse",
     "data",
     "evaluate_checkpoint",
+    "evaluate_runs",
     "evaluation",
     "extract",
     "extract_checkpoint",

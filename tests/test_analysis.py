@@ -189,3 +189,13 @@ def test_the_benchmark_of_the_data_pipeline_times_the_loader_and_its_stages(tmp_
         table = pd.read_csv(tmp_path / f"data_pipeline_{name}.csv")
         assert len(table) == rows
         assert table["cpu_ms_an_image"].min() > 0
+
+
+def test_the_benchmark_of_average_precision_finds_the_ways_to_agree(tmp_path: Path) -> None:
+    benchmark("average_precision.py", "--quick", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "average_precision.csv")
+    assert table["case"].nunique() == 2
+    assert table.groupby("case")["way"].count().tolist() == [2, 4]
+    assert table.loc[table["way"] == "nctools", "difference"].max() < 1e-12
+    assert table["difference"].max() < 0.02  # the loop ranks ties one by one, torchmetrics sums in float32
+    assert "one call per image" in (tmp_path / "average_precision.md").read_text(encoding="utf-8")

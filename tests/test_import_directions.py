@@ -49,7 +49,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
-    "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features"),
+    # Runs by their paths; what several of them score.
+    "trained_runs": ("methods",),
+    "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features", "trained_runs"),
+    "run_evaluation": ("forward_options", "checkpoints", "evaluation", "trained_runs"),
+    "paper_comparison": ("data", "evaluation", "methods", "trained_runs"),
     "stored_pairs": ("features", "collapse"),
     "collapse_curve": ("collapse",),
     "undisturbed": ("features", "collapse", "measurement", "store_measurement", "models.output"),
@@ -64,8 +68,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
-        "studies",
-        "forward_options",
+        *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison"),
     ),
 }
 # The only modules (or folders) that may import a library.

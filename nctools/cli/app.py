@@ -31,7 +31,7 @@ app.command("demo", short_help="The main job on embedded data: train, measure, c
 app.command("train", short_help="Train a method; writes a run directory.")(train.run)
 app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
 app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
-app.command("evaluate", short_help="mAP by group, G-mAP and F1 of a checkpoint.")(evaluate.run)
+app.command("evaluate", short_help="mAP by group, G-mAP and F1 of runs and checkpoints.")(evaluate.run)
 app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, layers, distribution.")
 app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)

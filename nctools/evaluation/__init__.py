@@ -1,8 +1,4 @@
-"""Scores of predictions: average precision by class and group, G-mAP, precision, recall and F1; published values.
-
-The average precision of each class is ``nctools.evaluation.average_precision.average_precision``; it is not repeated
-here because a function must not hide the module of its name.
-"""
+"""Scores of predictions: average precision by class and group, G-mAP, precision, recall and F1; published values."""
 
 from __future__ import annotations
 
@@ -10,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nctools.evaluation.average_precision import g_map
     from nctools.evaluation.by_group import mean_average_precision, mean_by_group
     from nctools.evaluation.over_seeds import MeanOverSeeds, means_over_seeds
     from nctools.evaluation.paper_check import Deviation, PublishedRow, deviations, published_row
     from nctools.evaluation.paper_values import PublishedValue, published_values
     from nctools.evaluation.protocols import PROTOCOLS
+    from nctools.evaluation.ranking import average_precision, g_map
     from nctools.evaluation.summary import Evaluation, evaluate_scores
     from nctools.evaluation.thresholds import DecisionScores, decision_scores
 
@@ -27,10 +23,11 @@ _HOME = {
     "MeanOverSeeds": "over_seeds",
     "PublishedRow": "paper_check",
     "PublishedValue": "paper_values",
+    "average_precision": "ranking",
     "decision_scores": "thresholds",
     "deviations": "paper_check",
     "evaluate_scores": "summary",
-    "g_map": "average_precision",
+    "g_map": "ranking",
     "mean_average_precision": "by_group",
     "mean_by_group": "by_group",
     "means_over_seeds": "over_seeds",
@@ -46,6 +43,7 @@ __all__ = [
     "MeanOverSeeds",
     "PublishedRow",
     "PublishedValue",
+    "average_precision",
     "decision_scores",
     "deviations",
     "evaluate_scores",

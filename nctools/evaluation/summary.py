@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.evaluation.arrays import Matrix, as_scores_and_targets
-from nctools.evaluation.average_precision import average_precision, g_map
 from nctools.evaluation.by_group import mean_by_group
 from nctools.evaluation.protocols import Protocol
+from nctools.evaluation.ranking import average_precision, g_map
 from nctools.evaluation.thresholds import Average, DecisionScores, decision_scores
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from nctools.evaluation import decision_scores, evaluate_scores, g_map, mean_average_precision
-from nctools.evaluation.average_precision import average_precision
 from nctools.evaluation.protocols import PROTOCOLS, Protocol
+from nctools.evaluation.ranking import average_precision
 
 NAMES = ["a", "b", "c", "d"]
 GROUPS = {"head": [0, 1], "medium": [], "tail": [2, 3]}

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nctools.evaluation.arrays import Matrix, Scores, as_scores_and_targets
+from nctools.evaluation.packed_ranking import can_be_packed, packed_average_precision
 from nctools.evaluation.protocols import Protocol, known_protocol
 
 _BLOCK = 16  # columns taken together at least: 16 float32 are one cache line of the row-major input
@@ -62,9 +63,13 @@ def average_precision(scores: Matrix, targets: Matrix, *, protocol: Protocol = "
     values, present = as_scores_and_targets(scores, targets)
     result = np.full(values.shape[1], np.nan)
     width = max(_BLOCK, _BLOCK_ENTRIES // max(len(values), 1))
+    packed = protocol == "tie-aware" and can_be_packed(values)
     for start in range(0, values.shape[1], width):
         block = slice(start, start + width)
-        result[block] = _block_average_precision(values[:, block], present[:, block], protocol)
+        if packed:
+            result[block] = packed_average_precision(values[:, block], present[:, block])
+        else:
+            result[block] = _block_average_precision(values[:, block], present[:, block], protocol)
     return result
 
 

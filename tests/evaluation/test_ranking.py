@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from nctools.errors import UnknownNameError
-from nctools.evaluation.average_precision import average_precision, g_map
 from nctools.evaluation.protocols import PROTOCOLS, Protocol, known_protocol
+from nctools.evaluation.ranking import average_precision, g_map
 from tests.reference.average_precision import average_precision_by_class, mean_over_images
 
 Case = tuple[NDArray[np.float64], NDArray[np.int64]]
