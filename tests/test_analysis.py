@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 ANALYSIS = Path(__file__).parent.parent / "analysis"
 
@@ -29,12 +30,13 @@ def test_the_comparison_of_methods_runs_and_does_not_train_twice(
     assert "| mlc_nc | classwise |" in capsys.readouterr().out
 
 
-def benchmark(name: str, *arguments: str) -> str:
+def benchmark(name: str, *arguments: str, stderr: int | None = None) -> str:
     """Run a benchmark in a process of its own: it changes the number of threads."""
     environment = {key: value for key, value in os.environ.items() if key != "PEERS"}
     environment["PYTHONPATH"] = str(ANALYSIS.parent)
     command = [sys.executable, str(ANALYSIS / "benchmarks" / name), *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+    return done.stdout
 
 
 def test_the_benchmark_of_the_metrics_finds_nctools_exact_and_writes_its_tables(tmp_path: Path) -> None:
@@ -83,3 +85,38 @@ def test_the_benchmark_of_average_precision_finds_the_ways_to_agree(tmp_path: Pa
     assert table.loc[table["way"] == "nctools", "difference"].max() < 1e-12
     assert table["difference"].max() < 0.02  # the loop ranks ties one by one, torchmetrics sums in float32
     assert "one call per image" in (tmp_path / "average_precision.md").read_text(encoding="utf-8")
+
+
+def test_the_benchmark_of_a_step_finds_the_loops_equal_and_writes_its_tables(tmp_path: Path) -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--runs", "1", "--out", str(tmp_path))
+    steps, parts = pd.read_csv(tmp_path / "mlc_nc_steps.csv"), pd.read_csv(tmp_path / "mlc_nc_parts.csv")
+    assert steps["way"].tolist() == ["nctools", "loops", "nctools, paper variant", "linear head, BCE", "floor"]
+    assert steps["difference"].max() < 1e-5
+    assert steps["milliseconds"].min() > 0
+    assert len(parts) == 5
+    assert parts["difference"].max() < 1e-5
+    assert "| 5 | class-wise projection |" in printed
+
+
+def test_the_benchmark_of_a_step_with_its_backbone_compares_with_the_bare_one() -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--full-step", "--runs", "1")
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| cpu")]
+    assert [row[1] for row in rows if row[-1] == "100.0 |"] == ["bare backbone", "bare backbone"]
+    assert len(rows) == 6
+
+
+def test_the_benchmark_of_a_step_says_that_there_is_no_cuda_device() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        benchmark("mlc_nc_step.py", "--device", "cuda", stderr=subprocess.PIPE)
+    assert "torch sees no CUDA device" in stopped.value.stderr
+
+
+def test_the_benchmark_of_the_data_pipeline_times_the_loader_and_its_stages(tmp_path: Path) -> None:
+    printed = benchmark("data_pipeline.py", "--quick", "--out", str(tmp_path))
+    assert "| photographs | loader, 2 workers |" in printed
+    for name, rows in {"digits": 3, "photographs": 5, "stages": 6}.items():
+        table = pd.read_csv(tmp_path / f"data_pipeline_{name}.csv")
+        assert len(table) == rows
+        assert table["cpu_ms_an_image"].min() > 0

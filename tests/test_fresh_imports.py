@@ -57,6 +57,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "nctools.collapse.catalogue",
         "nctools.collapse.groups",
         "nctools.data.catalogue",
+        "nctools.data.label_vectors",
         "nctools.evaluation.paper_check",
         "nctools.methods.catalogue",
     ],

@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metric": ("collapse", "metric_settings", "metric_state"),
     "metric_settings": ("collapse",),
     "metric_state": ("collapse",),
-    "methods": ("models", "losses", "data.samplers", "collapse.groups"),
+    "methods": ("models", "losses", "data.samplers", "data.label_vectors", "collapse.groups"),
     # Any file of weights, any architecture -> a model that is ready to be run.
     "networks": ("methods", "models", "data.preprocessing", "features"),
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.

@@ -11,7 +11,7 @@ import typer
 from nctools import __version__
 from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, plot, train
 from nctools.cli.output import notes_of, say
-from nctools.errors import NctoolsError, UnknownNameError
+from nctools.errors import MissingExtraError, NctoolsError, UnknownNameError
 
 EPILOG = (
     "Exit codes: 0 done; 1 internal error; 2 wrong usage; 3 input missing or unreadable; 4 a check failed; "
@@ -74,6 +74,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, UnknownNameError):
         say(f"error: {error}")
         return 2
+    if isinstance(error, MissingExtraError):
+        say(f"error: {error}")
+        return 5
     if isinstance(error, NctoolsError):
         say(f"error: {error}")
         return 3
