@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, training
+    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, studies, training
     from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
@@ -35,7 +35,7 @@ _HOME = {
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
 }
-_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "training")
+_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "studies", "training")
 
 __all__ = [
     "CollapseResult",
@@ -57,6 +57,7 @@ __all__ = [
     "methods",
     "models",
     "plots",
+    "studies",
     "training",
     "watch",
 ]

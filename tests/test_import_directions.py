@@ -42,6 +42,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("methods", "data", "evaluation", "features", "collapse"),
         *("metric", "measurement", "undisturbed", "collapse_curve", "models.output"),
     ),
+    # What two studies need: runs of variants and seeds, and the tables made of them.
+    "studies": (
+        *("training", "checkpoints", "measurement", "evaluation", "plots", "collapse"),
+        *("methods", "data"),
+    ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
     # Runs by their paths; what several of them score.
@@ -63,7 +68,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
-        *("forward_options", "trained_runs", "run_evaluation", "paper_comparison"),
+        *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison"),
     ),
 }
 # The only modules (or folders) that may import a library.

@@ -30,9 +30,15 @@ from _machine import Way, in_turn, machine_facts, markdown, number, one_thread
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from nctools.data import ImageFiles, MultiLabelDataset, load_dataset, normalised, preprocessing_named, train_transform
-from nctools.data.augmentations import colour_jitter, flip, resized_part
-from nctools.data.loading import usual_preprocessing
+from nctools.data import (
+    ImageFiles,
+    MultiLabelDataset,
+    load_dataset,
+    normalised,
+    preprocessing_named,
+    train_transform,
+    usual_preprocessing,
+)
 from nctools.training import RunDataModule, make_config
 
 _WORKERS = 2
@@ -164,11 +170,19 @@ def stages(paths: list[str], runs: int) -> Iterator[dict[str, str | float]]:
     """Where the time of a photograph goes, a stage at a time over all of them."""
     files = ImageFiles(paths)
     whole = list(files)
-    parts = [resized_part(image, _PREPROCESSING) for image in whole]
+    from torchvision.transforms import v2
+
+    # The operations that the recipe is made of.
+    resized_part, flip, colour_jitter = (
+        v2.RandomResizedCrop(_SIDE),
+        v2.RandomHorizontalFlip(),
+        v2.ColorJitter(*[0.4] * 3),
+    )
+    parts = [resized_part(image) for image in whole]
     ready = normalised(torch.stack(parts), _PREPROCESSING.mean, _PREPROCESSING.std).unbind()
     ways: dict[str, Way] = {
         "read and decoded": lambda: [None for _ in files],
-        "part cut and resized": lambda: [resized_part(image, _PREPROCESSING) for image in whole],
+        "part cut and resized": lambda: [resized_part(image) for image in whole],
         "mirrored": lambda: [flip(image) for image in parts],
         "colours": lambda: [colour_jitter(image) for image in parts],
         "normalised": lambda: [normalised(image, _PREPROCESSING.mean, _PREPROCESSING.std) for image in parts],

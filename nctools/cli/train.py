@@ -13,6 +13,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
+from nctools.cli.train_seeds import resumed_several, train_several
 from nctools.errors import ConfigError, NctoolsError, UnknownNameError
 from nctools.run_directory import RunDirectory
 
@@ -83,6 +84,9 @@ def run(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed of weights, order and augmentation. [default: 0]")
     ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Several, for example 0,1,2: OUT/s0, OUT/s1, ... and their mean.")
+    ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
     resume: Annotated[
@@ -136,6 +140,10 @@ def run(
         given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
+    _check_seeds(seeds, seed, resume)
+    alone = not (method or dataset or config or out or seeds or given)
+    if resume is not None and resumed_several(resume, alone=alone, progress=not quiet):
+        return
     chosen: TrainConfig
     if resume is not None:
         chosen, out = _of_run(resume, method=method, dataset=dataset, config=config, out=out, given=given), resume
@@ -152,6 +160,9 @@ def run(
         import yaml
 
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
+        return
+    if seeds is not None:
+        train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     try:
@@ -190,6 +201,11 @@ def _of_run(
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
         return with_settings(chosen, given)
+
+
+def _check_seeds(seeds: str | None, seed: int | None, resume: Path | None) -> None:
+    if seeds is not None and (seed is not None or resume is not None):
+        raise typer.BadParameter(f"--seeds {seeds} begins runs of its own seeds: leave --seed and --resume out")
 
 
 def _loggers(given: list[str] | None) -> list[str] | None:

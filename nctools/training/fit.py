@@ -85,9 +85,9 @@ def train(
     with seeded(config.seed), _quiet(), stop_on_signals() as stop:
         arguments = _arguments(config)
         counts, names = images.class_counts, images.class_names
-        method = build(
-            config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **arguments
-        )
+        # Weights that are read in a moment need no pretrained ones before.
+        fresh = {key: value for key, value in arguments.items() if state is None or key != "pretrained"}
+        method = build(config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **fresh)
         trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
         feed = RunDataModule(
             trained,

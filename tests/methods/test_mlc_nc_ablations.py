@@ -149,7 +149,10 @@ def test_every_space_without_concatenation_is_measured_as_one_of_class_features(
     anchors = method.anchors()["penultimate"]
     measured = {
         space: nctools.measure(
-            output.features[space].detach(), targets, classifier=anchors.weight, metrics=["nc1_cdnv", "nc3_self_duality"]
+            output.features[space].detach(),
+            targets,
+            classifier=anchors.weight,
+            metrics=["nc1_cdnv", "nc3_self_duality"],
         ).to_dict()["all"]
         for space in ("projected", "penultimate")
     }
