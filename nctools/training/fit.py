@@ -29,6 +29,8 @@ from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.checkpoints import CheckpointFiles
 from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule, evaluation_loader
+from nctools.training.logger_rows import LoggerRows
+from nctools.training.loggers import build_loggers, check_loggers
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
 from nctools.training.processes import is_first_process, trainer_settings
@@ -38,6 +40,7 @@ from nctools.training.run_target import check_target, open_run, prepare_to_resum
 from nctools.training.saved_state import SavedState
 from nctools.training.signals import stop_on_signals
 from nctools.training.state_file import StateFile
+from nctools.training.throughput import Throughput
 
 
 def train(
@@ -86,7 +89,10 @@ def train(
 
     with seeded(config.seed), _quiet(), stop_on_signals() as stop:
         arguments = _arguments(config)
-        method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        counts, names = images.class_counts, images.class_names
+        # Weights that are read in a moment need no pretrained ones before.
+        fresh = {key: value for key, value in arguments.items() if state is None or key != "pretrained"}
+        method = build(config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **fresh)
         trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
         feed = RunDataModule(
             trained,
@@ -97,6 +103,7 @@ def train(
             parts=config.trainer.accumulate_grad_batches,
         )
         feed.check()
+        check_loggers(config.loggers)
         # Nothing is written before everything that can be wrong with the configuration has been looked at.
         if first and state is None:
             open_run(run, config, force=force or resume)
@@ -174,7 +181,14 @@ def _callbacks(
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
     tells = progress and is_first_process() and not sys.stderr.isatty()
     lines = [EpochLines(config.method)] if tells else []
-    return [collapse, EpochTable(run.metrics), files, *lines]
+    throughput = Throughput()
+    table = EpochTable(run.metrics, more=throughput.epoch_values)
+    sent = LoggerRows(
+        lambda: build_loggers(config.loggers, run, config),
+        lambda: table.rows[-1],
+        collapse=lambda: collapse.last_result,
+    )
+    return [throughput, collapse, table, *([sent] if config.loggers else []), files, *lines]
 
 
 def _snapshot(
