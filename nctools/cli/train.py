@@ -140,10 +140,8 @@ def run(
         given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
-    _check_seeds(seeds, seed, resume)
+    _check_together(seeds, seed, resume, force=force)
     alone = not (method or dataset or config or out or seeds or given)
-    if resume is not None and force:
-        raise typer.BadParameter("--resume goes on with a run, --force begins it again: one of them")
     if resume is not None and resumed_several(resume, alone=alone, progress=not quiet):
         return
     chosen: TrainConfig
@@ -207,7 +205,9 @@ def _of_run(
         return with_settings(chosen, given)
 
 
-def _check_seeds(seeds: str | None, seed: int | None, resume: Path | None) -> None:
+def _check_together(seeds: str | None, seed: int | None, resume: Path | None, *, force: bool) -> None:
+    if resume is not None and force:
+        raise typer.BadParameter("--resume goes on with a run, --force begins it again: one of them")
     if seeds is not None and (seed is not None or resume is not None):
         raise typer.BadParameter(f"--seeds {seeds} begins runs of its own seeds: leave --seed and --resume out")
 

@@ -180,6 +180,10 @@ def _write_half(interruption: Interruption, calls: Iterator[int]) -> None:
     setattr(torch, "save", half)  # noqa: B010
 
 
+# What is different each time.
+_TIMES = ("seconds", "seconds_per_step", "images_per_second", "data_share", "gpu_memory_mib")
+
+
 def differences(one: RunDirectory, other: RunDirectory) -> list[str]:
     """Name everything in which two runs differ, but the time they took."""
     found = []
@@ -190,7 +194,7 @@ def differences(one: RunDirectory, other: RunDirectory) -> list[str]:
         found += sorted(first.keys() ^ second.keys())
         found += [key for key in first.keys() & second.keys() if not _same(first[key], second[key])]
     for name in ("metrics.csv", "nc.csv"):
-        tables = [pd.read_csv(run.path / name).drop(columns="seconds", errors="ignore") for run in (one, other)]
+        tables = [pd.read_csv(run.path / name).drop(columns=list(_TIMES), errors="ignore") for run in (one, other)]
         found += [] if tables[0].equals(tables[1]) else [name]
     return found
 
@@ -202,7 +206,7 @@ def _leaves(value: object, place: str) -> Iterator[tuple[str, object]]:
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             yield from _leaves(inner, f"{place}/{index}")
-    elif not place.endswith("/seconds"):
+    elif place.rpartition("/")[2] not in _TIMES:
         yield place, value
 
 
