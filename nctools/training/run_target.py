@@ -110,7 +110,7 @@ def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
         remove_half_written(folder)
     try:
         there: dict[str, object] = dict(json.loads(run.environment.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         there = {}
     found = differences(there, environment()) + differences(_where(load_config(run.config)), _where(config))
     if not found:
