@@ -13,7 +13,6 @@ from pathlib import Path
 
 from nctools.errors import ConfigError
 
-
 # Keys of config.yaml that make no other run of it: where it is computed, what is written beside it.
 SETTINGS_OF_PLACE = frozenset(
     {

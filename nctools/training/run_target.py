@@ -115,7 +115,8 @@ def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
 
 
 def _where(config: TrainConfig) -> dict[str, object]:
-    return {"device": config.device} | {key: getattr(config.trainer, key) for key in _FREE_OF_TRAINER}
+    chosen = config.trainer
+    return {"device": config.device, "devices": chosen.devices * chosen.num_nodes, "compile": chosen.compile}
 
 
 def _finished_epochs(run: RunDirectory) -> int:
