@@ -13,6 +13,14 @@ from pathlib import Path
 
 from nctools.errors import ConfigError
 
+# Keys of config.yaml that make no other run of it: where it is computed, what is written beside it.
+SETTINGS_OF_PLACE = frozenset(
+    {
+        *("device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps"),
+        *("trainer.devices", "trainer.num_nodes", "trainer.compile"),
+    }
+)
+
 
 @contextmanager
 def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:

@@ -11,12 +11,6 @@ from nctools.run_directory import RunDirectory, remove_half_written, replace_ato
 from nctools.training.config import TrainConfig, load_config, save_config
 from nctools.training.reproducibility import differences, environment
 
-# What may differ between a run and its resumption: where it is computed, what is written beside it.
-_FREE = ("device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps")
-# Not accumulate_grad_batches: it divides the images that batch norm and dropout see together, and the place in an epoch
-# counts these parts.
-_FREE_OF_TRAINER = ("devices", "num_nodes", "sync_batchnorm", "compile")
-
 
 def check_target(run: RunDirectory, *, force: bool) -> None:
     """Refuse a directory that a run must not be written to.
@@ -76,8 +70,7 @@ def state_to_resume(run: RunDirectory, config: TrainConfig) -> Path | None:
     """
     if not run.config.exists():
         return None
-    there = _what_counts(load_config(run.config))
-    wanted = _what_counts(config)
+    there, wanted = load_config(run.config).settings_that_count(), config.settings_that_count()
     differing = sorted(key for key in there.keys() | wanted.keys() if there.get(key) != wanted.get(key))
     if differing:
         named = ", ".join(f"{key} ({there.get(key)!r} there, {wanted.get(key)!r} wanted)" for key in differing)
@@ -122,7 +115,8 @@ def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
 
 
 def _where(config: TrainConfig) -> dict[str, object]:
-    return {"device": config.device} | {key: getattr(config.trainer, key) for key in _FREE_OF_TRAINER}
+    chosen = config.trainer
+    return {"device": config.device, "devices": chosen.devices * chosen.num_nodes, "compile": chosen.compile}
 
 
 def _finished_epochs(run: RunDirectory) -> int:
@@ -130,18 +124,6 @@ def _finished_epochs(run: RunDirectory) -> int:
         return len(run.metrics.read_text(encoding="utf-8").splitlines()) - 1
     except OSError:
         return 0
-
-
-def _what_counts(config: TrainConfig) -> dict[str, object]:
-    values = config.model_dump(mode="json")
-    for key in _FREE:
-        del values[key]
-    for key in _FREE_OF_TRAINER:
-        del values["trainer"][key]
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
 
 
 def _is_run(run: RunDirectory) -> bool:
