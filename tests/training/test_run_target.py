@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nctools.errors import ConfigError
-from nctools.run_directory import RunDirectory
+from nctools.run_directory import SETTINGS_OF_PLACE, RunDirectory
 from nctools.training.config import TrainConfig, make_config, with_settings
 from nctools.training.reproducibility import environment
 from nctools.training.run_target import check_target, open_run, prepare_to_resume, state_to_resume
@@ -20,7 +20,6 @@ ELSEWHERE = {
     "resume_every_steps": 7,
     "trainer.devices": 2,
     "trainer.num_nodes": 2,
-    "trainer.sync_batchnorm": False,
     "trainer.compile": True,
 }
 
@@ -64,6 +63,7 @@ def test_a_state_of_the_same_configuration_is_found_wherever_it_is_computed(
         ({"epochs": 6}, r"recipe.epochs \(5 there, 6 wanted\)"),
         ({"fla_weight": 0.25}, r"arguments.fla_weight \(.* there, 0.25 wanted\)"),
         ({"trainer.accumulate_grad_batches": 2}, r"trainer.accumulate_grad_batches \(1 there, 2 wanted\)"),
+        ({"trainer.sync_batchnorm": False}, r"trainer.sync_batchnorm \(True there, False wanted\)"),
         ({"nc.every": 1, "seed": 3}, r"nc.every \(\d+ there, 1 wanted\), seed \(0 there, 3 wanted\)"),
         ({"preprocessing.mean": [0.5, 0.5, 0.5]}, r"preprocessing.mean \(None there, \[0.5, 0.5, 0.5\] wanted\)"),
         ({"data.val_fraction": 0.1}, r"data.val_fraction \(0.0 there, 0.1 wanted\)"),
@@ -79,11 +79,12 @@ def test_another_configuration_is_refused_with_its_keys(
 
 def test_every_key_either_counts_or_is_where_the_run_is_computed(run: RunDirectory, config: TrainConfig) -> None:
     # A new key of the schema must be put on one of the sides.
+    assert set(ELSEWHERE) == SETTINGS_OF_PLACE
     free = {key.partition(".")[0] for key in ELSEWHERE} - {"trainer"}
     counting = {"method", "dataset", "seed", "arguments", "data", "preprocessing", "recipe", "nc"}
     assert free | counting | {"trainer"} == set(TrainConfig.model_fields)
     in_trainer = {key.partition(".")[2] for key in ELSEWHERE if key.startswith("trainer.")}
-    assert in_trainer | {"accumulate_grad_batches"} == set(type(config.trainer).model_fields)
+    assert in_trainer | {"accumulate_grad_batches", "sync_batchnorm"} == set(type(config.trainer).model_fields)
 
 
 @pytest.mark.parametrize("epochs", [0, 1])
