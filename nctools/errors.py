@@ -29,6 +29,10 @@ class ConfigError(NctoolsError):
     """A configuration holds an unknown key or an ill-typed value."""
 
 
+class ProcessError(NctoolsError):
+    """Another process of the same work failed, so that this one ends, too."""
+
+
 class UnknownNameError(NctoolsError, ValueError):
     """A name (method, metric, layer, data set, ...) is not known; near misses are listed.
 

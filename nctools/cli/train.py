@@ -13,7 +13,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
-from nctools.errors import ConfigError, NctoolsError
+from nctools.errors import ConfigError, NctoolsError, ProcessError
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ def run(
         int | None, typer.Option("--seed", help="Seed of weights, order and augmentation. [default: 0]")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices", help="GPUs, or processes on the CPU. Short for --set trainer.devices=N. [default: 1]"
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
     resume: Annotated[
         Path | None,
@@ -79,8 +85,9 @@ def run(
 
     Example: nctools train --resume runs/mlc_nc
     """
-    from nctools.training import load_config, make_config, train
+    from nctools.training import load_config, make_config
     from nctools.training.config import parse_settings
+    from nctools.training.placement import is_first_process
 
     shortcuts = {
         "recipe.epochs": epochs,
@@ -88,6 +95,7 @@ def run(
         "nc.every": nc_every,
         "seed": seed,
         "device": device,
+        "trainer.devices": devices,
         "workers": workers,
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
@@ -115,20 +123,34 @@ def run(
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
+    finished = _trained(chosen, target, force=force, resume=resume is not None, quiet=quiet)
+    if is_first_process():
+        sys.stdout.write(f"{finished.path}\n")
+        say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _trained(chosen: TrainConfig, target: Path, *, force: bool, resume: bool, quiet: bool) -> RunDirectory:
+    from nctools.training import train
+    from nctools.training.placement import is_first_process
+
     try:
         with another_place(target):
-            finished = train(chosen, target, force=force, resume=resume is not None, progress=not quiet)
+            return train(chosen, target, force=force, resume=resume, progress=not quiet)
     except KeyboardInterrupt:
         saved = RunDirectory(target).state.exists()
         kept = f"go on with: nctools train --resume {target}" if saved else "nothing was saved yet"
-        say(f"interrupted; {kept}")
+        if is_first_process():
+            say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
+    except ProcessError:
+        # Where torchrun or srun started them, the one that failed said why, and the first one repeats it.
+        if is_first_process():
+            raise
+        raise typer.Exit(3) from None
     except NctoolsError:
         raise
     except ValueError as error:
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
-    sys.stdout.write(f"{finished.path}\n")
-    say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
 
 
 def _of_run(

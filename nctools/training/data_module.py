@@ -14,7 +14,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.data.draws import DrawnImages, DrawSampler
 from nctools.data.epoch_sampler import EpochSampler
 from nctools.data.sampler_catalogue import build_sampler, sampler_entry
-from nctools.features.ranks import current_ranks
+from nctools.features.ranks import Ranks, current_ranks
 from nctools.training.config import RecipeConfig
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
@@ -113,11 +113,17 @@ class RunDataModule(pl.LightningDataModule):
         batches = shared_batches(len(self._validation), rank=ranks.rank, world_size=ranks.size)
         return DataLoader(self._validation, batch_sampler=batches, num_workers=self._workers)
 
-    def check(self) -> None:
-        """Raise ValueError if nothing can be drawn with these settings, before a run is opened."""
+    def check(self, processes: int = 1) -> None:
+        """Raise ValueError if nothing can be drawn with these settings, before a run is opened.
+
+        Args:
+            processes: How many there will be.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the loader tells
-            self._share(self._sampler())
+            self._share(self._sampler(Ranks(0, processes)))
+        if self._validation is not None:
+            shared_batches(len(self._validation), rank=0, world_size=processes)
 
     def _share(self, sampler: EpochSampler[int]) -> int:
         # Images of one process in one part of a batch.
@@ -132,8 +138,8 @@ class RunDataModule(pl.LightningDataModule):
             raise ValueError(f"an epoch of {len(sampler)} draws cannot be divided into {self._parts} parts of a batch")
         return share
 
-    def _sampler(self) -> EpochSampler[int]:
-        recipe, ranks = self._recipe, current_ranks()
+    def _sampler(self, ranks: Ranks | None = None) -> EpochSampler[int]:
+        recipe, ranks = self._recipe, ranks or current_ranks()
         settings = {
             "length": self._length(),
             "num_samples_per_class": recipe.num_samples_per_class,

@@ -117,7 +117,7 @@ class MethodModule(pl.LightningModule):
         """
         images, targets = batch
         output = self._network(images)
-        losses = self.method.loss(*global_batch(self, output, targets), epoch=self.current_epoch)
+        losses = self.method.loss(*global_batch(output, targets), epoch=self.current_epoch)
         # Each process adds its own part: what is observed is summed over them by the method.
         self.method.observe(output, targets)
         self.means.add({f"train/{name}": value for name, value in losses.items()}, len(images))

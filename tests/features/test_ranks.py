@@ -126,7 +126,7 @@ def test_error_of_one_rank_ends_all(processes: tuple[Path, int]) -> None:
                 assert end.startswith("DatasetError: image 'image/"), end
             else:
                 assert end.startswith(
-                    f"StoreError: rank {rank} of {size} failed, so the extraction ends on all: Data"
+                    f"ProcessError: rank {rank} of {size} failed, so the work ends on all: Data"
                 ), end
     assert not (folder / f"error{size}.h5").exists()
 
