@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, training
+    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, studies, training
     from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nctools.features.store import FeatureStore
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
+    from nctools.run_evaluation import evaluate_runs
     from nctools.watching import watch
 
 _HOME = {
@@ -27,13 +28,14 @@ _HOME = {
     "FeatureStore": "nctools.features.store",
     "NeuralCollapse": "nctools.metric",
     "evaluate_checkpoint": "nctools.checkpoints",
+    "evaluate_runs": "nctools.run_evaluation",
     "extract": "nctools.features.extraction",
     "extract_checkpoint": "nctools.checkpoints",
     "load_result": "nctools.collapse.result",
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
 }
-_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "training")
+_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "studies", "training")
 
 __all__ = [
     "CollapseResult",
@@ -44,6 +46,7 @@ __all__ = [
     "collapse",
     "data",
     "evaluate_checkpoint",
+    "evaluate_runs",
     "evaluation",
     "extract",
     "extract_checkpoint",
@@ -54,6 +57,7 @@ __all__ = [
     "methods",
     "models",
     "plots",
+    "studies",
     "training",
     "watch",
 ]

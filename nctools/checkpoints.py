@@ -10,6 +10,7 @@ from typing import Literal, Unpack
 import torch
 
 from nctools.errors import CheckpointError
+from nctools.evaluation.protocols import Protocol, known_protocol
 from nctools.evaluation.summary import Evaluation, evaluate_scores
 from nctools.features.batches import logits_of
 from nctools.features.extraction import extract
@@ -20,6 +21,7 @@ from nctools.features.progress import image_progress
 from nctools.features.store import FeatureStore
 from nctools.forward_options import ForwardOptions
 from nctools.prepared import Prepared, prepare
+from nctools.trained_runs import checkpoint_of
 
 
 def extract_checkpoint(
@@ -133,13 +135,19 @@ def layers_of(
 
 
 def evaluate_checkpoint(
-    path: str | Path | None, *, split: str | None = None, progress: bool = False, **options: Unpack[ForwardOptions]
+    path: str | Path | None,
+    *,
+    split: str | None = None,
+    protocol: Protocol = "tie-aware",
+    progress: bool = False,
+    **options: Unpack[ForwardOptions],
 ) -> Evaluation:
-    """Score one split of a data set and summarise: mAP by group, G-mAP, F1.
+    """Score one split of a data set and summarise: mAP by group, G-mAP, precision, recall and F1.
 
     Args:
-        path: A file of weights, or None.
+        path: A file of weights, a run directory (its best checkpoint on validation, else its last), or None.
         split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
+        protocol: How average precision is counted: ``"tie-aware"``, ``"rank"`` or ``"voc11"``.
         progress: Show on stderr what is run over what, and how far it is.
         **options: As for ``extract_checkpoint``.
 
@@ -149,7 +157,10 @@ def evaluate_checkpoint(
     Raises:
         CheckpointError: If the checkpoint is missing, unreadable or made for other classes, or its model returns no
             logits of these classes.
+        UnknownNameError: If there is no such protocol.
     """
+    known_protocol(protocol)
+    path = None if path is None else checkpoint_of(path)
     ready = prepare(path, options, split=split, default_split="test", mark_unknown=True)
     network, data = ready.network, ready.data
     _tell(ready, progress=progress)
@@ -170,7 +181,7 @@ def evaluate_checkpoint(
     labels = _label_sets(targets, len(names))
     unknown = labels == -1
     known = labels.masked_fill(unknown, 0)
-    return evaluate_scores(torch.cat(scores), known, names, ready.groups or {}, unknown=unknown)
+    return evaluate_scores(torch.cat(scores), known, names, ready.groups or {}, unknown=unknown, protocol=protocol)
 
 
 def _scores(logits: torch.Tensor | None, single_label: bool) -> torch.Tensor:

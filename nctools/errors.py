@@ -33,6 +33,31 @@ class ProcessError(NctoolsError):
     """Another process of the same work failed, so that this one ends, too."""
 
 
+class MissingExtraError(NctoolsError, ModuleNotFoundError):
+    """A library is not installed that one of nctools' extras brings; the message has the line that installs it.
+
+    Args:
+        what: What needs it, for example ``"the logger wandb"``.
+        library: The library, as it is imported.
+        extra: The extra.
+
+    Example:
+        >>> raise MissingExtraError("the logger wandb", "wandb", "wandb")
+        Traceback (most recent call last):
+        nctools.errors.MissingExtraError: the logger wandb needs the library wandb, which is not installed: pip install
+        "nctools[wandb]"
+    """
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(
+            f'{what} needs the library {library}, which is not installed: pip install "nctools[{extra}]"', name=library
+        )
+        self._arguments = (what, library, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        return type(self), self._arguments
+
+
 class UnknownNameError(NctoolsError, ValueError):
     """A name (method, metric, layer, data set, ...) is not known; near misses are listed.
 

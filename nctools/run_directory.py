@@ -100,6 +100,26 @@ class RunDirectory:
         """Folder of figures, each with its data as CSV."""
         return self.path / "figures"
 
+    @property
+    def loggers(self) -> Path:
+        """Which run of W&B or MLflow this one is (JSON), so that it goes on there when it is resumed."""
+        return self.path / "loggers.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def wandb(self) -> Path:
+        """Folder that W&B makes."""
+        return self.path / "wandb"
+
+    @property
+    def mlflow(self) -> Path:
+        """Folder of MLflow, where no server was named."""
+        return self.path / "mlflow"
+
 
 def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
     """Find the run under ``folder`` (at any depth up to three) whose ``config.yaml`` was written last.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import runpy
 import subprocess
@@ -10,31 +12,110 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 ANALYSIS = Path(__file__).parent.parent / "analysis"
+STUDIES = ("ablation", "class_angles", "compare_methods", "nc_vs_map", "projection_width")
 
 
-def test_the_comparison_of_methods_runs_and_does_not_train_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all studies share, as by default: what one has trained the others use."""
+    return tmp_path_factory.mktemp("studies")
+
+
+def study(name: str, out: Path, *arguments: str) -> str:
+    """Run a study in this process; give what it prints."""
+    words = [f"{name}.py", "--smoke", "--out", str(out), *arguments]
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as changed, contextlib.redirect_stdout(printed):
+        changed.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ANALYSIS / f"{name}.py"), run_name="__main__")
+    assert stop.value.code == 0
+    return printed.getvalue()
+
+
+def test_the_comparison_of_methods_trains_in_processes_of_its_own_and_not_twice(
+    out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["compare_methods.py", "--smoke", "--methods", "erm", "mlc_nc", "--out", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", arguments)
-    runpy.run_path(str(ANALYSIS / "compare_methods.py"), run_name="__main__")
-    trained = (tmp_path / "erm-s0" / "metrics.csv").stat().st_mtime_ns
-    runpy.run_path(str(ANALYSIS / "compare_methods.py"), run_name="__main__")
-    assert (tmp_path / "erm-s0" / "metrics.csv").stat().st_mtime_ns == trained
-    runs = pd.read_csv(tmp_path / "runs.csv")
-    assert runs["method"].tolist() == ["erm", "mlc_nc"]
+    monkeypatch.setenv("PYTHONPATH", str(ANALYSIS.parent))
+    printed = study("compare_methods", out, "--methods", "mlc_nc", "erm", "--jobs", "2")
+    trained = (out / "erm-s0" / "metrics.csv").stat().st_mtime_ns
+    assert study("compare_methods", out, "--methods", "mlc_nc", "erm", "--jobs", "2") == printed
+    assert (out / "erm-s0" / "metrics.csv").stat().st_mtime_ns == trained
+    assert "epoch 2/2" in (out / "erm-s0" / "train.log").read_text(encoding="utf-8")
+    runs = pd.read_csv(out / "tables" / "compare_methods_runs.csv")
+    assert runs["variant"].tolist() == ["mlc_nc", "erm"]
     assert runs["test mAP tail"].between(0, 100).all()
-    assert "| mlc_nc | classwise |" in capsys.readouterr().out
+    assert runs["scored"].tolist() == ["best", "best"]
+    assert "| erm | 1 |" in printed
+    assert "paper" not in printed, "digits_lt is in no paper"
+    assert (out / "figures" / "compare_methods.png").stat().st_size > 10_000
 
 
-def benchmark(name: str, *arguments: str) -> str:
+def test_the_ablation_uses_the_full_method_that_is_there(out: Path) -> None:
+    printed = study("ablation", out, "--jobs", "0", "--only", "mlc_nc", "without BEC")
+    assert "| without BEC | 1 |" in printed
+    assert not (out / "ablation").exists()
+    differences = pd.read_csv(out / "tables" / "ablation_differences.csv")
+    assert differences["variant"].tolist() == ["without BEC"]
+    drawn = pd.read_csv(out / "figures" / "ablation.csv")
+    assert list(dict.fromkeys(drawn["group"])) == ["all", "head", "medium", "tail"]
+
+
+def test_the_rows_of_the_ablation_have_the_other_attention_and_the_users_vectors(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    variants_of = runpy.run_path(str(ANALYSIS / "ablation.py"))["variants_of"]
+    names = [variant.name for variant in variants_of("digits_lt", "vectors.csv")]
+    assert names[-4:] == ["attention cosine", "label embedding text", "class_attention", "erm"]
+    assert "attention multihead" in [variant.name for variant in variants_of("voc_lt", None)]
+    assert len(names) == 10
+
+
+def test_the_width_of_the_projection_that_is_usual_is_not_trained_again(out: Path) -> None:
+    before = (out / "mlc_nc-s0" / "metrics.csv").stat().st_mtime_ns if (out / "mlc_nc-s0").exists() else None
+    study("projection_width", out, "--jobs", "0", "--widths", "20", "5")
+    if before is not None:
+        assert not (out / "p=20-s0").exists()
+    drawn = pd.read_csv(out / "figures" / "projection_width.csv")
+    assert sorted(set(drawn["setting"])) == [5, 20]
+
+
+def test_angles_are_drawn_centred_and_uncentred(out: Path) -> None:
+    printed = study("class_angles", out, "--jobs", "0", "--only", "mlc_nc")
+    assert "uncentred angle all | uncentred angle head" in printed
+    drawn = pd.read_csv(out / "figures" / "class_angles.csv")
+    assert len(drawn) == 20
+    assert drawn["nc2_mean_angle_deg"].mean() == pytest.approx(93, abs=4)
+    assert drawn["nc2_mean_angle_raw_deg"].mean() < 80
+
+
+def test_collapse_is_put_beside_map_over_runs_and_epochs(out: Path) -> None:
+    study("nc_vs_map", out, "--jobs", "0", "--only", "mlc_nc", "erm")
+    runs = pd.read_csv(out / "tables" / "nc_vs_map_over_runs.csv")
+    assert set(runs["kind"]) == {"all runs", "inside variants"}
+    assert runs["n"].tolist() == [2] * len(runs)
+    assert len(pd.read_csv(out / "tables" / "nc_vs_map_epochs.csv")) == 2 * 2 * 3 * 4
+    assert (out / "figures" / "nc_vs_map.png").exists()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_short_and_tells_how_long_it_takes(name: str) -> None:
+    source = (ANALYSIS / f"{name}.py").read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 150
+    assert "minutes on two cores" in source.replace("\n", " ")
+    assert f"{name}.py" in (ANALYSIS / "README.md").read_text(encoding="utf-8")
+
+
+def benchmark(name: str, *arguments: str, stderr: int | None = None) -> str:
     """Run a benchmark in a process of its own: it changes the number of threads."""
     environment = {key: value for key, value in os.environ.items() if key != "PEERS"}
     environment["PYTHONPATH"] = str(ANALYSIS.parent)
     command = [sys.executable, str(ANALYSIS / "benchmarks" / name), *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+    return done.stdout
 
 
 def test_the_benchmark_of_the_metrics_finds_nctools_exact_and_writes_its_tables(tmp_path: Path) -> None:
@@ -73,3 +154,48 @@ def test_the_benchmark_of_extraction_prints_a_table_for_each_part() -> None:
     # 20 classes, 2.9 labels an image, 64 numbers of 4 bytes; ids and labels come on top.
     assert sizes["all"] == pytest.approx(20 * 64 * 4 / 1e3, rel=0.2)
     assert 2.9 * 64 * 4 / 1e3 < sizes["positive"] < 0.5 * sizes["all"]
+
+
+def test_the_benchmark_of_a_step_finds_the_loops_equal_and_writes_its_tables(tmp_path: Path) -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--runs", "1", "--out", str(tmp_path))
+    steps, parts = pd.read_csv(tmp_path / "mlc_nc_steps.csv"), pd.read_csv(tmp_path / "mlc_nc_parts.csv")
+    assert steps["way"].tolist() == ["nctools", "loops", "nctools, paper variant", "linear head, BCE", "floor"]
+    assert steps["difference"].max() < 1e-5
+    assert steps["milliseconds"].min() > 0
+    assert len(parts) == 5
+    assert parts["difference"].max() < 1e-5
+    assert "| 5 | class-wise projection |" in printed
+
+
+def test_the_benchmark_of_a_step_with_its_backbone_compares_with_the_bare_one() -> None:
+    printed = benchmark("mlc_nc_step.py", "--quick", "--full-step", "--runs", "1")
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| cpu")]
+    assert [row[1] for row in rows if row[-1] == "100.0 |"] == ["bare backbone", "bare backbone"]
+    assert len(rows) == 6
+
+
+def test_the_benchmark_of_a_step_says_that_there_is_no_cuda_device() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        benchmark("mlc_nc_step.py", "--device", "cuda", stderr=subprocess.PIPE)
+    assert "torch sees no CUDA device" in stopped.value.stderr
+
+
+def test_the_benchmark_of_the_data_pipeline_times_the_loader_and_its_stages(tmp_path: Path) -> None:
+    printed = benchmark("data_pipeline.py", "--quick", "--out", str(tmp_path))
+    assert "| photographs | loader, 2 workers |" in printed
+    for name, rows in {"digits": 3, "photographs": 5, "stages": 6}.items():
+        table = pd.read_csv(tmp_path / f"data_pipeline_{name}.csv")
+        assert len(table) == rows
+        assert table["cpu_ms_an_image"].min() > 0
+
+
+def test_the_benchmark_of_average_precision_finds_the_ways_to_agree(tmp_path: Path) -> None:
+    benchmark("average_precision.py", "--quick", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "average_precision.csv")
+    assert table["case"].nunique() == 2
+    assert table.groupby("case")["way"].count().tolist() == [2, 4]
+    assert table.loc[table["way"] == "nctools", "difference"].max() < 1e-12
+    assert table["difference"].max() < 0.02  # the loop ranks ties one by one, torchmetrics sums in float32
+    assert "one call per image" in (tmp_path / "average_precision.md").read_text(encoding="utf-8")

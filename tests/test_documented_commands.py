@@ -15,7 +15,7 @@ from tests.test_import_directions import public_names, study_violations
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
     if not {"_generated", "_build"} & set(path.relative_to(ROOT).parts)
 )
 Command = tuple[str, ...]

@@ -57,7 +57,10 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "nctools.collapse.catalogue",
         "nctools.collapse.groups",
         "nctools.data.catalogue",
+        "nctools.evaluation.paper_check",
+        "nctools.data.label_vectors",
         "nctools.methods.catalogue",
+        "nctools.studies",
     ],
 )
 def test_import_loads_nothing_heavy(module: str) -> None:

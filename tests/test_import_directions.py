@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "metric": ("collapse", "metric_settings", "metric_state"),
     "metric_settings": ("collapse",),
     "metric_state": ("collapse",),
-    "methods": ("models", "losses", "data.samplers", "collapse.groups"),
+    "methods": ("models", "losses", "data.samplers", "data.label_vectors", "collapse.groups"),
     # Any file of weights, any architecture -> a model that is ready to be run.
     "networks": ("methods", "models", "data.preprocessing", "features"),
     # The NC callback measures as `measure` does, so that a curve equals a later measurement.
@@ -42,9 +42,18 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("methods", "data", "evaluation", "features", "collapse"),
         *("metric", "measurement", "undisturbed", "collapse_curve", "models.output"),
     ),
+    # What two studies need: runs of variants and seeds, and the tables made of them.
+    "studies": (
+        *("training", "checkpoints", "measurement", "evaluation", "plots", "collapse"),
+        *("methods", "data"),
+    ),
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
-    "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features"),
+    # Runs by their paths; what several of them score.
+    "trained_runs": ("methods",),
+    "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features", "trained_runs"),
+    "run_evaluation": ("forward_options", "checkpoints", "evaluation", "trained_runs"),
+    "paper_comparison": ("data", "evaluation", "methods", "trained_runs"),
     "stored_pairs": ("features", "collapse"),
     "collapse_curve": ("collapse",),
     "undisturbed": ("features", "collapse", "measurement", "store_measurement", "models.output"),
@@ -59,7 +68,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
-        "forward_options",
+        *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison"),
     ),
 }
 # The only modules (or folders) that may import a library.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,6 @@ from torch import Tensor, nn
 from nctools import FeatureStore, extract, methods
 
 LABELS_PER_IMAGE = 2.9  # COCO
-Way = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -77,29 +73,6 @@ class Echo(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Give logits of nothing, for features ``[B, C, D]``."""
         return torch.zeros(self.features(features).shape[:2])
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Median seconds of a way."""
-
-    cpu: float
-    wall: float
-
-
-def in_turn(ways: Mapping[str, Way], runs: int) -> dict[str, Timing]:
-    """Run the ways in turn, once to warm up and then to be timed."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for run in range(runs + 1):
-        for name, way in ways.items():
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            way()
-            if run:
-                found[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    return {
-        name: Timing(*(statistics.median(column) for column in zip(*rows, strict=True))) for name, rows in found.items()
-    }
 
 
 def label_sets(num_images: int, num_classes: int) -> Tensor:

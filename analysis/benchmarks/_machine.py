@@ -1,4 +1,4 @@
-"""What the benchmarks share: one thread, extra peak memory, the machine in words, tables."""
+"""What the benchmarks share: one thread, ways that take turns, extra peak memory, the machine in words, tables."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ import importlib
 import math
 import os
 import platform
+import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import nctools
+
+Way = Callable[[], object]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -25,6 +30,53 @@ def one_thread() -> None:
     """Hold torch and every linear algebra library that is loaded by now to one thread."""
     torch.set_num_threads(1)
     importlib.import_module("threadpoolctl").threadpool_limits(1)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of a way.
+
+    Args:
+        cpu: Median of the process.
+        wall: Median of the clock.
+        runs: Both for each run, in their order.
+    """
+
+    cpu: float
+    wall: float
+    runs: tuple[tuple[float, float], ...]
+
+
+def in_turn(ways: Mapping[str, Way], runs: int, *, warm_up: bool = True, at_least: float = 0.0) -> dict[str, Timing]:
+    """Run the ways in turn, once to warm up and then to be timed.
+
+    Args:
+        ways: What to run, by name.
+        runs: Turns that are timed.
+        warm_up: Whether there is a turn before them.
+        at_least: Wall seconds that a turn of a way lasts: a quick way runs several times in it, at most 25.
+
+    Returns:
+        Medians over all timed runs.
+    """
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(-warm_up, runs):
+        for name, way in ways.items():
+            gc.collect()
+            started = time.perf_counter()
+            for _ in range(25 if turn >= 0 else 1):
+                cpu, wall = time.process_time(), time.perf_counter()
+                way()
+                if turn >= 0:
+                    found[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+                if time.perf_counter() - started >= at_least:
+                    break
+    return {name: _timing(runs_of_way) for name, runs_of_way in found.items()}
+
+
+def _timing(runs: list[tuple[float, float]]) -> Timing:
+    cpu, wall = (statistics.median(column) for column in zip(*runs, strict=True))
+    return Timing(cpu, wall, tuple(runs))
 
 
 def extra_peak_mib(run: Callable[[], object]) -> float:

@@ -33,16 +33,13 @@ from _extraction_cases import (
     QUICK,
     Gated,
     Sizes,
-    Timing,
-    Way,
     drop_from_cache,
     extract_features,
     feature_batches,
-    in_turn,
     label_sets,
     write_chunked,
 )
-from _machine import machine_facts, markdown, number, one_thread
+from _machine import Timing, Way, in_turn, machine_facts, markdown, number, one_thread
 from torch import Tensor, nn
 
 from nctools import FeatureStore, extract

@@ -11,7 +11,7 @@ import typer
 from nctools import __version__
 from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, plot, train
 from nctools.cli.output import notes_of, say
-from nctools.errors import NctoolsError, UnknownNameError
+from nctools.errors import MissingExtraError, NctoolsError, UnknownNameError
 
 EPILOG = (
     "Exit codes: 0 done; 1 internal error; 2 wrong usage; 3 input missing or unreadable; 4 a check failed; "
@@ -31,7 +31,7 @@ app.command("demo", short_help="The main job on embedded data: train, measure, c
 app.command("train", short_help="Train a method; writes a run directory.")(train.run)
 app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
 app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
-app.command("evaluate", short_help="mAP by group, G-mAP and F1 of a checkpoint.")(evaluate.run)
+app.command("evaluate", short_help="mAP by group, G-mAP and F1 of runs and checkpoints.")(evaluate.run)
 app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, layers, distribution.")
 app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
@@ -74,6 +74,9 @@ def _report(error: Exception) -> int:
     if isinstance(error, UnknownNameError):
         say(f"error: {error}")
         return 2
+    if isinstance(error, MissingExtraError):
+        say(f"error: {error}")
+        return 5
     if isinstance(error, NctoolsError):
         say(f"error: {error}")
         return 3

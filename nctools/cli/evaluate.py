@@ -1,14 +1,17 @@
-"""``nctools evaluate``: mAP total and by group, G-mAP, F1 of a checkpoint."""
+"""``nctools evaluate``: mAP total and by group, G-mAP, precision, recall and F1 of checkpoints and runs."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nctools.cli.data_options import DataSettingsText
+from nctools.cli.evaluation_table import Comparison, print_evaluations
 from nctools.cli.forward import forward_options
 from nctools.cli.options import (
     AutocastOption,
@@ -29,7 +32,13 @@ from nctools.cli.options import (
     Std,
     Workers,
 )
-from nctools.cli.output import input_errors, number, print_table, refuse_to_overwrite, say, write_json
+from nctools.cli.output import input_errors, refuse_to_overwrite, say, write_json
+from nctools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nctools.evaluation.paper_check import PublishedRow
+    from nctools.run_evaluation import RunEvaluations
+    from nctools.trained_runs import TrainedRun
 
 
 class WeightsShown(StrEnum):
@@ -40,15 +49,59 @@ class WeightsShown(StrEnum):
     both = "both"
 
 
+class Which(StrEnum):
+    """Which checkpoint of a run is scored."""
+
+    best = "best"
+    last = "last"
+
+
+class Counted(StrEnum):
+    """How average precision is counted."""
+
+    tie_aware = "tie-aware"
+    rank = "rank"
+    voc11 = "voc11"
+
+
 def run(
     context: typer.Context,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Argument(help="File of weights (.pt, .ckpt, .safetensors), for example RUN/checkpoints/best.pt."),
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Run directory, folder of runs with different seeds, or file of weights (.pt, .ckpt, .safetensors); "
+            "several are averaged.",
+            show_default=False,
+        ),
     ] = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
     split: Annotated[str | None, typer.Option("--split", help="train, validation or test. [default: test]")] = None,
+    checkpoint: Annotated[
+        Which,
+        typer.Option(
+            "--checkpoint", help="Of a run: best on validation (the last, if nothing was validated), or last."
+        ),
+    ] = Which.best,
+    ap: Annotated[
+        Counted,
+        typer.Option(
+            "--ap",
+            help="Average precision: tie-aware; rank (tied samples one by one, as the released code of MLC-NC, COMIC "
+            "and CPRFL) or voc11 (11 points) for comparison.",
+        ),
+    ] = Counted.tie_aware,
+    check_paper: Annotated[
+        bool,
+        typer.Option(
+            "--check-paper",
+            help="Show the published mAP beside ours; exit code 4 if a group is further off than allowed.",
+        ),
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0.0, help="Points of mAP that --check-paper allows, up or down.")
+    ] = 1.0,
     model: Model = None,
     model_args: ModelArgs = None,
     weights: Annotated[WeightsShown, typer.Option("--weights", help="raw, ema, or both.")] = WeightsShown.raw,
@@ -67,44 +120,112 @@ def run(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a checkpoint: exact, tie-aware average precision; classes without positives are left out and named.
+    """Score runs: exact, tie-aware average precision; classes without positives are left out and named.
 
-    Example: nctools evaluate runs/mlc_nc/checkpoints/best.pt
+    Runs that differ in their seed alone are averaged: mean +- standard deviation.
+
+    Example: nctools evaluate runs/mlc_nc
+
+    Example: nctools evaluate runs/voc_lt-mlc_nc --weights both --check-paper --tolerance 1.0
     """
-    from nctools.checkpoints import evaluate_checkpoint
+    from nctools.run_evaluation import evaluate_runs
 
     refuse_to_overwrite(json_file, force=force)
+    options = forward_options({**context.params, "weights": "raw"})
     kinds: list[Literal["raw", "ema"]] = ["raw", "ema"] if weights is WeightsShown.both else []
     if weights is not WeightsShown.both:
         kinds = ["raw" if weights is WeightsShown.raw else "ema"]
-    evaluations = {}
     with input_errors():
-        for kind in kinds:
-            options = forward_options({**context.params, "weights": kind})
-            evaluations[kind] = evaluate_checkpoint(checkpoint, split=split, progress=not quiet, **options)
-    first, title, used = evaluations[kinds[0]], str(checkpoint or model), split or "test"
+        row = None
+        if check_paper:  # before minutes of scoring
+            row = _published(paths, which=checkpoint.value, dataset=dataset, data=data, split=split)
+        found = evaluate_runs(
+            paths or [],
+            kinds=kinds,
+            checkpoint=checkpoint.value,
+            split=split,
+            protocol=ap.value,
+            progress=not quiet,
+            **options,
+        )
+        paper = None if row is None else _compared(row, found, tolerance)
+    title = ", ".join(map(str, paths)) if paths else str(model)
     if json_file is not None:
-        documents = {kind: value.to_document() for kind, value in evaluations.items()}
-        write_json(
-            {"schema": 1, "checkpoint": title, "split": used, "weights": documents},
-            json_file,
-        )
+        write_json(_document(found, title=title, split=split or "test", paper=paper, tolerance=tolerance), json_file)
     if json_file != "-":
-        rows = [
-            [
-                kind,
-                *(number(100 * value) for value in evaluation.mean_average_precision.values()),
-                number(100 * evaluation.g_map),
-                number(100 * evaluation.decisions["micro"].f1),
-                number(100 * evaluation.decisions["macro"].f1),
-            ]
-            for kind, evaluation in evaluations.items()
-        ]
-        headings = [f"mAP {group}" for group in first.mean_average_precision]
-        print_table(
-            f"{title}  split: {used}  (%)",
-            ["weights", *headings, "G-mAP", "micro F1", "macro F1"],
-            rows,
+        print_evaluations(found, title=title, split=split or "test", paper=paper)
+    left_out = found.runs[0].evaluations[kinds[0]].left_out
+    if left_out:
+        say(f"note: no positive in this split, left out of every mean: {', '.join(left_out)}")
+    if paper is not None and not _passes(paper, tolerance):
+        raise typer.Exit(4)
+
+
+def _published(
+    paths: Sequence[Path] | None,
+    *,
+    which: Literal["best", "last"],
+    dataset: str | None,
+    data: str | None,
+    split: str | None,
+) -> PublishedRow:
+    from nctools.paper_comparison import published_row_of
+    from nctools.trained_runs import trained_runs
+
+    if not paths or data is not None or split not in {None, "test"}:
+        raise ConfigError(
+            "--check-paper compares runs and checkpoints of nctools on the test split of a data set with a name: "
+            "leave --data and --split out"
         )
-    if first.left_out:
-        say(f"note: no positive in this split, left out of every mean: {', '.join(first.left_out)}")
+    first: TrainedRun = trained_runs(paths, which=which)[0]
+    row, differing = published_row_of(first, dataset=dataset)
+    if differing:
+        say(f"note: not as published: {', '.join(differing)}")
+    return row
+
+
+def _compared(row: PublishedRow, found: RunEvaluations, tolerance: float) -> Comparison:
+    from nctools.evaluation.paper_check import deviations
+
+    return row, {
+        kind: deviations(row, found.mean_average_precision(kind), tolerance=tolerance) for kind in found.weights
+    }
+
+
+def _passes(paper: Comparison, tolerance: float) -> bool:
+    row, compared = paper
+    failed = [f"{kind} {off}" for kind, values in compared.items() for off in values if not off.within]
+    what = f"{tolerance:g} points of mAP from {row.method} on {row.dataset} as published ({row.paper})"
+    say(f"check failed: more than {what}: {'; '.join(failed)}" if failed else f"check passed: at most {what}")
+    return not failed
+
+
+def _document(
+    found: RunEvaluations, *, title: str, split: str, paper: Comparison | None, tolerance: float
+) -> dict[str, object]:
+    first = found.runs[0]
+    document: dict[str, object] = {
+        "schema": 1,
+        "checkpoint": title,
+        "split": split,
+        "protocol": first.evaluations[found.weights[0]].protocol,
+        **found.to_document(),
+    }
+    if len(found.runs) == 1:
+        document["weights"] = {kind: value.to_document() for kind, value in first.evaluations.items()}
+    if paper is not None:
+        row, compared = paper
+        document["paper"] = {
+            "paper": row.paper,
+            "method": row.method,
+            "dataset": row.dataset,
+            "setting": row.setting,
+            "published": row.mean_average_precision,
+            "tolerance": tolerance,
+            "within": all(off.within for values in compared.values() for off in values),
+            "differences": {
+                kind: {off.group: None if math.isnan(off.ours) else off.difference for off in values}
+                for kind, values in compared.items()
+            },
+        }
+    return document

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say
-from nctools.errors import ConfigError, NctoolsError, ProcessError
+from nctools.cli.train_seeds import resumed_several, train_several
+from nctools.errors import ConfigError, NctoolsError, ProcessError, UnknownNameError
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def run(
         Path | None, typer.Option("--out", help="Run directory. Default: runs/DATASET-METHOD-sSEED.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Repeat the run of this config.yaml (instead of METHOD --dataset).")
+        Path | None,
+        typer.Option("--config", help="Start from this config.yaml instead of METHOD --dataset; settings change it."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -52,12 +54,38 @@ def run(
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="Any timm name, or small. Short for --set arguments.backbone=NAME.")
     ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="paper or released. Short for --set arguments.variant=NAME.")
+    ] = None,
+    label_embedding: Annotated[
+        str | None,
+        typer.Option(
+            "--label-embedding",
+            help="etf, trainable, random or text:FILE. Short for --set arguments.label_embedding=TEXT.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Peak learning rate. Short for --set recipe.max_lr=X.")
+    ] = None,
+    ema: Annotated[
+        float | None, typer.Option("--ema", help="Decay of the averaged weights. Short for --set recipe.ema_decay=X.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed. Short for --set recipe.precision=NAME."),
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", help="Processes or GPUs. Short for --set trainer.devices=N.")
+    ] = None,
     nc_every: Annotated[
         int | None,
         typer.Option("--nc-every", help="Epochs between NC measurements; 0: never. Short for --set nc.every=N."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed of weights, order and augmentation. [default: 0]")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Several, for example 0,1,2: OUT/s0, OUT/s1, ... and their mean.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
     devices: Annotated[
@@ -73,6 +101,14 @@ def run(
             "--resume", metavar="RUN", help="Go on with an interrupted run, exactly as if it had not been interrupted."
         ),
     ] = None,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME,...",
+            help="Who gets the rows of metrics.csv, too: tensorboard, wandb, mlflow. Repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that has finished an epoch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
     quiet: Quiet = False,
@@ -85,18 +121,25 @@ def run(
 
     Example: nctools train --resume runs/mlc_nc
     """
-    from nctools.training import load_config, make_config
-    from nctools.training.config import parse_settings
+    from nctools.training import load_config, make_config, with_settings
     from nctools.training.placement import is_first_process
+    from nctools.training.settings import parse_settings
 
     shortcuts = {
         "recipe.epochs": epochs,
         "arguments.backbone": backbone,
+        "arguments.variant": variant,
+        "arguments.label_embedding": label_embedding,
+        "recipe.max_lr": lr,
+        "recipe.ema_decay": ema,
+        "recipe.precision": precision,
+        "trainer.devices": devices,
         "nc.every": nc_every,
         "seed": seed,
         "device": device,
         "trainer.devices": devices,
         "workers": workers,
+        "loggers": _loggers(loggers),
         # Where the run is started does not matter when it is repeated or measured.
         "data_root": None if data_root is None else str(Path(data_root).expanduser().absolute()),
     }
@@ -105,13 +148,17 @@ def run(
         given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
+    _check_seeds(seeds, seed, resume)
+    alone = not (method or dataset or config or out or seeds or given)
+    if resume is not None and resumed_several(resume, alone=alone, progress=not quiet):
+        return
     chosen: TrainConfig
     if resume is not None:
         chosen, out = _of_run(resume, method=method, dataset=dataset, config=config, out=out, given=given), resume
     elif config is not None:
-        if method or dataset or given:
-            raise typer.BadParameter("--config repeats a run as it is: leave METHOD, --dataset and settings out")
-        chosen = load_config(config)
+        loaded = load_config(config)
+        with _wrong_usage():
+            chosen = with_settings(loaded, given, method=method, dataset=dataset)
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
@@ -121,6 +168,9 @@ def run(
         import yaml
 
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
+        return
+    if seeds is not None:
+        train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
     finished = _trained(chosen, target, force=force, resume=resume is not None, quiet=quiet)
@@ -173,6 +223,24 @@ def _of_run(
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
         return with_settings(chosen, given)
+
+
+def _check_seeds(seeds: str | None, seed: int | None, resume: Path | None) -> None:
+    if seeds is not None and (seed is not None or resume is not None):
+        raise typer.BadParameter(f"--seeds {seeds} begins runs of its own seeds: leave --seed and --resume out")
+
+
+def _loggers(given: list[str] | None) -> list[str] | None:
+    from nctools.training.config import LoggerName
+
+    if given is None:
+        return None
+    known = ("csv", *get_args(LoggerName))  # the table is always written
+    names = dict.fromkeys(name.strip() for text in given for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("logger", name, known)
+    return [name for name in names if name != "csv"]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nctools.data.epoch_sampler import EpochSampler
     from nctools.data.group_rules import groups_from, read_group_file
     from nctools.data.image_files import ImageFiles
+    from nctools.data.label_vectors import read_label_vectors
     from nctools.data.loading import OpenedDataset, load_dataset, open_dataset, usual_preprocessing
     from nctools.data.long_tail import LongTail, build_long_tail, reference_counts
     from nctools.data.own.findings import ValidationReport
@@ -104,6 +105,7 @@ _HOME = {
     "preprocessing_named": "nctools.data.preprocessing",
     "published_groups": "nctools.data.published.splits",
     "read_group_file": "nctools.data.group_rules",
+    "read_label_vectors": "nctools.data.label_vectors",
     "reference_counts": "nctools.data.long_tail",
     "resized_and_cropped": "nctools.data.transforms",
     "sampler_entry": "nctools.data.sampler_catalogue",
@@ -174,6 +176,7 @@ __all__ = [
     "preprocessing_named",
     "published_groups",
     "read_group_file",
+    "read_label_vectors",
     "reference_counts",
     "resized_and_cropped",
     "sampler_entry",

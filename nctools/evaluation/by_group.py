@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nctools.collapse.groups import check_groups
 from nctools.evaluation.arrays import Matrix
-from nctools.evaluation.average_precision import average_precision
+from nctools.evaluation.ranking import average_precision
 
 
 def mean_average_precision(

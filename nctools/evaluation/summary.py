@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nctools.evaluation.arrays import Matrix, as_scores_and_targets
-from nctools.evaluation.average_precision import average_precision, g_map
 from nctools.evaluation.by_group import mean_by_group
+from nctools.evaluation.protocols import Protocol
+from nctools.evaluation.ranking import average_precision, g_map
 from nctools.evaluation.thresholds import Average, DecisionScores, decision_scores
 
 
@@ -30,7 +31,8 @@ class Evaluation:
         decisions: Precision, recall and F1 at ``threshold``, averaged "micro", "macro", "weighted".
         left_out: Names of the classes without positives, which no mean over classes contains.
         threshold: A class is predicted when its probability is greater.
-        protocol: How average precision was counted.
+        protocol: How average precision per class was counted (``nctools.evaluation.PROTOCOLS``). G-mAP is tie-aware in
+            any case.
     """
 
     num_images: int
@@ -43,7 +45,30 @@ class Evaluation:
     decisions: dict[Average, DecisionScores]
     left_out: list[str]
     threshold: float
-    protocol: str = "tie-aware average precision; classes without positives left out"
+    protocol: Protocol = "tie-aware"
+
+    @property
+    def average_map(self) -> float:
+        """Mean of the mAP of the groups ("average mAP" of COMIC): each group counts once, however few its classes are.
+
+        A group without a value is left out; NaN without groups.
+        """
+        groups = [value for group, value in self.mean_average_precision.items() if group != "all"]
+        known = [value for value in groups if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+    def values(self) -> dict[str, float]:
+        """Return every score that is not of a single class, by its place in the document: ``"decisions.micro.f1"``."""
+        return {
+            **{f"mean_average_precision.{group}": value for group, value in self.mean_average_precision.items()},
+            "average_map": self.average_map,
+            "g_map": self.g_map,
+            **{
+                f"decisions.{average}.{name}": value
+                for average, scores in self.decisions.items()
+                for name, value in scores.to_dict().items()
+            },
+        }
 
     def to_document(self) -> dict[str, object]:
         """Return everything as dicts, lists and numbers, ready for JSON; NaN becomes None."""
@@ -52,7 +77,7 @@ class Evaluation:
             "num_images": self.num_images,
             "num_unlabelled": self.num_unlabelled,
             "mean_average_precision": _without_nan(self.mean_average_precision),
-            "g_map": _without_nan({"g_map": self.g_map})["g_map"],
+            **_without_nan({"average_map": self.average_map, "g_map": self.g_map}),
             "threshold": self.threshold,
             "decisions": {average: _without_nan(scores.to_dict()) for average, scores in self.decisions.items()},
             "average_precision": _without_nan(dict(zip(self.class_names, self.average_precision, strict=True))),
@@ -69,6 +94,7 @@ def evaluate_scores(
     *,
     threshold: float = 0.5,
     unknown: Matrix | None = None,
+    protocol: Protocol = "tie-aware",
 ) -> Evaluation:
     """Compute mAP by group, G-mAP, and precision, recall and F1 at a threshold.
 
@@ -80,11 +106,14 @@ def evaluate_scores(
         threshold: A class is predicted when its probability is greater.
         unknown: ``[N, C]``, 1 where it is not known whether the image holds the class (``targets`` has 0 there): the
             entry counts neither as positive nor as negative.
+        protocol: How average precision per class is counted; see ``average_precision``. G-mAP stays tie-aware, as in
+            the code that it comes from.
 
     Returns:
         All scores, with the names of the classes that had to be left out.
 
     Raises:
+        UnknownNameError: If there is no such protocol.
         ValueError: If shapes or names do not fit, a score is NaN (sample and class are named) or outside [0, 1], or a
             target is neither 0 nor 1.
 
@@ -107,7 +136,7 @@ def evaluate_scores(
         left_out = _mask(unknown, present)
         decided = np.where(left_out, 0, values)
         values = np.where(left_out, -np.inf, values)
-    per_class = average_precision(values, present)
+    per_class = average_precision(values, present, protocol=protocol)
     return Evaluation(
         num_images=len(values),
         num_unlabelled=int(np.count_nonzero(~present.any(axis=1))),
@@ -119,6 +148,7 @@ def evaluate_scores(
         decisions=decision_scores(decided, present, threshold=threshold),
         left_out=[name for name, value in zip(names, per_class, strict=True) if np.isnan(value)],
         threshold=threshold,
+        protocol=protocol,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_choice, check_class_rows, check_floating, check_positive, check_targets
@@ -77,11 +78,15 @@ def collapse_calibration_loss(
     own = pairs % projected.shape[1]
     with without_autocast(projected):
         vectors = unit_rows(widen(projected.flatten(0, 1).index_select(0, pairs)))
-        cosines = vectors @ unit_rows(centres.to(vectors.dtype)).T
-    attraction = cosines.gather(1, own.unsqueeze(1)).squeeze(1) / temperature
-    # Finite where a pair exists: its own class is among the seen ones.
-    competition = torch.logsumexp((cosines / temperature_denominator).masked_fill(~seen, -torch.inf), 1)
-    total = (competition - attraction).sum()
+        scaled = unit_rows(centres.to(vectors.dtype)) / temperature_denominator
+        # Minus infinity is added to the score of a class without a centre: it is not in the denominator. Each row has
+        # a finite score, that of its own class.
+        absent = vectors.new_zeros(seen.shape).masked_fill_(~seen, -torch.inf)
+        scores = torch.addmm(absent, vectors, scaled.T)
+        total = F.cross_entropy(scores, own, reduction="sum")
+        if temperature != temperature_denominator:
+            own_scores = scores.gather(1, own.unsqueeze(1))
+            total = total + (1 - temperature_denominator / temperature) * own_scores.sum()
     return total / (projected.shape[0] if normalise == "batch" else max(pairs.shape[0], 1))
 
 

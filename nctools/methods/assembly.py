@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import cast, get_type_hints
 
 from nctools.errors import UnknownNameError
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument, Method
 from nctools.methods.recipe import Recipe
+
+# Arguments that come from the data or a checkpoint; no configuration holds them.
+_TOLD = frozenset({"num_classes", "class_counts", "class_names", "label_vectors"})
 
 
 def method_class(name: str) -> type[Method]:
@@ -30,13 +33,23 @@ def method_class(name: str) -> type[Method]:
     return found
 
 
-def build(name: str, *, num_classes: int, class_counts: Sequence[int] | None = None, **arguments: Argument) -> Method:
+def build(
+    name: str,
+    *,
+    num_classes: int,
+    class_counts: Sequence[int] | None = None,
+    class_names: Sequence[str] | None = None,
+    **arguments: Argument,
+) -> Method:
     """Build a method.
+
+    What the data tell is handed on to methods whose class asks for it.
 
     Args:
         name: Public name, for example ``"mlc_nc"``.
         num_classes: Number of classes.
-        class_counts: Training positives of each class; handed on to methods whose class asks for them.
+        class_counts: Training positives of each class.
+        class_names: Names of the classes, which label vectors of a file are matched to.
         **arguments: Arguments of the method's class.
 
     Returns:
@@ -50,18 +63,37 @@ def build(name: str, *, num_classes: int, class_counts: Sequence[int] | None = N
         >>> build("erm", num_classes=5, backbone="small").classifier.out_features
         5
     """
+    told = {"num_classes": num_classes, "class_counts": class_counts, "class_names": class_names}
+    return build_as_told(name, told, arguments)
+
+
+def build_as_told(name: str, told: Mapping[str, object], arguments: Mapping[str, Argument]) -> Method:
+    """Build a method from what the data or a checkpoint tell, and what was chosen.
+
+    Args:
+        name: Public name of the method.
+        told: ``num_classes`` and others of ``class_counts``, ``class_names`` and ``label_vectors``; each is handed on
+            to methods whose class asks for it.
+        arguments: Arguments of the method's class.
+
+    Returns:
+        The method, with fresh weights.
+
+    Raises:
+        UnknownNameError: If the method or one of its arguments does not exist; near misses are listed.
+    """
     chosen = method_class(name)
     known = argument_names(name)
     for key in arguments:
         if key not in known:
             raise UnknownNameError(f"argument of {method_entry(name).name}", key, known)
-    counts = {"class_counts": class_counts} if "class_counts" in _parameters(chosen) else {}
-    built: Method = cast("type", chosen)(num_classes, **counts, **arguments)
+    asked = {key: value for key, value in told.items() if key in _parameters(chosen)}
+    built: Method = cast("type", chosen)(**asked, **arguments)
     return built
 
 
 def argument_names(name: str) -> list[str]:
-    """List the arguments that a method takes beside ``num_classes`` and ``class_counts``.
+    """List the arguments that a method takes beside what the data tell (``num_classes``, ``class_counts``, ...).
 
     Args:
         name: Public name of the method.
@@ -69,7 +101,20 @@ def argument_names(name: str) -> list[str]:
     Returns:
         Names in the order of the signature.
     """
-    return [name for name in _parameters(method_class(name)) if name not in {"num_classes", "class_counts"}]
+    return [name for name in _parameters(method_class(name)) if name not in _TOLD]
+
+
+def argument_types(name: str) -> dict[str, object]:
+    """Give the types of the arguments that a method takes.
+
+    Args:
+        name: Public name of the method.
+
+    Returns:
+        Annotation of each name of ``argument_names``.
+    """
+    hints = get_type_hints(method_class(name).__init__)
+    return {name: hints[name] for name in argument_names(name) if name in hints}
 
 
 def default_arguments(name: str, dataset: str) -> Mapping[str, Argument]:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from nctools._safe_torch import read_torch_file
 from nctools.errors import CheckpointError, NctoolsError
-from nctools.methods.assembly import build
+from nctools.methods.assembly import build_as_told
+from nctools.methods.label_choice import kept_vectors
 from nctools.methods.method import Argument, Method
 from nctools.run_directory import replace_atomically
 
@@ -136,13 +137,15 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
         raise CheckpointError("this checkpoint holds no averaged (ema) weights: use weights='raw'")
     # The weights of the file replace pretrained ones; nothing is to be downloaded here.
     arguments = {name: value for name, value in checkpoint.arguments.items() if name != "pretrained"}
+    told = {
+        "num_classes": len(checkpoint.class_names),
+        "class_counts": checkpoint.class_counts,
+        "class_names": checkpoint.class_names,
+        # The weights hold the label vectors; the file that they came from may be gone.
+        "label_vectors": kept_vectors(state),
+    }
     try:
-        method = build(
-            checkpoint.method,
-            num_classes=len(checkpoint.class_names),
-            class_counts=checkpoint.class_counts,
-            **arguments,
-        )
+        method = build_as_told(checkpoint.method, told, arguments)
         method.load_state_dict(cast("dict[str, Tensor]", state))
     except (RuntimeError, TypeError, ValueError, NctoolsError) as error:
         first_lines = " ".join(str(error).split())[:300]

@@ -5,7 +5,8 @@ What MLC-NC gains over this method is due to its collapse terms; what this metho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nctools.losses.bce import bce_loss
-from nctools.methods.method import Argument, Method, class_aware
-from nctools.methods.recipe import DIGITS_LT, Recipe
+from nctools.methods.label_choice import chosen_labels
+from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
+from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
 from nctools.models.backbones import build_backbone
 from nctools.models.classwise_head import AttentionKind, ClasswiseHead
 from nctools.models.output import Anchors, Output
@@ -31,9 +33,12 @@ class ClassAttention(Method):
         num_features: Width ``D`` of the class-wise features; None takes the backbone's (cosine) or 768 (multihead).
         num_heads: Heads of the multihead attention.
         dropout: Dropout of the multihead attention.
+        label_embedding: ``"trainable"``; for comparisons also ``"etf"``, ``"random"`` or ``"text:FILE"``, as in MLC-NC.
         projection_features: Width ``p`` of the projected class-wise features.
         scale: Length of the classifier's rows at the start (the projected features have unit length).
         seed: Seed of the label embeddings and the classifier.
+        class_names: Names of the classes, which the vectors of a file are matched to; the data tell them.
+        label_vectors: ``[C, d]`` in place of those of the file; a checkpoint has them.
 
     Example:
         >>> import torch
@@ -50,9 +55,13 @@ class ClassAttention(Method):
     }
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {
         "digits_lt": {"backbone": "small", "attention": "multihead", "num_features": 128},
+        **PRETRAINED,
     }
     recipe: ClassVar[Recipe] = class_aware(Recipe(epoch_length="balanced"))
-    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": class_aware(DIGITS_LT)}
+    recipe_for: ClassVar[Mapping[str, Recipe]] = {
+        "digits_lt": class_aware(DIGITS_LT),
+        **on_photographs(class_aware(replace(PHOTOGRAPHS, epoch_length="balanced"))),
+    }
 
     def __init__(
         self,
@@ -64,11 +73,15 @@ class ClassAttention(Method):
         num_features: int | None = None,
         num_heads: int = 8,
         dropout: float = 0.1,
+        label_embedding: str = "trainable",
         projection_features: int = 20,
         scale: float = 10.0,
         seed: int = 0,
+        class_names: Sequence[str] | None = None,
+        label_vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
+        labels, vectors = chosen_labels(label_embedding, class_names, label_vectors)
         self.backbone = build_backbone(backbone, pretrained=pretrained)
         self.head = ClasswiseHead(
             num_classes,
@@ -77,7 +90,8 @@ class ClassAttention(Method):
             num_features=num_features,
             num_heads=num_heads,
             dropout=dropout,
-            label_embedding="trainable",
+            label_embedding=labels,
+            label_vectors=vectors,
             projection_features=projection_features,
             seed=seed,
         )

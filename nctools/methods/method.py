@@ -9,11 +9,15 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from nctools.methods.recipe import DIGITS_LT, Recipe
+from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPH_SETS, PHOTOGRAPHS, Recipe, on_photographs
 from nctools.models.output import Anchors, Output
 
 # What a checkpoint can hold and a command line can say.
 Argument = str | int | float | bool | None
+# Sets of photographs are too small to train a ResNet-50 from nothing.
+PRETRAINED: Mapping[str, Mapping[str, Argument]] = {
+    name: {"backbone": "resnet50", "pretrained": True} for name in PHOTOGRAPH_SETS
+}
 
 
 class Method(nn.Module, ABC):
@@ -28,9 +32,9 @@ class Method(nn.Module, ABC):
     """
 
     feature_layers: ClassVar[Mapping[str, str]] = {}
-    arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {"digits_lt": {"backbone": "small"}}
+    arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {"digits_lt": {"backbone": "small"}, **PRETRAINED}
     recipe: ClassVar[Recipe] = Recipe()
-    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": DIGITS_LT}
+    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": DIGITS_LT, **on_photographs(PHOTOGRAPHS)}
 
     @abstractmethod
     def forward(self, images: Tensor) -> Output:

@@ -8,7 +8,8 @@ differ, ``variant`` chooses; the paper is the default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -16,13 +17,13 @@ from torch import Tensor
 from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.losses.two_way import two_way_loss
-from nctools.methods.method import Argument, Method, class_aware
-from nctools.methods.recipe import DIGITS_LT, Recipe
+from nctools.methods.label_choice import chosen_labels
+from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
+from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
 from nctools.models.backbones import build_backbone
 from nctools.models.class_centres import ClassCentres
-from nctools.models.classifiers import FixedETFClassifier
+from nctools.models.classifiers import ClassifierRows, ClasswiseClassifier, FixedETFClassifier
 from nctools.models.classwise_head import AttentionKind, ClasswiseHead
-from nctools.models.label_embedding import LabelEmbeddingKind
 from nctools.models.output import Anchors, Output
 
 
@@ -30,6 +31,14 @@ class MLCNC(Method):
     """The full MLC-NC method.
 
     ``L = fla_weight L_FLA + fpc_weight L_FPC + L_TW``; in the first ``warmup_epochs`` only ``L_FLA``, with weight 1.
+
+    Every part can be taken away or exchanged, for ablations: ``fla_weight=0`` is "without L_FLA", which leaves nothing
+    to minimise in the warm-up, so there is none then; ``fpc_weight=0`` is "without L_FPC"; ``classifier="random"``,
+    ``train_classifier=True`` and ``concatenate=False`` together are the "trainable random classifier without
+    concatenation". For that one the paper gives no formula. Chosen here: each class's logit comes from its own
+    projected feature, ``h_i^c = gamma <mu_i^c, w_c>``, with rows ``w_c`` of width ``p`` that start as normal vectors of
+    unit length; gamma and the two-way loss stay. The classifier then reads one feature for each class, so the space
+    ``"penultimate"`` is ``[B, C, p]``, with those rows as its anchors.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -41,7 +50,8 @@ class MLCNC(Method):
         num_features: Width ``D`` of the class-wise features; None takes the backbone's (cosine) or 768 (multihead).
         num_heads: Heads of the multihead attention.
         dropout: Dropout of the multihead attention.
-        label_embedding: ``"etf"``, ``"trainable"`` or ``"random"``.
+        label_embedding: ``"etf"``, ``"trainable"``, ``"random"``, or ``"text:FILE"``: vectors out of a file (see
+            ``nctools.data.label_vectors``), and a trained linear map to ``D`` where their width is another.
         projection_features: Width ``p`` of the projected class-wise features.
         scale: Start of the classifier's learnable scale gamma.
         fla_weight: Weight of L_FLA (alpha in the paper).
@@ -50,8 +60,12 @@ class MLCNC(Method):
         fpc_temperature: Both temperatures of L_FPC.
         two_way_temperature: Temperature ``T`` of the two-way loss.
         train_classifier: Train the classifier instead of keeping the ETF; None is False (paper) or True (released).
-        warmup_epochs: Epochs in which only L_FLA is minimised.
-        seed: Seed of both frames and of the label embeddings.
+        classifier: Rows of the classifier: ``"etf"``, or ``"random"``: normal vectors of unit length.
+        concatenate: Whether each logit reads all classes' projected features, joined (paper), or its own class's alone.
+        warmup_epochs: Epochs in which only L_FLA is minimised; none where its weight is 0.
+        seed: Seed of classifier and label embeddings.
+        class_names: Names of the classes, which the vectors of a file are matched to; the data tell them.
+        label_vectors: ``[C, d]`` in place of those of the file; a checkpoint has them.
 
     Example:
         >>> import torch
@@ -77,9 +91,13 @@ class MLCNC(Method):
             "fpc_weight": 0.1,
             "warmup_epochs": 3,
         },
+        **PRETRAINED,
     }
     recipe: ClassVar[Recipe] = class_aware(Recipe(epoch_length="balanced"))
-    recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": class_aware(DIGITS_LT)}
+    recipe_for: ClassVar[Mapping[str, Recipe]] = {
+        "digits_lt": class_aware(DIGITS_LT),
+        **on_photographs(class_aware(replace(PHOTOGRAPHS, epoch_length="balanced"))),
+    }
 
     def __init__(
         self,
@@ -92,7 +110,7 @@ class MLCNC(Method):
         num_features: int | None = None,
         num_heads: int = 8,
         dropout: float = 0.1,
-        label_embedding: LabelEmbeddingKind = "etf",
+        label_embedding: str = "etf",
         projection_features: int = 20,
         scale: float = 1.0,
         fla_weight: float = 0.5,
@@ -101,18 +119,25 @@ class MLCNC(Method):
         fpc_temperature: float = 0.5,
         two_way_temperature: float = 4.0,
         train_classifier: bool | None = None,
+        classifier: ClassifierRows = "etf",
+        concatenate: bool = True,
         warmup_epochs: int = 5,
         seed: int = 0,
+        class_names: Sequence[str] | None = None,
+        label_vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
         if variant not in {"paper", "released"}:
             raise ValueError(f'variant is {variant!r}; it is "paper" or "released"')
+        labels, vectors = chosen_labels(label_embedding, class_names, label_vectors)
         released = variant == "released"
         self.variant: Literal["paper", "released"] = variant
         self.fla_weight, self.fla_reduction = fla_weight, fla_reduction
         self.fpc_weight = (0.1 if released else 0.2) if fpc_weight is None else fpc_weight
         self.fpc_temperature, self.two_way_temperature = fpc_temperature, two_way_temperature
-        self.warmup_epochs = warmup_epochs
+        # Without L_FLA the warm-up would minimise nothing.
+        self.warmup_epochs = warmup_epochs if fla_weight else 0
+        self.concatenate = concatenate
 
         self.backbone = build_backbone(backbone, pretrained=pretrained)
         self.head = ClasswiseHead(
@@ -122,17 +147,16 @@ class MLCNC(Method):
             num_features=num_features,
             num_heads=num_heads,
             dropout=dropout,
-            label_embedding=label_embedding,
+            label_embedding=labels,
+            label_vectors=vectors,
             projection_features=projection_features,
             seed=seed,
         )
-        self.classifier = FixedETFClassifier(
-            num_classes,
-            num_classes * projection_features,
-            seed=seed + 1,
-            scale=scale,
-            trainable=released if train_classifier is None else train_classifier,
-        )
+        self.classifier: FixedETFClassifier | ClasswiseClassifier
+        trained = released if train_classifier is None else train_classifier
+        width = num_classes * projection_features if concatenate else projection_features
+        made = FixedETFClassifier if concatenate else ClasswiseClassifier
+        self.classifier = made(num_classes, width, seed=seed + 1, scale=scale, trainable=trained, rows=classifier)
         self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
 
     def forward(self, images: Tensor) -> Output:
@@ -142,12 +166,13 @@ class MLCNC(Method):
             images: ``[B, 3, H, W]``.
 
         Returns:
-            Logits; spaces ``"classwise" [B, C, D]``, ``"projected" [B, C, p]``, ``"penultimate" [B, C p]``; maps.
+            Logits; spaces ``"classwise" [B, C, D]``, ``"projected" [B, C, p]``, and what the classifier reads:
+            ``"penultimate" [B, C p]``, or ``[B, C, p]`` without concatenation; maps.
         """
         features, projected, maps = self.head(self.backbone(images))
-        joined = projected.flatten(1)
-        spaces = {"classwise": features, "projected": projected, "penultimate": joined}
-        return Output(logits=self.classifier(joined), features=spaces, maps=maps)
+        read = projected.flatten(1) if self.concatenate else projected
+        spaces = {"classwise": features, "projected": projected, "penultimate": read}
+        return Output(logits=self.classifier(read), features=spaces, maps=maps)
 
     def loss(self, output: Output, targets: Tensor, *, epoch: int) -> dict[str, Tensor]:
         """Compute ``L_FLA`` alone during the warm-up, then all three terms.
@@ -197,7 +222,7 @@ class MLCNC(Method):
         self.centres.end_epoch()
 
     def anchors(self) -> dict[str, Anchors]:
-        """Give label embeddings (class-wise space) and the ETF classifier (penultimate space) for NC3 and NC4.
+        """Give label embeddings (class-wise space) and the classifier (penultimate space) for NC3 and NC4.
 
         Returns:
             Rows by space; the classifier's rows carry the learned scale.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 # The rows of nctools.data.sampler_catalogue.
@@ -51,3 +51,24 @@ class Recipe:
 # average is shorter than the paper's because a run has 2,600 steps, not 20,000 and more. Clipping raised the validation
 # mAP of MLC-NC and of the control at this learning rate (docs/results.md).
 DIGITS_LT = Recipe(epochs=60, batch_size=32, max_lr=3e-3, ema_decay=0.998, gradient_clip=1.0)
+
+# Sets of photographs that the recipe of MLC-NC was published for, and those of their kind.
+LONG_TAILED = ("voc_lt", "coco_lt", "vg200", "plt_voc", "plt_coco")
+WHOLE = ("voc", "coco")
+PHOTOGRAPH_SETS = (*LONG_TAILED, *WHOLE)
+# Paper and released script; the mixed precision is theirs too.
+PHOTOGRAPHS = Recipe(precision="16-mixed")
+
+
+def on_photographs(recipe: Recipe) -> dict[str, Recipe]:
+    """Give the recipes of the sets of photographs.
+
+    Args:
+        recipe: That of the long-tailed sets.
+
+    Returns:
+        Recipe by name of the data set. The whole sets have epochs of as many draws as they have images: the balanced
+        length (classes times images of the largest) would be 8 (VOC) and 43 (COCO) passes over sets that are large.
+    """
+    whole = replace(recipe, epoch_length="images")
+    return dict.fromkeys(LONG_TAILED, recipe) | dict.fromkeys(WHOLE, whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nctools.models.attention import CosineAttention, MultiheadClassAttention
 from nctools.models.backbones import Backbone, build_backbone
 from nctools.models.class_centres import ClassCentres
-from nctools.models.classifiers import FixedETFClassifier
+from nctools.models.classifiers import ClasswiseClassifier, FixedETFClassifier
 from nctools.models.classwise_head import ClasswiseHead
 from nctools.models.etf import simplex_etf
 from nctools.models.label_embedding import LabelEmbedding
@@ -18,6 +18,7 @@ __all__ = [
     "Backbone",
     "ClassCentres",
     "ClassProjection",
+    "ClasswiseClassifier",
     "ClasswiseHead",
     "CosineAttention",
     "FixedETFClassifier",

@@ -142,8 +142,9 @@ def _build_timm(name: str, *, download: bool) -> tuple[Backbone, set[str]]:
         if not download:
             raise
         raise CheckpointError(
-            f"the weights of backbone {name!r} cannot be had ({type(error).__name__}: {error}): "
-            "pass pretrained=<path of a local file> or pretrained=False"
+            f"the weights of backbone {name!r} cannot be had ({type(error).__name__}: {error}): download "
+            f"{_file_of_weights(name)} elsewhere and pass pretrained=FILE, or start from random weights with "
+            "pretrained=false (on the command line --set pretrained=...)"
         ) from error
     config: dict[str, object] = getattr(body, "pretrained_cfg", {})
     size = config.get("input_size")
@@ -159,6 +160,13 @@ def _build_timm(name: str, *, download: bool) -> tuple[Backbone, set[str]]:
     prefix_tokens = int(getattr(body, "num_prefix_tokens", 0)) if layout == "tokens" else 0
     num_features = features.shape[1] if layout == "channels_first" else features.shape[-1]
     return Backbone(body, num_features, layout=layout, prefix_tokens=prefix_tokens), ignored
+
+
+def _file_of_weights(name: str) -> str:
+    import timm
+
+    place = getattr(timm.get_pretrained_cfg(name, allow_unregistered=True), "hf_hub_id", None)
+    return f"model.safetensors of https://huggingface.co/{place}" if place else "a file of its weights"
 
 
 def _layout(features: object, num_features: int, name: str) -> Layout:

@@ -26,6 +26,7 @@ class ClasswiseHead(nn.Module):
         num_heads: Heads of the multihead attention.
         dropout: Dropout of the multihead attention.
         label_embedding: Kind of label embedding.
+        label_vectors: ``[C, d]`` of the kind ``"text"``.
         projection_features: Width ``p`` after the projection.
         seed: Seed of the label embedding.
 
@@ -51,6 +52,7 @@ class ClasswiseHead(nn.Module):
         num_heads: int = 8,
         dropout: float = 0.1,
         label_embedding: LabelEmbeddingKind = "etf",
+        label_vectors: Tensor | None = None,
         projection_features: int = 20,
         seed: int = 0,
     ) -> None:
@@ -63,7 +65,9 @@ class ClasswiseHead(nn.Module):
                 f"num_features is {width}, but cosine attention keeps the backbone's width {in_features}: "
                 'leave num_features out, or take attention="multihead"'
             )
-        self.label_embedding = LabelEmbedding(num_classes, width, kind=label_embedding, seed=seed)
+        self.label_embedding = LabelEmbedding(
+            num_classes, width, kind=label_embedding, seed=seed, vectors=label_vectors
+        )
         self.attention: CosineAttention | MultiheadClassAttention = (
             CosineAttention()
             if attention == "cosine"

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from nctools.plots.angles import angle_map, angle_map_data
+from nctools.plots.class_angles import class_angle_lines
 from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.curves import nc_curves, nc_curves_data
 from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
 from nctools.plots.long_tail import construction, construction_data
+from nctools.plots.settings import score_over_setting
 from nctools.plots.theme import group_colours, save_figure
+from nctools.plots.value_pairs import value_against_value
+from nctools.plots.variants import variant_scores
 
 __all__ = [
     "angle_map",
     "angle_map_data",
+    "class_angle_lines",
     "construction",
     "construction_data",
     "distribution",
@@ -25,4 +30,7 @@ __all__ = [
     "nc_curves",
     "nc_curves_data",
     "save_figure",
+    "score_over_setting",
+    "value_against_value",
+    "variant_scores",
 ]

@@ -9,7 +9,14 @@ from nctools._torchvision_guard import import_torchvision
 
 import_torchvision()
 
-from nctools.training.config import TrainConfig, check_config, load_config, make_config, save_config  # noqa: E402
+from nctools.training.config import (  # noqa: E402
+    TrainConfig,
+    check_config,
+    load_config,
+    make_config,
+    save_config,
+    with_settings,
+)
 from nctools.training.data_module import RunDataModule, evaluation_loader  # noqa: E402
 from nctools.training.fit import train  # noqa: E402
 from nctools.training.module import MethodModule  # noqa: E402
@@ -26,4 +33,5 @@ __all__ = [
     "make_config",
     "save_config",
     "train",
+    "with_settings",
 ]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nctools.data.catalogue import DATASETS, canonical_name
+from nctools.data.catalogue import canonical_name
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.sampler_catalogue import sampler_entry
 from nctools.data.settings import Difficult
-from nctools.errors import ConfigError, UnknownNameError
-from nctools.methods.assembly import argument_names, default_arguments, default_recipe
+from nctools.errors import ConfigError, NctoolsError, UnknownNameError
+from nctools.methods.assembly import argument_names, argument_types, default_arguments, default_recipe
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument
 from nctools.methods.recipe import EpochLength, Precision, SamplerName
 from nctools.run_directory import replace_atomically
+from nctools.training.config_faults import argument_faults, described_faults
+from nctools.training.settings import as_meant, put_settings, whole_path
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -154,7 +156,7 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         3
     """
     name = method_entry(method).name
-    dataset = _whole_path(canonical_name(dataset), dataset)
+    dataset = whole_path(canonical_name(dataset), dataset)
     document: dict[str, object] = {
         "method": name,
         "dataset": dataset,
@@ -166,51 +168,43 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "trainer": {},
         **top,
     }
-    _change(document, settings or {}, _known_keys(name))
-    return check_config(document)
+    return check_config(put_settings(document, settings or {}, _known_keys(name)))
 
 
-def with_settings(config: TrainConfig, settings: Mapping[str, object]) -> TrainConfig:
+def with_settings(
+    config: TrainConfig,
+    settings: Mapping[str, object],
+    *,
+    method: str | None = None,
+    dataset: str | None = None,
+) -> TrainConfig:
     """Return a configuration with some values changed.
 
     Args:
         config: The configuration; it stays as it is.
-        settings: Dotted keys, as for ``make_config``.
+        settings: Dotted keys as for ``make_config``; of the data, too.
+        method: Must be the one of the configuration, if it is given.
+        dataset: Must be the one of the configuration, if it is given.
 
     Returns:
         Another configuration, checked.
 
     Raises:
         UnknownNameError: If a key does not exist; near misses are listed.
-        ConfigError: If a value has the wrong type or lies out of range.
+        ConfigError: If a value does not fit, or the configuration is of another method or data set.
 
     Example:
-        >>> with_settings(make_config("erm", "digits_lt"), {"epochs": 3}).recipe.epochs
+        >>> with_settings(make_config("erm", "digits_lt"), {"epochs": 3, "seed": 1}).recipe.epochs
         3
     """
-    document = config.model_dump(mode="json")
-    _change(document, settings, _known_keys(config.method))
-    return check_config(document)
-
-
-def _change(document: dict[str, Any], settings: Mapping[str, object], known: Sequence[str]) -> None:
-    for key, value in settings.items():
-        section, _, field = _full_key(key, known).rpartition(".")
-        target = document[section] if section else document
-        if isinstance(target, dict):
-            target[field] = _whole_rule(value) if (section, field) == ("data", "groups") else value
-
-
-def _whole_path(name: str, given: str) -> str:
-    # A path is kept whole: the run may be repeated and measured from another folder.
-    if name in DATASETS:
-        return name
-    return str(Path(given).absolute()) if Path(given).exists() else given
-
-
-def _whole_rule(groups: object) -> object:
-    # A file of groups is a path, too.
-    return str(Path(groups).absolute()) if isinstance(groups, str) and Path(groups).is_file() else groups
+    whole = None if dataset is None else whole_path(canonical_name(dataset), dataset)
+    asked = (("method", method and method_entry(method).name, config.method), ("dataset", whole, config.dataset))
+    for key, wanted, own in asked:
+        if wanted is not None and wanted != own:
+            raise ConfigError(
+                f"the configuration is of {key} {own!r}, not {wanted!r}: leave that out, or start without the file"
+            )
+    return check_config(put_settings(config.model_dump(mode="json"), settings, _known_keys(config.method)))
 
 
 def check_config(document: Mapping[str, object]) -> TrainConfig:
@@ -229,12 +223,15 @@ def check_config(document: Mapping[str, object]) -> TrainConfig:
     try:
         config = TrainConfig.model_validate(dict(document))
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise ConfigError("the configuration does not fit: " + "; ".join(problems)) from error
+        faults = described_faults(error, ["method", "dataset", *_known_keys(document.get("method"))])
+        raise ConfigError(f"the configuration does not fit: {faults}") from error
     known = argument_names(config.method)
     for key in config.arguments:
         if key not in known:
             raise UnknownNameError(f"argument of {config.method}", key, known)
+    wrong = argument_faults(config.arguments, argument_types(config.method))
+    if wrong:
+        raise ConfigError(f"the configuration does not fit: {'; '.join(wrong)}")
     return config
 
 
@@ -259,62 +256,24 @@ def load_config(path: Path) -> TrainConfig:
         The checked configuration.
 
     Raises:
-        ConfigError: If the file is missing, not YAML or does not fit the schema.
+        ConfigError: If the file is missing, not YAML or does not fit the schema; the message names it.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as a configuration ({' '.join(str(error).split())})") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path} holds no configuration (top level is {type(document).__name__}, not a mapping)")
-    return check_config(document)
-
-
-def parse_settings(pairs: Sequence[str]) -> dict[str, object]:
-    """Read ``key=value`` settings of a command line; values are YAML (``3``, ``1e-3``, ``true``, ``null``, words).
-
-    Args:
-        pairs: Settings such as ``"recipe.epochs=5"``.
-
-    Returns:
-        Key -> value.
-
-    Raises:
-        ConfigError: If a setting has no ``=``, or its value is not YAML.
-
-    Example:
-        >>> parse_settings(["epochs=5", "max_lr=1e-3", "ema_decay=null"])
-        {'epochs': 5, 'max_lr': 0.001, 'ema_decay': None}
-    """
-    settings: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"setting {pair!r} is not of the form key=value")
-        try:
-            settings[key.strip()] = _yaml_value(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(
-                f"the value of setting {pair!r} cannot be read: {' '.join(str(error).split())}"
-            ) from error
-    return settings
-
-
-def _yaml_value(text: str) -> object:
-    value: object = yaml.safe_load(text)
-    # YAML 1.1 reads 1e-3 as a word; people mean the number.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    try:
+        return check_config(as_meant(document))
+    except NctoolsError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 _SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc", "trainer")
 
 
-def _known_keys(method: str) -> list[str]:
+def _known_keys(method: object) -> list[str]:
     top = [name for name in TrainConfig.model_fields if name not in {"method", "dataset", *_SECTIONS}]
     return [
         *top,
@@ -323,12 +282,5 @@ def _known_keys(method: str) -> list[str]:
         *(f"recipe.{name}" for name in RecipeConfig.model_fields),
         *(f"nc.{name}" for name in CollapseConfig.model_fields),
         *(f"trainer.{name}" for name in TrainerConfig.model_fields),
-        *(f"arguments.{name}" for name in argument_names(method)),
+        *(f"arguments.{name}" for name in (argument_names(method) if isinstance(method, str) else [])),
     ]
-
-
-def _full_key(key: str, known: Sequence[str]) -> str:
-    matches = [name for name in known if name == key] or [name for name in known if name.rpartition(".")[2] == key]
-    if len(matches) != 1:
-        raise UnknownNameError("setting", key, known)
-    return matches[0]

@@ -29,6 +29,8 @@ from nctools.training.checkpoints import CheckpointFiles
 from nctools.training.companions import Companions
 from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule, evaluation_loader
+from nctools.training.logger_rows import LoggerRows
+from nctools.training.loggers import build_loggers, check_loggers
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
 from nctools.training.placement import Place, place_of
@@ -40,6 +42,7 @@ from nctools.training.run_target import check_target, open_run, state_to_resume
 from nctools.training.saved_state import SavedState
 from nctools.training.shared_batch_norm import share_batch_norm
 from nctools.training.signals import StopRequest, stop_on_signals
+from nctools.training.throughput import Throughput
 
 
 def train(
@@ -125,8 +128,12 @@ def _prepared(
     with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
     arguments = _arguments(config)
+    counts, names = images.class_counts, images.class_names
+    # Weights that are read in a moment need no pretrained ones before.
+    read = state is not None or (resume and place.rank > 0 and run.state.exists())
+    fresh = {key: value for key, value in arguments.items() if not read or key != "pretrained"}
     with seeded(config.seed):
-        method = build(config.method, num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+        method = build(config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **fresh)
     feed = RunDataModule(
         images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
         validation,
@@ -136,6 +143,7 @@ def _prepared(
         parts=config.trainer.accumulate_grad_batches,
     )
     feed.check(place.size)
+    check_loggers(config.loggers)
     if place.size > 1 and config.trainer.sync_batchnorm:
         share_batch_norm(method, on_gpu=gpu)
     # Nothing is written before everything that can be wrong with the configuration has been looked at.
@@ -217,7 +225,14 @@ def _callbacks(config: TrainConfig, run: RunDirectory, ready: _Prepared, *, told
     )
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
     lines = [EpochLines(config.method)] if told and not sys.stderr.isatty() else []
-    return [collapse, EpochTable(run.metrics), files, *lines]
+    throughput = Throughput()
+    table = EpochTable(run.metrics, more=throughput.epoch_values)
+    sent = LoggerRows(
+        lambda: build_loggers(config.loggers, run, config),
+        lambda: table.rows[-1],
+        collapse=lambda: collapse.last_result,
+    )
+    return [throughput, collapse, table, *([sent] if config.loggers else []), files, *lines]
 
 
 def _snapshot(

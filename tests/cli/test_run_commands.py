@@ -139,7 +139,7 @@ def test_measure_takes_own_groups(nctools_command: Command, trained_run: RunDire
 def test_evaluate_prints_both_weights(nctools_command: Command, trained_run: RunDirectory) -> None:
     outcome = nctools_command("evaluate", trained_run.checkpoints / "best.pt", "--weights", "both")
     assert outcome.code == 0, outcome.err
-    for text in ("raw", "ema", "mAP tail", "G-mAP", "micro F1"):
+    for text in ("raw", "ema", "mAP tail", "average mAP", "G-mAP", "ema weighted", "recall", "F1", "tie-aware"):
         assert text in outcome.out
 
 

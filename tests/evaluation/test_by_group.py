@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from nctools.evaluation import mean_average_precision, mean_by_group
-from nctools.evaluation.average_precision import average_precision
+from nctools.evaluation.ranking import average_precision
 
 
 @given(arrays(np.float64, 6, elements=st.floats(0, 1)))

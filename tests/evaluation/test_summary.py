@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nctools.evaluation import decision_scores, evaluate_scores, g_map, mean_average_precision
-from nctools.evaluation.average_precision import average_precision
+from nctools.evaluation.protocols import PROTOCOLS, Protocol
+from nctools.evaluation.ranking import average_precision
 
 NAMES = ["a", "b", "c", "d"]
 GROUPS = {"head": [0, 1], "medium": [], "tail": [2, 3]}
@@ -41,7 +42,40 @@ def test_document_is_strict_json_and_names_what_was_left_out() -> None:
     assert document["mean_average_precision"]["medium"] is None
     assert 0 < document["mean_average_precision"]["all"] < 1
     assert set(document["decisions"]) == {"micro", "macro", "weighted"}
-    assert "tie-aware" in document["protocol"]
+    assert document["protocol"] == "tie-aware"
+    assert document["average_map"] == pytest.approx(
+        (document["mean_average_precision"]["head"] + document["mean_average_precision"]["tail"]) / 2
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_protocol_is_used_and_named(protocol: Protocol) -> None:
+    scores, targets = predictions()
+    coarse = (4 * scores).round() / 4
+    found = evaluate_scores(coarse, targets, NAMES, GROUPS, protocol=protocol)
+    np.testing.assert_array_equal(found.average_precision, average_precision(coarse, targets, protocol=protocol))
+    assert found.to_document()["protocol"] == found.protocol == protocol
+    assert found.g_map == g_map(coarse, targets)  # counted as ever
+
+
+def test_average_map_counts_each_group_once() -> None:
+    scores, targets = predictions()
+    groups = {"head": [0, 1], "medium": [2], "tail": [3]}  # class d has no positives
+    found = evaluate_scores(scores, targets, NAMES, groups)
+    assert found.average_map == pytest.approx((np.mean(found.average_precision[:2]) + found.average_precision[2]) / 2)
+    assert np.isnan(evaluate_scores(scores, targets, NAMES, {}).average_map)
+
+
+def test_values_are_the_numbers_of_the_document_by_their_place() -> None:
+    found = evaluate_scores(*predictions(), NAMES, GROUPS)
+    document = found.to_document()
+    for name, value in found.values().items():
+        entry: object = document
+        for key in name.split("."):
+            assert isinstance(entry, dict)
+            entry = entry[key]
+        assert entry == (None if np.isnan(value) else value)
+    assert len(found.values()) == 4 + 2 + 9
 
 
 def test_nan_score_names_sample_and_class() -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 import torch
 
 import nctools.methods
+from nctools.data.loading import usual_preprocessing
+from nctools.data.preprocessing import preprocessing_named
 from nctools.errors import UnknownNameError
-from nctools.methods.assembly import argument_names, build, default_arguments, default_recipe, method_class
+from nctools.methods.assembly import (
+    argument_names,
+    argument_types,
+    build,
+    default_arguments,
+    default_recipe,
+    method_class,
+)
 from nctools.methods.catalogue import METHODS, method_entry
 from nctools.methods.method import Argument, Method
 
@@ -22,7 +32,13 @@ SMALL: dict[str, dict[str, Argument]] = {
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str) -> None:
-    method = build(name, num_classes=5, class_counts=None, **{**default_arguments(name, "digits_lt"), **SMALL[name]})
+    method = build(
+        name,
+        num_classes=5,
+        class_counts=None,
+        class_names=None,
+        **{**default_arguments(name, "digits_lt"), **SMALL[name]},
+    )
     output = method(torch.zeros(2, 3, 48, 48))
     assert output.logits.shape == (2, 5)
     assert list(output.features) == list(method.feature_layers)
@@ -32,7 +48,7 @@ def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str
 
 def test_table_and_files_agree() -> None:
     files = {path.stem for path in Path(nctools.methods.__file__).parent.glob("*.py")}
-    parts = {"__init__", "assembly", "catalogue", "checkpoint", "method", "recipe", "released_weights"}
+    parts = {"__init__", "assembly", "catalogue", "checkpoint", "label_choice", "method", "recipe", "released_weights"}
     assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
 
 
@@ -62,10 +78,36 @@ def test_class_counts_reach_only_methods_that_ask_for_them() -> None:
 
 
 @pytest.mark.parametrize("name", list(METHODS))
-def test_recipe_of_other_data_sets_is_the_papers(name: str) -> None:
-    recipe = default_recipe(name, "voc_lt")
-    assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.ema_decay) == (100, 64, 1e-4, 0.9997)
-    assert default_arguments(name, "voc_lt") == {}
+@pytest.mark.parametrize("dataset", ["voc_lt", "coco_lt", "vg200", "plt_voc", "plt_coco", "voc", "coco"])
+def test_photographs_have_the_recipe_of_the_paper(name: str, dataset: str) -> None:
+    recipe = default_recipe(name, dataset)
+    assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.weight_decay) == (100, 64, 1e-4, 1e-4)
+    assert (recipe.ema_decay, recipe.precision, recipe.pct_start) == (0.9997, "16-mixed", 0.2)
+    assert recipe.sampler == ("uniform" if name == "erm" else "class_aware")
+    balanced = name != "erm" and dataset not in {"voc", "coco"}
+    assert recipe.epoch_length == ("balanced" if balanced else "images")
+    assert default_arguments(name, dataset) == {"backbone": "resnet50", "pretrained": True}
+    assert usual_preprocessing(dataset) == preprocessing_named("mlc_nc")
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_other_data_have_the_schedule_but_no_download(name: str) -> None:
+    recipe = default_recipe(name, "/photos/mine.csv")
+    assert (recipe.epochs, recipe.max_lr, recipe.precision) == (100, 1e-4, "32-true")
+    assert default_arguments(name, "/photos/mine.csv") == {}
+
+
+def test_class_names_reach_only_methods_that_ask_for_them() -> None:
+    assert build("erm", num_classes=2, class_names=["a", "b"], backbone="small") is not None
+    assert {"class_names", "label_vectors"}.isdisjoint(argument_names("mlc_nc"))
+    assert {"class_names", "label_vectors"} <= set(inspect.signature(method_class("mlc_nc")).parameters)
+
+
+def test_the_types_of_arguments_are_those_of_the_signature() -> None:
+    types = argument_types("mlc_nc")
+    assert list(types) == argument_names("mlc_nc")
+    assert types["fla_weight"] is float
+    assert types["num_features"] == int | None
 
 
 @pytest.mark.parametrize("name", list(METHODS))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,6 @@ def class_average_precision(scores: Sequence[float], targets: Sequence[int]) -> 
     return sum(precisions) / len(precisions) if precisions else float("nan")
 
 
-def average_precision_by_class(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> list[float]:
-    """One value per column."""
-    return [class_average_precision(scores[:, c].tolist(), targets[:, c].tolist()) for c in range(scores.shape[1])]
-
-
 def mean_over_images(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
     """G-mAP: one value per row that has a label, then their mean; NaN if no row has one."""
     values = [
@@ -32,3 +28,40 @@ def mean_over_images(scores: NDArray[np.float64], targets: NDArray[np.int64]) ->
         if labels.sum() > 0
     ]
     return sum(values) / len(values) if values else float("nan")
+
+
+def ranked_average_precision(scores: Sequence[float], targets: Sequence[int]) -> float:
+    """Mean over the positives of precision among the samples ranked up to them, of equal scores the later row first."""
+    order = sorted(range(len(scores)), key=lambda row: (scores[row], row), reverse=True)
+    precisions: list[float] = []
+    for place, row in enumerate(order, start=1):
+        if targets[row] == 1:
+            precisions.append(sum(targets[other] for other in order[:place]) / place)
+    return sum(precisions) / len(precisions) if precisions else float("nan")
+
+
+def eleven_point_average_precision(scores: Sequence[float], targets: Sequence[int]) -> float:
+    """Mean over recalls 0, 1/10, ..., 1 of the highest precision of any threshold that reaches the recall."""
+    positives = sum(targets)
+    if not positives:
+        return float("nan")
+    points: list[tuple[Fraction, float]] = []
+    for threshold in set(scores):
+        chosen = [label for score, label in zip(scores, targets, strict=True) if score >= threshold]
+        points.append((Fraction(sum(chosen), positives), sum(chosen) / len(chosen)))
+    steps = [Fraction(tenth, 10) for tenth in range(11)]
+    return sum(max(precision for recall, precision in points if recall >= step) for step in steps) / 11
+
+
+OF_ONE_CLASS: dict[str, Callable[[Sequence[float], Sequence[int]], float]] = {
+    "tie-aware": class_average_precision,
+    "rank": ranked_average_precision,
+    "voc11": eleven_point_average_precision,
+}
+
+
+def average_precision_by_class(
+    scores: NDArray[np.float64], targets: NDArray[np.int64], protocol: str = "tie-aware"
+) -> list[float]:
+    """One value per column."""
+    return [OF_ONE_CLASS[protocol](scores[:, c].tolist(), targets[:, c].tolist()) for c in range(scores.shape[1])]

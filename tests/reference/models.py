@@ -100,3 +100,30 @@ def class_means(batches: list[tuple[Tensor, Tensor]], num_classes: int) -> dict[
         if vectors:
             means[c] = torch.stack(vectors).mean(0)
     return means
+
+
+def mapped_rows(vectors: Tensor, linear_map: Tensor) -> Tensor:
+    """Vectors [C, d], each brought to unit length and through a map [D, d]."""
+    rows = []
+    for vector in vectors:
+        unit = vector / norm(vector)
+        rows.append(torch.stack([(line * unit).sum() for line in linear_map]))
+    return torch.stack(rows)
+
+
+def joined_logits(projected: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
+    """Each class's row [C p] times all projected features [B, C, p] of an image, one after the other."""
+    images = []
+    for vectors in projected:
+        joined = [number for vector in vectors for number in vector]
+        images.append(torch.stack([scale * sum(x * w for x, w in zip(joined, row, strict=True)) for row in rows]))
+    return torch.stack(images)
+
+
+def classwise_logits(projected: Tensor, rows: Tensor, scale: Tensor) -> Tensor:
+    """Each class's row [p] times its own projected feature."""
+    images = [
+        torch.stack([scale * (vector * row).sum() for vector, row in zip(vectors, rows, strict=True)])
+        for vectors in projected
+    ]
+    return torch.stack(images)

@@ -207,8 +207,8 @@ def test_both_weights_of_our_own_training(tmp_path: Path) -> None:
     config = make_config("erm", "digits_lt", {"epochs": 1})
     plain = plain_transform(dataset_entry("digits_lt").preprocessing)
     images = load_dataset("digits_lt", "validation", transform=plain)
-    recipe, arguments = config.recipe, dict(config.arguments)
-    method = build("erm", num_classes=images.num_classes, class_counts=images.class_counts, **arguments)
+    recipe = config.recipe
+    method = build("erm", num_classes=images.num_classes, backbone="small")
     module = MethodModule(method, recipe, images.groups)
     callback = NeuralCollapseCallback(
         every=1, metrics=["nc2_etf_error"], weights="both", model=lambda found: cast("MethodModule", found).method

@@ -1,0 +1,148 @@
+"""Scores of one or several trained runs: each by itself, and their mean over seeds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Unpack
+
+from nctools.checkpoints import evaluate_checkpoint
+from nctools.evaluation.over_seeds import MeanOverSeeds, means_over_seeds
+from nctools.evaluation.protocols import Protocol
+from nctools.evaluation.summary import Evaluation
+from nctools.forward_options import ForwardOptions
+from nctools.trained_runs import TrainedRun, Which, check_only_seeds_differ, trained_runs
+
+Weights = Literal["raw", "ema"]
+
+
+@dataclass(frozen=True)
+class RunEvaluation:
+    """The scores of one run.
+
+    Args:
+        name: What tells it from the others.
+        checkpoint: File of weights; None where a model was run as it is built.
+        seed: Seed of the run; None where nobody knows it.
+        evaluations: By kind of weights.
+    """
+
+    name: str
+    checkpoint: Path | None
+    seed: int | None
+    evaluations: dict[Weights, Evaluation]
+
+
+@dataclass(frozen=True)
+class RunEvaluations:
+    """The scores of runs that differ in their seed alone.
+
+    Args:
+        runs: One or more.
+    """
+
+    runs: list[RunEvaluation]
+
+    @property
+    def weights(self) -> list[Weights]:
+        """The kinds of weights that were scored."""
+        return list(self.runs[0].evaluations)
+
+    def means(self, weights: Weights) -> dict[str, MeanOverSeeds]:
+        """Average every score over the runs.
+
+        Args:
+            weights: ``"raw"`` or ``"ema"``.
+
+        Returns:
+            Mean and standard deviation, by the names of ``Evaluation.values``.
+        """
+        return means_over_seeds([run.evaluations[weights].values() for run in self.runs])
+
+    def mean_average_precision(self, weights: Weights) -> dict[str, float]:
+        """Give mAP by group, averaged over the runs.
+
+        Args:
+            weights: ``"raw"`` or ``"ema"``.
+
+        Returns:
+            Group -> mAP in [0, 1].
+        """
+        means, groups = self.means(weights), self.runs[0].evaluations[weights].mean_average_precision
+        return {group: means[f"mean_average_precision.{group}"].mean for group in groups}
+
+    def to_document(self) -> dict[str, object]:
+        """Return everything as dicts, lists and numbers, ready for JSON."""
+        return {
+            "runs": [
+                {
+                    "run": run.name,
+                    "checkpoint": None if run.checkpoint is None else str(run.checkpoint),
+                    "seed": run.seed,
+                    "weights": {kind: evaluation.to_document() for kind, evaluation in run.evaluations.items()},
+                }
+                for run in self.runs
+            ],
+            "summary": {
+                kind: {name: value.to_dict() for name, value in self.means(kind).items()} for kind in self.weights
+            },
+        }
+
+
+def evaluate_runs(
+    paths: Sequence[str | Path],
+    *,
+    kinds: Sequence[Weights] = ("raw",),
+    checkpoint: Which = "best",
+    split: str | None = None,
+    protocol: Protocol = "tie-aware",
+    progress: bool = False,
+    **options: Unpack[ForwardOptions],
+) -> RunEvaluations:
+    """Score runs of the same configuration and different seeds on one split.
+
+    Args:
+        paths: Files of weights, run directories, or folders of run directories (``nctools train --seeds``). None at
+            all runs the model of the options as it is built.
+        kinds: Weights to score: ``"raw"``, ``"ema"`` or both.
+        checkpoint: Of a run directory ``"best"`` (on validation; else the last) or ``"last"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
+        protocol: How average precision is counted: ``"tie-aware"``, ``"rank"`` or ``"voc11"``.
+        progress: Show on stderr what is run over what, and how far it is.
+        **options: As for ``extract_checkpoint``.
+
+    Returns:
+        The scores of each run; ``means`` averages them.
+
+    Raises:
+        CheckpointError: If a checkpoint is missing, unreadable or made for other classes.
+        ConfigError: If runs differ in more than their seed.
+
+    Example:
+        >>> import nctools
+        >>> found = nctools.evaluate_runs(["runs/mlc_nc"])  # doctest: +SKIP
+        >>> found.means("raw")["mean_average_precision.tail"]  # doctest: +SKIP
+        MeanOverSeeds(mean=0.41, sd=0.02, num_runs=3)
+    """
+    runs: Sequence[TrainedRun | None] = trained_runs(paths, which=checkpoint) or [None]
+    several = [run for run in runs if run is not None]
+    for note in (note for run in several for note in run.notes()):
+        sys.stderr.write(f"note: {note}\n")
+    seeds: Sequence[int | None] = check_only_seeds_differ(several) if len(several) > 1 else [_seed_of(runs[0])]
+    scored = []
+    for run, seed in zip(runs, seeds, strict=True):
+        path = None if run is None else run.checkpoint
+        evaluations: dict[Weights, Evaluation] = {}
+        for kind in kinds:
+            chosen: ForwardOptions = {**options, "weights": kind}
+            evaluations[kind] = evaluate_checkpoint(path, split=split, protocol=protocol, progress=progress, **chosen)
+        name = str(options.get("model")) if run is None else run.name
+        scored.append(RunEvaluation(name, path, seed, evaluations))
+    return RunEvaluations(scored)
+
+
+def _seed_of(run: TrainedRun | None) -> int | None:
+    seed = (run.config() or {}).get("seed") if run is not None else None
+    return seed if isinstance(seed, int) else None

@@ -1,0 +1,225 @@
+"""What a study trains: variants x seeds, each with its configuration and its folder; equal runs are shared."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from nctools.errors import ConfigError, NctoolsError
+from nctools.methods.assembly import method_class
+from nctools.methods.checkpoint import load_checkpoint
+from nctools.run_directory import RunDirectory
+from nctools.training import TrainConfig, load_config, make_config
+
+# Where and how fast a run is computed, and what is written beside it, makes no other run of it.
+_INDIFFERENT = frozenset(
+    {"device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps", "trainer"}
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a study: a method with settings of its own.
+
+    Args:
+        name: Name in tables and of the run folders.
+        method: Name of the method.
+        settings: Dotted keys, as for ``nctools.training.make_config``.
+        paper: Setting in the paper's tables that this row repeats; "" is the method as proposed, None is in no table.
+
+    Example:
+        >>> Variant("without L_FPC", "mlc_nc", {"fpc_weight": 0.0}).folder
+        'without_L_FPC'
+    """
+
+    name: str
+    method: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    paper: str | None = ""
+
+    @property
+    def folder(self) -> str:
+        """The name as it is written in file names."""
+        return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in self.name)
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of a study.
+
+    Args:
+        variant: What is trained.
+        seed: Its seed.
+        config: The whole configuration.
+        path: The run directory; it need not exist yet.
+    """
+
+    variant: Variant
+    seed: int
+    config: TrainConfig
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Variant and seed, for messages."""
+        return f"{self.variant.name}, seed {self.seed}"
+
+
+def plan_runs(
+    variants: Sequence[Variant],
+    *,
+    dataset: str,
+    seeds: Sequence[int],
+    out: str | Path,
+    data_root: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    force: bool = False,
+) -> list[StudyRun]:
+    """List the runs of a study, seed by seed, so that a study that is stopped early holds whole seeds.
+
+    A run below ``out`` with the same configuration is used again, whichever study trained it and whatever its name.
+
+    Args:
+        variants: What is compared.
+        dataset: Name of the data set, or a path.
+        seeds: Seeds of each variant.
+        out: Folder of the runs.
+        data_root: Folder of the data set.
+        settings: Settings of all variants; those of a variant come after them.
+        force: Let a run with another configuration be replaced.
+
+    Returns:
+        The runs; equal ones have the same path.
+
+    Raises:
+        ConfigError: If a folder is taken by a run with another configuration, or two variants have one name.
+        UnknownNameError: If a method or setting does not exist.
+
+    Example:
+        >>> runs = plan_runs([Variant("plain", "erm")], dataset="digits_lt", seeds=[0, 1], out="nowhere")
+        >>> [run.path.as_posix() for run in runs]
+        ['nowhere/plain-s0', 'nowhere/plain-s1']
+    """
+    folders = [variant.folder for variant in variants]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise ConfigError(f"two variants of the study are called {folder}: give each a name of its own")
+    # Where a study is started does not matter when its runs are repeated.
+    root = None if data_root is None else str(Path(data_root).expanduser().absolute())
+    known = _runs_below(Path(out))
+    runs = []
+    for seed in seeds:
+        for variant in variants:
+            config = make_config(
+                variant.method, dataset, {**(settings or {}), **variant.settings, "seed": seed}, data_root=root
+            )
+            key, path = _identity(config), Path(out) / f"{variant.folder}-s{seed}"
+            if key in known:
+                # Written as the run that is there has it, arguments at their defaults or left out.
+                there = known[key].config.arguments
+                runs.append(StudyRun(variant, seed, config.model_copy(update={"arguments": there}), known[key].path))
+                continue
+            if not force:
+                _check_free(path, config)
+            known[key] = _Known(config, path)
+            runs.append(StudyRun(variant, seed, config, path))
+    _check_own_folders(runs)
+    return runs
+
+
+def is_finished(config: TrainConfig, path: Path) -> bool:
+    """Tell whether a run directory holds the last epoch of a configuration.
+
+    Args:
+        config: What was to be trained.
+        path: The run directory.
+
+    Returns:
+        False also where there is no run, or one that cannot be read.
+    """
+    last = RunDirectory(path).checkpoints / "last.pt"
+    if not last.is_file():
+        return False
+    try:
+        return load_checkpoint(last).epoch >= config.recipe.epochs
+    except NctoolsError:
+        return False
+
+
+class _Known(NamedTuple):
+    config: TrainConfig
+    path: Path
+
+
+def holds_other_run(config: TrainConfig, path: Path) -> bool:
+    """Tell whether a run directory holds a run of another configuration.
+
+    Args:
+        config: What is to be trained.
+        path: The run directory.
+
+    Returns:
+        False also where there is no run.
+    """
+    saved = RunDirectory(path).config
+    return saved.is_file() and _identity(load_config(saved)) != _identity(config)
+
+
+def _runs_below(out: Path) -> dict[str, _Known]:
+    found: dict[str, _Known] = {}
+    for file in sorted(out.glob("*/config.yaml")):
+        try:
+            config = load_config(file)
+        except NctoolsError:
+            continue
+        key = _identity(config)
+        # Of equal runs the finished one is used.
+        if key not in found or not is_finished(*found[key]):
+            found[key] = _Known(config, file.parent)
+    return found
+
+
+def _identity(config: TrainConfig) -> str:
+    document = config.model_dump(mode="json", exclude=set(_INDIFFERENT))
+    # An argument that is given as it is by default makes no other run.
+    usual = {
+        name: parameter.default
+        for name, parameter in inspect.signature(method_class(config.method)).parameters.items()
+        if parameter.default is not inspect.Parameter.empty and name != "seed"
+    }
+    document["arguments"] = usual | document["arguments"]
+    return json.dumps(document, sort_keys=True, default=str)
+
+
+def _check_free(path: Path, config: TrainConfig) -> None:
+    if not holds_other_run(config, path):
+        return
+    other, wanted = _flat(load_config(RunDirectory(path).config)), _flat(config)
+    differing = [key for key in {**other, **wanted} if other.get(key) != wanted.get(key)]
+    shown = ", ".join(f"{key} is {other.get(key)}, here {wanted.get(key)}" for key in differing[:3])
+    raise ConfigError(
+        f"{path} holds a run with other settings ({shown}{', ...' if len(differing) > 3 else ''}): choose another "
+        "--out, or replace it with --force"
+    )
+
+
+def _check_own_folders(runs: Sequence[StudyRun]) -> None:
+    # With force a folder may be promised to one variant and, under its old configuration, to another.
+    first: dict[Path, StudyRun] = {}
+    for run in runs:
+        other = first.setdefault(run.path, run)
+        if _identity(other.config) != _identity(run.config):
+            raise ConfigError(
+                f"{run.path} is the folder of {run.name} and of {other.name}, which differ: choose another --out"
+            )
+
+
+def _flat(config: TrainConfig) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in config.model_dump(mode="json", exclude=set(_INDIFFERENT)).items():
+        flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
+    return flat

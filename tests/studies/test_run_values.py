@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nctools.errors import ConfigError
+from nctools.studies import run_values
+from nctools.studies.plan import StudyRun, Variant
+from nctools.studies.run_values import class_table, run_table
+from nctools.training import TrainConfig
+from tests.studies.fake_runs import small_config, write_run
+
+
+def study_run(path: Path, config: TrainConfig | None = None) -> StudyRun:
+    chosen = config or small_config()
+    write_run(chosen, path)
+    return StudyRun(Variant("plain", "erm"), chosen.seed, chosen, path)
+
+
+def test_a_run_is_scored_on_test_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = study_run(tmp_path / "run")
+    (row,) = run_table([run]).to_dict("records")
+    assert [row[name] for name in ("variant", "method", "seed", "space", "scored")] == [
+        *("plain", "erm", 0, "penultimate", "best"),
+    ]
+    for group in ("all", "head", "medium", "tail"):
+        assert 0 < row[f"test mAP {group}"] < 100
+        assert row[f"test mAP {group} ema"] == row[f"test mAP {group}"], "the averaged weights are the same here"
+    assert row["minutes"] == pytest.approx(1.5)
+
+    def fail(*arguments: object, **settings: object) -> None:
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr(run_values, "evaluate_checkpoint", fail)
+    assert run_table([run]).to_dict("records") == [row]
+    write_run(small_config(seed=1), run.path)
+    with pytest.raises(AssertionError, match="scored again"):
+        run_table([run])
+
+
+def test_the_last_checkpoint_is_scored_where_nothing_was_validated(tmp_path: Path) -> None:
+    run = study_run(tmp_path / "run", small_config(ema_decay=None))
+    (run.path / "checkpoints" / "best.pt").unlink()
+    (run.path / "test.json").write_text("{ damaged", encoding="utf-8")
+    table = run_table([run])
+    assert table["scored"].tolist() == ["last"]
+    assert not [name for name in table.columns if name.endswith(" ema")]
+
+
+def test_collapse_is_that_of_the_last_epoch_raw_weights_and_main_space(tmp_path: Path) -> None:
+    (row,) = run_table([study_run(tmp_path / "run")], metrics=["nc1_pinv", "unknown"]).to_dict("records")
+    assert row["nc1_pinv tail"] == pytest.approx(1.0)
+    assert row["nc1_pinv all untrained"] == pytest.approx(8.0)
+    assert not [name for name in row if str(name).startswith(("unknown", "nc2"))]
+
+
+def test_a_run_that_did_not_measure_has_no_collapse_and_one_without_epochs_is_refused(tmp_path: Path) -> None:
+    run = study_run(tmp_path / "run", small_config(every=0))
+    row = run_table([run]).to_dict("records")[0]
+    assert row["space"] == ""
+    assert not [name for name in row if str(name).startswith("nc1")]
+    (run.path / "metrics.csv").unlink()
+    with pytest.raises(ConfigError, match=r"metrics.csv cannot be read as a table"):
+        run_table([run])
+
+
+def test_classes_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, metrics = study_run(tmp_path / "run"), ["nc2_mean_angle_raw_deg", "nc2_mean_angle_deg"]
+    table = class_table([run], metrics=metrics)
+    assert table.columns.tolist() == ["variant", "seed", "class_index", "class_name", "group", "n", *metrics]
+    assert len(table) == 20
+    assert (table["nc2_mean_angle_raw_deg"] < table["nc2_mean_angle_deg"]).all(), "ReLU features share a direction"
+    monkeypatch.setattr(run_values, "measure", None)
+    again = class_table([run], metrics=metrics)
+    np.testing.assert_allclose(again[metrics], table[metrics])
+    assert again["class_name"].tolist() == table["class_name"].tolist()
