@@ -75,7 +75,7 @@ def run(
         typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed. Short for --set recipe.precision=NAME."),
     ] = None,
     devices: Annotated[
-        int | None, typer.Option("--devices", help="Processes or GPUs. Short for --set trainer.devices=N.")
+        int | None, typer.Option("--devices", help="GPUs, or processes on the CPU. Short for --set trainer.devices=N.")
     ] = None,
     nc_every: Annotated[
         int | None,
@@ -88,12 +88,6 @@ def run(
         str | None, typer.Option("--seeds", help="Several, for example 0,1,2: OUT/s0, OUT/s1, ... and their mean.")
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda. [default: auto]")] = None,
-    devices: Annotated[
-        int | None,
-        typer.Option(
-            "--devices", help="GPUs, or processes on the CPU. Short for --set trainer.devices=N. [default: 1]"
-        ),
-    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Processes that load images. [default: 0]")] = None,
     resume: Annotated[
         Path | None,
@@ -122,7 +116,7 @@ def run(
     Example: nctools train --resume runs/mlc_nc
     """
     from nctools.training import load_config, make_config, with_settings
-    from nctools.training.placement import is_first_process
+    from nctools.training.placement import is_first_process, place_of
     from nctools.training.settings import parse_settings
 
     shortcuts = {
@@ -137,7 +131,6 @@ def run(
         "nc.every": nc_every,
         "seed": seed,
         "device": device,
-        "trainer.devices": devices,
         "workers": workers,
         "loggers": _loggers(loggers),
         # Where the run is started does not matter when it is repeated or measured.
@@ -170,6 +163,8 @@ def run(
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
     if seeds is not None:
+        if place_of(chosen.trainer).start == "outside":
+            raise typer.BadParameter("--seeds starts its processes itself (--devices): leave torchrun or srun out")
         train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"

@@ -77,7 +77,7 @@ def train(
         >>> from nctools.training import make_config, train
         >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
     """
-    run, place = RunDirectory(Path(out).absolute()), place_of(config.trainer)
+    run, place = RunDirectory(Path(out)), place_of(config.trainer)
     told = progress and place.rank == 0
 
     def prepare() -> _Prepared:
@@ -87,7 +87,12 @@ def train(
     ready, others = None, None
     if place.start == "here":
         ready = prepare()
-        job = {"config": config.model_dump(mode="json"), "out": str(run.path), "resume": resume, "force": force}
+        job = {
+            "config": config.model_dump(mode="json"),
+            "out": str(run.path.absolute()),
+            "resume": resume,
+            "force": force,
+        }
         others = Companions(job, place.size)
     with (
         _quiet(),
@@ -101,7 +106,7 @@ def train(
         started = _fit(config, run, place, ready, stop=stop, told=told)
     if not started and told:
         sys.stderr.write(f"{run.path} is finished already\n")
-    return RunDirectory(Path(out))
+    return run
 
 
 @dataclass(frozen=True)
