@@ -55,7 +55,7 @@ class Companions:
         finally:
             self._end(patience=0 if failed else _GRACE)
 
-    def ended(self, patience: float = 2.0) -> str:
+    def ended(self, patience: float = 5.0) -> str:
         """Tell whether one of them came to an end that it could not speak of.
 
         Args:

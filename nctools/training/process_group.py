@@ -20,7 +20,7 @@ from nctools.errors import NctoolsError, ProcessError
 from nctools.training.companions import Companions
 from nctools.training.placement import Place
 
-_FAILURE = "nctools/failure"
+_FAILURE, _HERE = "failure", "here"
 # Longer than what the first process may do alone: read the labels of a large data set for the first time.
 _PATIENCE = timedelta(minutes=30)
 _TRAININGS = itertools.count()
@@ -50,26 +50,24 @@ def joined(place: Place, *, on_gpu: bool, companions: Companions | None = None) 
         stack.enter_context(_same_environment())
         if on_gpu:
             torch.cuda.set_device(place.local_rank)
-        store = _store(place)
+        meeting = _meeting(place)
+        # torchrun keeps one store: a second training in its processes must not find the addresses of the first.
+        store = PrefixStore(f"nctools/{next(_TRAININGS) if place.start == 'outside' else 0}", meeting)
         if companions is not None:
-            stack.enter_context(companions.started(store.port))
+            stack.enter_context(companions.started(meeting.port))
         try:
+            _wait(place, store, companions)
             _join(place, store, on_gpu=on_gpu)
-            try:
+            with _telling(store, place):
                 yield
-            finally:
-                dist.destroy_process_group()
-        except BaseException as error:
-            if isinstance(error, ProcessError):
-                raise
+        except RuntimeError as error:
             if not _lost_connection(error):
-                _tell(store, place, error)
                 raise
             happened = _what_happened(store, place, companions, error)
             raise happened from error
 
 
-def _store(place: Place) -> TCPStore:
+def _meeting(place: Place) -> TCPStore:
     if place.start == "here":
         # Port 0: any that is free. It stays ours, so nobody else can take it in between.
         return TCPStore("127.0.0.1", 0, None, is_master=True, timeout=_PATIENCE, wait_for_workers=False)
@@ -91,21 +89,39 @@ def _name_the_meeting_place() -> None:
     os.environ.setdefault("MASTER_PORT", str(15000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 10000))
 
 
-def _join(place: Place, store: TCPStore, *, on_gpu: bool) -> None:
-    # A name for each training: a second one in these processes must not find the addresses of the first.
-    own = PrefixStore(f"nctools/{next(_TRAININGS)}", store)
+def _wait(place: Place, store: PrefixStore, companions: Companions | None) -> None:
+    # What was started here may end before it comes, and joining would wait for it for long.
+    store.set(f"{_HERE}/{place.rank}", "")
+    while companions is not None and not store.check([f"{_HERE}/{rank}" for rank in range(place.size)]):
+        ended = companions.ended(patience=0.1)
+        if ended:
+            raise ProcessError(ended)
+
+
+def _join(place: Place, store: PrefixStore, *, on_gpu: bool) -> None:
     device = torch.device("cuda", place.local_rank) if on_gpu else None
     backend = "nccl" if on_gpu else "gloo"
-    dist.init_process_group(backend, store=own, rank=place.rank, world_size=place.size, device_id=device)
+    dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.size, device_id=device)
 
 
-def _tell(store: TCPStore, place: Place, error: BaseException) -> None:
-    with suppress(RuntimeError):  # what held it may have ended
-        store.compare_set(_FAILURE, "", f"{place.rank}\n{type(error).__name__}\n{error}")
+@contextmanager
+def _telling(store: PrefixStore, place: Place) -> Iterator[None]:
+    # Who fails says so before the others lose the connection.
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, ProcessError) and not _lost_connection(error):
+            with suppress(RuntimeError):  # what held the words may have ended
+                store.compare_set(_FAILURE, "", f"{place.rank}\n{type(error).__name__}\n{error}")
+        raise
+    finally:
+        dist.destroy_process_group()
 
 
-def _what_happened(store: TCPStore, place: Place, companions: Companions | None, error: BaseException) -> BaseException:
-    # A process that fails tells before it closes its connections; one that was killed tells nothing.
+def _what_happened(
+    store: PrefixStore, place: Place, companions: Companions | None, error: BaseException
+) -> BaseException:
+    # A process that was killed told nothing.
     told = ""
     with suppress(RuntimeError):
         told = store.get(_FAILURE).decode() if store.check([_FAILURE]) else ""

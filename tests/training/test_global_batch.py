@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ import torch
 from tests.training.whole_batch import Found, work, work_together
 
 SIZE = 2
+
+
+def named(name: str) -> Callable[[str], str]:
+    return lambda text: f"{name}: {text}"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +56,7 @@ def test_shared_batch_norm_is_the_batch_norm_of_the_whole_batch(
     for name in [name for name in one if name.startswith(f"norm {momentum}: ")]:
         for rank, found in enumerate(two):
             whole = one[name][rank::SIZE] if name.endswith(("value", ": gradient")) else one[name]
-            torch.testing.assert_close(
-                found[name], whole, rtol=1e-12, atol=1e-12, msg=lambda text, n=name: f"{n} {text}"
-            )
+            torch.testing.assert_close(found[name], whole, rtol=1e-12, atol=1e-12, msg=named(name))
 
 
 def test_loss_gradients_and_centres_of_mlc_nc_are_those_of_the_whole_batch(one: Found, two: list[Found]) -> None:
@@ -61,7 +64,5 @@ def test_loss_gradients_and_centres_of_mlc_nc_are_those_of_the_whole_batch(one: 
         # Class centres are added up in float32, whatever the features are.
         exact = 0 if name.endswith(("seen", "counts")) else 1e-12 if " 0" in name and "centres" not in name else 1e-6
         for found in two:
-            torch.testing.assert_close(
-                found[name], one[name], rtol=exact, atol=exact, msg=lambda text, n=name: f"{n}: {text}"
-            )
+            torch.testing.assert_close(found[name], one[name], rtol=exact, atol=exact, msg=named(name))
     assert one["buffer 9: centres.centres"].norm(dim=1).gt(0.01).all()

@@ -39,8 +39,8 @@ def _norm(momentum: float | None, rank: int, size: int) -> Found:
     values = 3 + 5 * torch.randn(IMAGES, 3, 4, 4, dtype=torch.float64)
     factors = torch.randn_like(values)
     network = nn.Sequential(nn.BatchNorm2d(3, momentum=momentum).double())
-    nn.init.normal_(network[0].weight)
-    nn.init.normal_(network[0].bias)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
     if size > 1:
         share_batch_norm(network, on_gpu=False)
     for _ in range(2):  # running statistics move twice
@@ -60,9 +60,10 @@ def _method(rank: int, size: int) -> Found:
     from nctools.training.shared_batch_norm import share_batch_norm
 
     torch.manual_seed(1)
-    counts = [6, 5, 4, 2, 1]
-    settings = {"backbone": "small", "attention": "multihead", "num_features": 8, "num_heads": 2, "dropout": 0.0}
-    method = build("mlc_nc", num_classes=CLASSES, class_counts=counts, projection_features=4, **settings).double()
+    method = build(
+        "mlc_nc", num_classes=CLASSES, class_counts=[6, 5, 4, 2, 1], backbone="small", attention="multihead",
+        num_features=8, num_heads=2, dropout=0.0, projection_features=4,
+    ).double()  # fmt: skip
     images = torch.randn(IMAGES, 3, 24, 24, dtype=torch.float64)
     targets = (torch.rand(IMAGES, CLASSES) < 0.4).double()
     if size > 1:
