@@ -29,6 +29,10 @@ class ConfigError(NctoolsError):
     """A configuration holds an unknown key or an ill-typed value."""
 
 
+class ProcessError(NctoolsError):
+    """Another process of the same work failed, so that this one ends, too."""
+
+
 class MissingExtraError(NctoolsError, ModuleNotFoundError):
     """A library is not installed that one of nctools' extras brings; the message has the line that installs it.
 

@@ -14,7 +14,7 @@ from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say, to_paste
 from nctools.cli.train_seeds import resumed_several, train_several
-from nctools.errors import ConfigError, NctoolsError, UnknownNameError
+from nctools.errors import ConfigError, NctoolsError, ProcessError, UnknownNameError
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(
         typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed. Short for --set recipe.precision=NAME."),
     ] = None,
     devices: Annotated[
-        int | None, typer.Option("--devices", help="Processes or GPUs. Short for --set trainer.devices=N.")
+        int | None, typer.Option("--devices", help="GPUs, or processes on the CPU. Short for --set trainer.devices=N.")
     ] = None,
     nc_every: Annotated[
         int | None,
@@ -115,7 +115,8 @@ def run(
 
     Example: nctools train --resume runs/mlc_nc
     """
-    from nctools.training import load_config, make_config, train, with_settings
+    from nctools.training import load_config, make_config, with_settings
+    from nctools.training.placement import is_first_process, place_of
     from nctools.training.settings import parse_settings
 
     shortcuts = {
@@ -162,23 +163,39 @@ def run(
         sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
         return
     if seeds is not None:
+        if place_of(chosen.trainer).start == "outside":
+            raise typer.BadParameter("--seeds starts its processes itself (--devices): leave torchrun or srun out")
         train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
     target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
+    finished = _trained(chosen, target, force=force, resume=resume is not None, quiet=quiet)
+    if is_first_process():
+        sys.stdout.write(f"{finished.path}\n")
+        say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
+
+
+def _trained(chosen: TrainConfig, target: Path, *, force: bool, resume: bool, quiet: bool) -> RunDirectory:
+    from nctools.training import train
+    from nctools.training.placement import is_first_process
+
     try:
         with another_place(target):
-            finished = train(chosen, target, force=force, resume=resume is not None, progress=not quiet)
+            return train(chosen, target, force=force, resume=resume, progress=not quiet)
     except KeyboardInterrupt:
         saved = RunDirectory(target).state.exists()
         kept = f"go on with: {to_paste('train', resume=target)}" if saved else "nothing was saved yet"
-        say(f"interrupted; {kept}")
+        if is_first_process():
+            say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
+    except ProcessError:
+        # Where torchrun or srun started them, the one that failed said why, and the first one repeats it.
+        if is_first_process():
+            raise
+        raise typer.Exit(3) from None
     except NctoolsError:
         raise
     except ValueError as error:
         raise ConfigError(f"the configuration does not fit: {' '.join(str(error).split())}") from error
-    sys.stdout.write(f"{finished.path}\n")
-    say(f"next: nctools measure {finished.checkpoints / 'last.pt'}   nctools plot nc-curves {finished.path}")
 
 
 def _of_run(

@@ -39,7 +39,8 @@ class DrawSampler(Sampler[Draw]):
 
     Args:
         sampler: Any sampler of ``build_sampler``.
-        multiple: What is left at the end of an epoch beyond a multiple of it is not drawn.
+        multiple: Draws of this process in a batch: an epoch is so many whole batches of all processes as there are in
+            its sequence. An epoch of less than one is one, its beginning repeated where that does not divide evenly.
 
     Example:
         >>> from nctools.data.weighted_samplers import UniformSampler
@@ -59,7 +60,8 @@ class DrawSampler(Sampler[Draw]):
         self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return len(self.sampler) // self._multiple * self._multiple
+        whole = self.sampler.length // (self.sampler.world_size * self._multiple) * self._multiple
+        return whole or len(self.sampler) // self._multiple * self._multiple
 
     def __iter__(self) -> Iterator[Draw]:
         inner = self.sampler

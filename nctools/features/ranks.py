@@ -1,4 +1,4 @@
-"""Lets the processes of one job share an extraction, and ends all of them when one fails."""
+"""Lets the processes of one job share their work, and ends all of them when one fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 import torch.distributed as dist
 
-from nctools.errors import StoreError
+from nctools.errors import ProcessError
 
 _T = TypeVar("_T")
 
@@ -51,7 +51,7 @@ class Ranks:
 
         Raises:
             BaseException: What ``work`` raised on this rank.
-            StoreError: If it failed on another rank only; names that rank and its message.
+            ProcessError: If it failed on another rank only; names that rank and its message.
         """
         if self.size == 1:
             return work()
@@ -62,7 +62,7 @@ class Ranks:
             raise
         for rank, message in enumerate(self.gather("")):
             if message:
-                raise StoreError(f"rank {rank} of {self.size} failed, so the extraction ends on all: {message}")
+                raise ProcessError(f"rank {rank} of {self.size} failed, so the work ends on all: {message}")
         return value
 
     def first(self, work: Callable[[], _T]) -> _T:

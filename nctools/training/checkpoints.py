@@ -61,10 +61,11 @@ class CheckpointFiles(LightningCheckpoint):
             return
         epoch = trainer.current_epoch + 1
         checkpoint = self._snapshot(pl_module, epoch)
-        save_checkpoint(checkpoint, self._folder / "last.pt")
         score = checkpoint.validation.get("mAP", math.nan)
         if score > self._best:
             self._best = score
             save_checkpoint(checkpoint, self._folder / "best.pt")
         if self._every and epoch % self._every == 0:
             save_checkpoint(checkpoint, self._folder / f"epoch={epoch:03d}.pt")
+        # The last of all: who finds it finds the others of its epoch.
+        save_checkpoint(checkpoint, self._folder / "last.pt")

@@ -14,7 +14,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.data.draws import DrawnImages, DrawSampler
 from nctools.data.epoch_sampler import EpochSampler
 from nctools.data.sampler_catalogue import build_sampler, sampler_entry
-from nctools.features.ranks import current_ranks
+from nctools.features.ranks import Ranks, current_ranks
 from nctools.training.config import RecipeConfig
 from nctools.training.signals import spare_worker
 
@@ -117,9 +117,15 @@ class RunDataModule(pl.LightningDataModule):
             self._validation, batch_sampler=batches, num_workers=self._workers, worker_init_fn=spare_worker
         )
 
-    def check(self) -> None:
-        """Raise ValueError if nothing can be drawn with these settings, before a run is opened."""
-        self._share(self._quiet_sampler())
+    def check(self, processes: int = 1) -> None:
+        """Raise ValueError if nothing can be drawn with these settings, before a run is opened.
+
+        Args:
+            processes: How many there will be.
+        """
+        self._share(self._quiet_sampler(Ranks(0, processes)))
+        if self._validation is not None:
+            shared_batches(len(self._validation), rank=0, world_size=processes)
 
     def _share(self, sampler: EpochSampler[int]) -> int:
         # Images of one process in one part of a batch.
@@ -134,14 +140,14 @@ class RunDataModule(pl.LightningDataModule):
             raise ValueError(f"an epoch of {len(sampler)} draws cannot be divided into {self._parts} parts of a batch")
         return share
 
-    def _quiet_sampler(self) -> EpochSampler[int]:
+    def _quiet_sampler(self, ranks: Ranks | None = None) -> EpochSampler[int]:
         # That of the loader tells of classes without images.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return self._sampler()
+            return self._sampler(ranks)
 
-    def _sampler(self) -> EpochSampler[int]:
-        recipe, ranks = self._recipe, current_ranks()
+    def _sampler(self, ranks: Ranks | None = None) -> EpochSampler[int]:
+        recipe, ranks = self._recipe, ranks or current_ranks()
         settings = {
             "length": self._length(),
             "num_samples_per_class": recipe.num_samples_per_class,

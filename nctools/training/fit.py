@@ -7,12 +7,12 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor
 
 from nctools.data.dataset import MultiLabelDataset
@@ -20,26 +20,30 @@ from nctools.data.loading import open_dataset, usual_preprocessing
 from nctools.data.preprocessing import Preprocessing
 from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
-from nctools.errors import ConfigError
 from nctools.features.progress import progress_of_passes
+from nctools.features.ranks import current_ranks
 from nctools.methods.assembly import argument_names, build, method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
 from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.checkpoints import CheckpointFiles
+from nctools.training.companions import Companions
 from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule, evaluation_loader
 from nctools.training.logger_rows import LoggerRows
 from nctools.training.loggers import build_loggers, check_loggers
 from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
-from nctools.training.processes import is_first_process, trainer_settings
+from nctools.training.placement import Place, place_of
+from nctools.training.process_group import joined
+from nctools.training.processes import as_started, notes_of, on_gpu, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
 from nctools.training.reproducibility import seeded
-from nctools.training.run_target import check_target, open_run, prepare_to_resume, state_to_resume
+from nctools.training.run_lock import only_writer
+from nctools.training.run_target import check_target, is_finished, open_run, prepare_to_resume, state_to_resume
 from nctools.training.saved_state import SavedState
-from nctools.training.signals import stop_on_signals
-from nctools.training.state_file import StateFile
+from nctools.training.shared_batch_norm import share_batch_norm
+from nctools.training.signals import StopRequest, stop_on_signals
 from nctools.training.throughput import Throughput
 
 
@@ -50,6 +54,9 @@ def train(
 
     Ctrl-C and SIGTERM save the state after the present step. A resumed training gives what the uninterrupted one would
     have given: on a CPU with as many threads the same bits.
+
+    ``trainer.devices`` above 1 starts further processes on this machine, from a script or a notebook alike: they run
+    nothing but this training. Processes that torchrun or ``srun`` started take part in it, if each calls this function.
 
     Args:
         config: What to train; see ``make_config``.
@@ -67,76 +74,153 @@ def train(
             configuration, or if the device is not there.
         CheckpointError: If the saved state of the run is damaged; it tells how to begin again.
         OSError: If the disk is full; what was saved before is whole, and ``resume=True`` goes on from there.
+        ProcessError: If another process of this training failed.
         KeyboardInterrupt: If the user stopped it; ``resume=True`` goes on.
 
     Example:
         >>> from nctools.training import make_config, train
         >>> run = train(make_config("mlc_nc", "digits_lt"), "runs/mlc_nc")  # doctest: +SKIP
     """
-    run = RunDirectory(Path(out))
-    first = is_first_process()  # other processes of this job find the directory as the first one made it
-    state = state_to_resume(run, config) if resume else None
-    if first and state is None:
-        check_target(run, force=force or resume)
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda', but torch sees no CUDA device: use 'auto' or 'cpu'")
-    preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
-    with progress_of_passes(enabled=progress and first, doing="reading labels", what="") as tell:
-        images, validation = _data(config, run, preprocessing, tell)
-    notes = images.notes if state is None else [*images.notes, *(prepare_to_resume(run, config) if first else [])]
-    for note in notes if first else []:
-        sys.stderr.write(f"note: {note}\n")
+    run, place = RunDirectory(Path(out)), place_of(config.trainer)
+    told = progress and place.rank == 0
+    if resume and is_finished(run, config):
+        if told:
+            sys.stderr.write(f"{run.path} is finished already\n")
+        return run
 
-    with seeded(config.seed), _quiet(), stop_on_signals() as stop:
-        arguments = _arguments(config)
-        counts, names = images.class_counts, images.class_names
-        # Weights that are read in a moment need no pretrained ones before.
-        fresh = {key: value for key, value in arguments.items() if state is None or key != "pretrained"}
+    def prepare() -> _Prepared:
+        return _prepared(config, run, place, force=force, resume=resume, told=told)
+
+    # What can be wrong with the configuration shows before other processes are started.
+    ready, others = None, None
+    if place.start == "here":
+        ready = prepare()
+        job = {
+            "config": config.model_dump(mode="json"),
+            "out": str(run.path.absolute()),
+            "resume": resume,
+            "force": force,
+        }
+        others = Companions(job, place.size)
+    with (
+        _quiet(),
+        stop_on_signals(speaks=place.rank == 0) as stop,
+        joined(place, on_gpu=on_gpu(config, place), companions=others),
+    ):
+        ranks = current_ranks()
+        # In turn: the first one writes what the others read, such as a cache of labels.
+        ready = ranks.together(lambda: ready or prepare() if ranks.rank == 0 else None)
+        ready = ranks.together(lambda: ready or prepare())
+        started = _fit(config, run, place, ready, stop=stop, told=told, force=force or resume)
+    if not started and told:
+        sys.stderr.write(f"{run.path} is finished already\n")
+    return run
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    # What a process needs to train.
+    images: MultiLabelDataset
+    validated: bool
+    feed: RunDataModule
+    method: Method
+    arguments: dict[str, Argument]
+    preprocessing: Preprocessing
+    state: Path | None
+
+
+def _prepared(
+    config: TrainConfig, run: RunDirectory, place: Place, *, force: bool, resume: bool, told: bool
+) -> _Prepared:
+    # Only the first process looks at the run's directory: the others find it as that one made it.
+    state = state_to_resume(run, config) if resume and place.rank == 0 else None
+    if place.rank == 0 and state is None:
+        check_target(run, force=force or resume)
+    gpu = on_gpu(config, place)
+    preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
+    with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
+        images, validation = _data(config, run, preprocessing, tell)
+    arguments = _arguments(config)
+    counts, names = images.class_counts, images.class_names
+    # Weights that are read in a moment need no pretrained ones before.
+    read = state is not None or (resume and place.rank > 0 and run.state.exists())
+    fresh = {key: value for key, value in arguments.items() if not read or key != "pretrained"}
+    with seeded(config.seed):
         method = build(config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **fresh)
-        trained = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
-        feed = RunDataModule(
-            trained,
-            validation,
-            config.recipe,
-            seed=config.seed,
-            workers=config.workers,
-            parts=config.trainer.accumulate_grad_batches,
-        )
-        feed.check()
-        check_loggers(config.loggers)
-        # Nothing is written before everything that can be wrong with the configuration has been looked at.
-        if first and state is None:
-            open_run(run, config, force=force or resume)
-        module = MethodModule(method, config.recipe, images.groups, seed=config.seed, compiled=config.trainer.compile)
-        saved = SavedState(run.state, every_steps=config.resume_every_steps, stop=stop, tell=progress)
-        callbacks = _callbacks(config, run, images, arguments, preprocessing=preprocessing, progress=progress)
+    feed = RunDataModule(
+        images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
+        validation,
+        config.recipe,
+        seed=config.seed,
+        workers=config.workers,
+        parts=config.trainer.accumulate_grad_batches,
+    )
+    feed.check(place.size)
+    check_loggers(config.loggers)
+    if place.size > 1 and config.trainer.sync_batchnorm:
+        share_batch_norm(method, on_gpu=gpu)
+    if place.rank == 0:
+        begun = [] if state is None else prepare_to_resume(run, config)
+        for note in [*images.notes, *notes_of(config, place, gpu=gpu), *_warm_up_notes(config, method), *begun]:
+            sys.stderr.write(f"note: {note}\n")
+    return _Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
+
+
+def _fit(
+    config: TrainConfig,
+    run: RunDirectory,
+    place: Place,
+    ready: _Prepared,
+    *,
+    stop: StopRequest,
+    told: bool,
+    force: bool,
+) -> bool:
+    # Whether there was anything left to train.
+    ranks = current_ranks()
+    state = ranks.first(lambda: ready.state)
+    saved = SavedState(run.state, every_steps=config.resume_every_steps, stop=stop, tell=told)
+    with seeded(config.seed):
+        compiled = config.trainer.compile
+        module = MethodModule(ready.method, config.recipe, ready.images.groups, seed=config.seed, compiled=compiled)
         trainer = pl.Trainer(
-            **trainer_settings(config, method),
-            plugins=[StateFile()],
+            **trainer_settings(config, place),
             max_epochs=config.recipe.epochs,
-            callbacks=[*callbacks, saved],
+            callbacks=[*_callbacks(config, run, ready, told=told), saved],
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
             enable_model_summary=False,
-            enable_progress_bar=progress and sys.stderr.isatty(),
+            enable_progress_bar=told and sys.stderr.isatty(),
             num_sanity_val_steps=0,
-            limit_val_batches=None if validation is not None else 0,
+            limit_val_batches=None if ready.validated else 0,
             log_every_n_steps=1,
         )
-        try:
-            trainer.fit(module, datamodule=feed, ckpt_path=state, weights_only=True)
-        except SystemExit as error:
-            # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
-            raise KeyboardInterrupt from error
-        except OSError as error:
-            if run.state.exists():
-                again = shlex.join(["nctools", "train", "--resume", str(run.path)])
-                error.add_note(f"what was saved before is whole; go on from there with: {again}")
-            raise
-    if not saved.started and progress and first:
-        sys.stderr.write(f"{run.path} is finished already\n")
-    return run
+        with only_writer(run) if place.rank == 0 else nullcontext():
+            # Nothing is written before everything that can be wrong with the configuration has been looked at.
+            begins = place.rank == 0 and state is None
+            ranks.together(lambda: open_run(run, as_started(config, place), force=force) if begins else None)
+            try:
+                trainer.fit(module, datamodule=ready.feed, ckpt_path=state, weights_only=True)
+            except SystemExit as error:
+                # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
+                raise KeyboardInterrupt from error
+            except OSError as error:
+                if run.state.exists():
+                    again = shlex.join(["nctools", "train", "--resume", str(run.path)])
+                    error.add_note(f"what was saved before is whole; go on from there with: {again}")
+                raise
+    return saved.started
+
+
+def _warm_up_notes(config: TrainConfig, method: Method) -> list[str]:
+    warm_up = int(getattr(method, "warmup_epochs", 0))
+    if warm_up < config.recipe.epochs:
+        return []
+    return [
+        f"warmup_epochs is {warm_up}: {config.method} is in its warm-up in all of the {config.recipe.epochs} epochs, "
+        "and its whole loss is never trained"
+    ]
 
 
 def _data(
@@ -152,18 +236,17 @@ def _data(
     return images, opened.load("validation", transform=plain).with_unknown_marked()
 
 
-def _callbacks(
-    config: TrainConfig,
-    run: RunDirectory,
-    measured: MultiLabelDataset,
-    arguments: dict[str, Argument],
-    *,
-    preprocessing: Preprocessing,
-    progress: bool,
-) -> list[pl.Callback]:
+def _callbacks(config: TrainConfig, run: RunDirectory, ready: _Prepared, *, told: bool) -> list[pl.Callback]:
+    measured = ready.images
+
     def snapshot(module: MethodModule, epoch: int) -> Checkpoint:
         return _snapshot(
-            module, epoch, config=config, images=measured, preprocessing=preprocessing, arguments=arguments
+            module,
+            epoch,
+            config=config,
+            images=measured,
+            preprocessing=ready.preprocessing,
+            arguments=ready.arguments,
         )
 
     collapse = NeuralCollapseCallback(
@@ -179,8 +262,7 @@ def _callbacks(
         log=False,  # metrics.csv holds what is logged, nc.csv these
     )
     files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
-    tells = progress and is_first_process() and not sys.stderr.isatty()
-    lines = [EpochLines(config.method)] if tells else []
+    lines = [EpochLines(config.method)] if told and not sys.stderr.isatty() else []
     throughput = Throughput()
     table = EpochTable(run.metrics, more=throughput.epoch_values)
     sent = LoggerRows(
@@ -241,6 +323,8 @@ def _quiet() -> Iterator[None]:
         # Ours is: the sampler knows where it stood.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
+        # Every process has logged the values of all of them.
+        warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from nctools.evaluation.by_group import mean_average_precision
 from nctools.features.ranks import current_ranks
@@ -62,6 +62,8 @@ class MethodModule(pl.LightningModule):
         self._scores: dict[str, list[Tensor]] = {}
         self._targets: list[Tensor] = []
         self._resumed: dict[str, Any] | None = None
+        # DDP looks for parameters without gradient, which warm-up phases leave; where it finds none, it complains.
+        self._never_used = nn.Parameter(torch.zeros(()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add averaged weights and the sums of the epoch to Lightning's checkpoint.
@@ -117,7 +119,7 @@ class MethodModule(pl.LightningModule):
         """
         images, targets = batch
         output = self._network(images)
-        losses = self.method.loss(*global_batch(self, output, targets), epoch=self.current_epoch)
+        losses = self.method.loss(*global_batch(output, targets), epoch=self.current_epoch)
         # Each process adds its own part: what is observed is summed over them by the method.
         self.method.observe(output, targets)
         self.means.add({f"train/{name}": value for name, value in losses.items()}, len(images))

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from nctools.errors import ConfigError
 from nctools.run_directory import RunDirectory
 
+LOCK = ".lock"
+
 
 @contextmanager
 def only_writer(run: RunDirectory) -> Iterator[None]:
@@ -32,7 +34,7 @@ def only_writer(run: RunDirectory) -> Iterator[None]:
         yield
         return
     run.path.mkdir(parents=True, exist_ok=True)
-    with (run.path / ".lock").open("a+", encoding="ascii") as file:
+    with (run.path / LOCK).open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

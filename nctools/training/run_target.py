@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 from nctools.errors import ConfigError, NctoolsError
+from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory, remove_half_written, replace_atomically
 from nctools.training.config import TrainConfig, load_config, save_config
 from nctools.training.reproducibility import differences, environment
+from nctools.training.run_lock import LOCK
 
 
 def check_target(run: RunDirectory, *, force: bool) -> None:
@@ -22,7 +24,7 @@ def check_target(run: RunDirectory, *, force: bool) -> None:
     Raises:
         ConfigError: If there is something else, or a run that finished an epoch and ``force`` is off.
     """
-    if not run.path.exists() or (run.path.is_dir() and not any(run.path.iterdir())):
+    if not run.path.exists() or (run.path.is_dir() and all(path.name == LOCK for path in run.path.iterdir())):
         return
     if not _is_run(run):
         raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
@@ -87,6 +89,23 @@ def state_to_resume(run: RunDirectory, config: TrainConfig) -> Path | None:
             "touched; --force, without --resume, begins again"
         )
     return None
+
+
+def is_finished(run: RunDirectory, config: TrainConfig) -> bool:
+    """Tell whether a run of this configuration has all of its epochs, though its saved state was removed.
+
+    Args:
+        run: Where the run may be.
+        config: The configuration that shall be trained.
+
+    Returns:
+        False also where there is none, or one of another configuration.
+    """
+    last = run.checkpoints / "last.pt"
+    if run.state.exists() or not run.config.exists() or not last.exists():
+        return False
+    same = load_config(run.config).settings_that_count() == config.settings_that_count()
+    return same and load_checkpoint(last).epoch >= config.recipe.epochs
 
 
 def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:

@@ -1,12 +1,14 @@
-"""Batch norm over the images of all processes, on any device; torch's own ``SyncBatchNorm`` needs GPUs."""
+"""Batch norm over the images of all processes: torch's own needs GPUs, so here is one for processes on CPUs."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from nctools.errors import ConfigError
 from nctools.features.ranks import current_ranks
+from nctools.training.collectives import summed_over_processes
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -31,11 +33,11 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         processes = current_ranks().size
         if not self.training or processes == 1:
             return super().forward(input)
-        wide = input.float()
+        wide = input.float() if input.element_size() < 4 else input
         # Mean first, then what is left: a mean of squares minus a squared mean would lose digits.
-        mean = all_reduce(wide.mean((0, 2, 3))) / processes
+        mean = summed_over_processes(wide.mean((0, 2, 3))) / processes
         centred = wide - mean.view(-1, 1, 1)
-        variance = all_reduce(centred.square().mean((0, 2, 3))) / processes
+        variance = summed_over_processes(centred.square().mean((0, 2, 3))) / processes
         self._follow(mean.detach(), variance.detach(), processes * input.numel() // input.shape[1])
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
@@ -54,19 +56,35 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance * count / max(count - 1, 1), share)
 
 
-def share_batch_norm(module: nn.Module) -> None:
-    """Make every plain ``nn.BatchNorm2d`` below a module one of all processes; names and weights stay.
+def share_batch_norm(module: nn.Module, *, on_gpu: bool) -> None:
+    """Make every batch norm below a module one of all processes; names and weights stay.
 
     Args:
         module: Changed in place; it must not be a batch norm itself.
+        on_gpu: Take torch's own, and timm's for batch norms that bring an activation along.
+
+    Raises:
+        ConfigError: If there is a kind of batch norm that has no shared form on CPUs.
     """
+    if on_gpu:
+        from timm.layers.norm_act import convert_sync_batchnorm
+
+        convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        return
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
-            shared = SharedBatchNorm2d(
-                child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+            setattr(module, name, _shared(child))
+        elif isinstance(child, _BatchNorm):
+            raise ConfigError(
+                f"the network has a {type(child).__name__} ({name}), which processes on CPUs cannot share: train with "
+                "trainer.sync_batchnorm=false, in one process, or on GPUs"
             )
-            # The very parameters and buffers, not copies.
-            shared._parameters, shared._buffers = child._parameters, child._buffers
-            setattr(module, name, shared.train(child.training))
         else:
-            share_batch_norm(child)
+            share_batch_norm(child, on_gpu=on_gpu)
+
+
+def _shared(norm: nn.BatchNorm2d) -> SharedBatchNorm2d:
+    shared = SharedBatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    # The very parameters and buffers, not copies.
+    shared._parameters, shared._buffers = norm._parameters, norm._buffers
+    return shared.train(norm.training)

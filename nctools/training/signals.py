@@ -17,12 +17,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """Whether somebody asked for the end of the training.
 
+    Args:
+        speaks: Say so on stderr, and leave at once when asked again; of several processes only the first should.
+
     Attributes:
         wanted: True from the first signal on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, speaks: bool = True) -> None:
         self.wanted = False
+        self._speaks = speaks
         # None is a handler that is not Python's: it could not be put back, so it stays.
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._before = {number: handler for number, handler in handlers.items() if handler is not None}
@@ -53,9 +57,11 @@ class StopRequest:
         Raises:
             KeyboardInterrupt: If it is not the first.
         """
-        if self.wanted:
+        if self.wanted and self._speaks:
             raise KeyboardInterrupt
         self.wanted = True
+        if not self._speaks:
+            return
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         _tell(f"\n{name}: the state is saved after this step; once more to leave at once\n")
 
@@ -90,13 +96,16 @@ def _tell(text: str) -> None:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(*, speaks: bool = True) -> Iterator[StopRequest]:
     """Listen for SIGINT and SIGTERM while a block runs; outside the main thread nothing is changed.
+
+    Args:
+        speaks: See ``StopRequest``.
 
     Yields:
         What the signals ask for.
     """
-    request = StopRequest()
+    request = StopRequest(speaks=speaks)
     request.listen()
     try:
         yield request

@@ -125,9 +125,7 @@ def test_error_of_one_rank_ends_all(processes: tuple[Path, int]) -> None:
             if number == rank:
                 assert end.startswith("DatasetError: image 'image/"), end
             else:
-                assert end.startswith(
-                    f"StoreError: rank {rank} of {size} failed, so the extraction ends on all: Data"
-                ), end
+                assert end.startswith(f"ProcessError: rank {rank} of {size} failed, so the work ends on all: Data"), end
     assert not (folder / f"error{size}.h5").exists()
 
 
