@@ -36,7 +36,7 @@ from nctools.training.module import MethodModule
 from nctools.training.nc_callback import NeuralCollapseCallback
 from nctools.training.placement import Place, place_of
 from nctools.training.process_group import joined
-from nctools.training.processes import as_started, notes_of, on_gpu, trainer_settings
+from nctools.training.processes import as_started, check_compiler, notes_of, on_gpu, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
 from nctools.training.reproducibility import seeded
 from nctools.training.run_lock import only_writer
@@ -157,6 +157,8 @@ def _prepared(
     )
     feed.check(place.size)
     check_loggers(config.loggers)
+    if config.trainer.compile:
+        check_compiler(gpu=gpu)
     if place.size > 1 and config.trainer.sync_batchnorm:
         share_batch_norm(method, on_gpu=gpu)
     if place.rank == 0:
@@ -323,6 +325,8 @@ def _quiet() -> Iterator[None]:
         # Ours is: the sampler knows where it stood.
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
+        # torch.compile chooses other layouts than DDP; it costs a copy of small tensors.
+        warnings.filterwarnings("ignore", message=".*Grad strides do not match bucket view strides.*")
         # Every process has logged the values of all of them.
         warnings.filterwarnings("ignore", message=".*when logging on epoch level in distributed setting.*")
         try:

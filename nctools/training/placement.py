@@ -87,10 +87,12 @@ def _outside(environ: Mapping[str, str]) -> Place | None:
             f"{names[0]} is {environ[names[0]]} of {environ[names[1]]} processes, but {', '.join(missing)} is not set"
         )
     rank, size, local_rank, last = (int(environ[name]) for name in names)
-    local_size = last if names[3] == "LOCAL_WORLD_SIZE" else size // last
-    if not local_size or size % local_size or local_rank >= local_size or rank % local_size != local_rank:
+    if size % last == 0:
+        local_size = last if names[3] == "LOCAL_WORLD_SIZE" else size // last
+        place = Place(rank, size, local_rank, local_size, "outside")
+    if size % last or rank % place.local_size != local_rank:
         raise ConfigError(
             f"process {rank} of {size} is number {local_rank} on its machine: each machine must have equally many, "
             "numbered machine by machine (srun --ntasks-per-node=N --distribution=block)"
         )
-    return Place(rank, size, local_rank, local_size, "outside")
+    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -79,6 +80,28 @@ def precision_of(config: TrainConfig, *, gpu: bool) -> str:
         That of the recipe; float32 in place of float16 where there is no GPU: a CPU is faster and more exact in it.
     """
     return "32-true" if config.recipe.precision == "16-mixed" and not gpu else config.recipe.precision
+
+
+def check_compiler(*, gpu: bool) -> None:
+    """Compile something small, so that a machine that cannot is known before a run is opened.
+
+    Args:
+        gpu: Whether for a GPU.
+
+    Raises:
+        ConfigError: If ``torch.compile`` finds no compiler; its own words are in it.
+    """
+    values = torch.ones(8, device="cuda" if gpu else "cpu")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's about itself
+            torch.compile(lambda tensor: tensor.sin() + 1)(values)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()).partition(" Set TORCHDYNAMO")[0]  # advice for those who mend PyTorch
+        raise ConfigError(
+            f"trainer.compile is on, but torch.compile does not work here ({reason[:300]}): install "
+            f"{'Triton and a C compiler' if gpu else 'a C++ compiler, such as g++'}, or leave it off"
+        ) from error
 
 
 def notes_of(config: TrainConfig, place: Place, *, gpu: bool) -> list[str]:
