@@ -6,7 +6,7 @@ import logging
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,9 @@ from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
 from nctools.features.progress import progress_of_passes
 from nctools.features.ranks import current_ranks
-from nctools.methods.assembly import argument_names, build, method_class
-from nctools.methods.checkpoint import Checkpoint
+from nctools.methods.assembly import argument_names, build_as_told, method_class
+from nctools.methods.checkpoint import Checkpoint, load_checkpoint
+from nctools.methods.label_choice import TEXT, kept_vectors
 from nctools.methods.method import Argument, Method
 from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.checkpoints import CheckpointFiles
@@ -141,12 +142,9 @@ def _prepared(
     with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
     arguments = _arguments(config)
-    counts, names = images.class_counts, images.class_names
-    # Weights that are read in a moment need no pretrained ones before.
-    read = state is not None or (resume and place.rank > 0 and run.state.exists())
-    fresh = {key: value for key, value in arguments.items() if not read or key != "pretrained"}
+    resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
     with seeded(config.seed):
-        method = build(config.method, num_classes=images.num_classes, class_counts=counts, class_names=names, **fresh)
+        method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
     feed = RunDataModule(
         images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
         validation,
@@ -166,6 +164,22 @@ def _prepared(
         for note in [*images.notes, *notes_of(config, place, gpu=gpu), *_warm_up_notes(config, method), *begun]:
             sys.stderr.write(f"note: {note}\n")
     return _Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
+
+
+def _built(
+    config: TrainConfig, arguments: Mapping[str, Argument], images: MultiLabelDataset, last: Path | None
+) -> Method:
+    told: dict[str, object] = {
+        "num_classes": images.num_classes,
+        "class_counts": images.class_counts,
+        "class_names": images.class_names,
+    }
+    if last is None:
+        return build_as_told(config.method, told, arguments)
+    # Weights that are read in a moment need no pretrained ones before, nor the file of their label vectors.
+    if str(arguments.get("label_embedding")).startswith(TEXT) and last.exists():
+        told["label_vectors"] = kept_vectors(load_checkpoint(last).state_dict)
+    return build_as_told(config.method, told, {key: value for key, value in arguments.items() if key != "pretrained"})
 
 
 def _fit(
