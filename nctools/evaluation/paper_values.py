@@ -18,7 +18,7 @@ class PublishedValue:
 
     Args:
         paper: Whose table it stands in: ``mlc_nc``, ``comic``, ``cssfe`` or ``lmpt``.
-        table: What the table or figure compares.
+        table: What the table or figure compares; ``"(recalled)"`` behind it: from memory, not read off the print.
         dataset: Name of the data set, as ``nctools data list`` has it.
         method: Name of the method; those of nctools as ``nctools methods`` has it.
         setting: What was changed, ``argument=value`` where nctools has the argument; empty for the method as proposed.
@@ -45,6 +45,7 @@ def published_values(
     setting: str | None = None,
     measure: str | None = None,
     group: str | None = None,
+    table: str | None = None,
 ) -> list[PublishedValue]:
     """Look up what papers print.
 
