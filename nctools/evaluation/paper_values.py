@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -56,9 +56,11 @@ def published_values(
         setting: With this change; ``""`` is the method as proposed.
         measure: This measure alone.
         group: This group of classes alone.
+        table: In this table or figure alone.
 
     Returns:
-        The matching numbers in the order of the table; none where nothing matches.
+        The matching numbers in the order of the file; none where nothing matches. What a paper prints twice is given
+        once, as in the first of its tables, unless ``table`` asks for another.
 
     Example:
         >>> [found] = published_values(method="mlc_nc", dataset="voc_lt", setting="", measure="mAP", group="tail")
@@ -66,9 +68,11 @@ def published_values(
         ('mlc_nc', 90.31)
     """
     asked = {"paper": paper, "method": method, "dataset": dataset, "setting": setting, "measure": measure}
-    asked["group"] = group
+    asked |= {"group": group, "table": table}
     wanted = {name: value for name, value in asked.items() if value is not None}
-    return [row for row in _rows() if all(getattr(row, name) == value for name, value in wanted.items())]
+    found = [row for row in _rows() if all(getattr(row, name) == value for name, value in wanted.items())]
+    first = {replace(row, table=""): row for row in reversed(found)}
+    return [row for row in found if first[replace(row, table="")] is row]
 
 
 @cache
