@@ -54,7 +54,8 @@ def published_row_of(
     checkpoint = run.read()
     name = canonical_name(options.get("dataset") or checkpoint.dataset)
     chosen, usual = _arguments(checkpoint, name)
-    changed = {key: _text(value) for key, value in chosen.items() if value != usual[key]}
+    # None is what follows from the other arguments.
+    changed = {key: _text(value) for key, value in chosen.items() if value not in (None, usual[key])}
     known = known_settings(checkpoint.method)
     varied = {setting.partition("=")[0] for setting in known if "=" in setting}
     parts = [f"{key}={value}" for key, value in changed.items() if key in varied]

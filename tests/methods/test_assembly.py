@@ -12,7 +12,7 @@ import nctools.methods
 from nctools.data.loading import usual_preprocessing
 from nctools.data.preprocessing import preprocessing_named
 from nctools.errors import UnknownNameError
-from nctools.methods.argument_types import Weight
+from nctools.methods.argument_types import Weight, Width
 from nctools.methods.assembly import (
     argument_names,
     argument_types,
@@ -118,7 +118,7 @@ def test_the_types_of_arguments_are_those_of_the_signature() -> None:
     types = argument_types("mlc_nc")
     assert list(types) == argument_names("mlc_nc")
     assert (types["fla_weight"], types["concatenate"]) == (Weight, bool)
-    assert types["num_features"] == int | None
+    assert types["num_features"] == Width | None
 
 
 @pytest.mark.parametrize("name", list(METHODS))
