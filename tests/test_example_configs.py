@@ -15,7 +15,7 @@ from nctools.cli.app import main as run_command
 from nctools.data import ClassAwareSampler
 from nctools.data.loading import usual_preprocessing
 from nctools.data.published.facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES
-from nctools.methods.assembly import build
+from nctools.methods.assembly import build_as_told
 from nctools.methods.mlc_nc import MLCNC
 from nctools.training.config import TrainConfig, load_config, make_config
 
@@ -207,7 +207,7 @@ def test_the_losses_are_weighted_as_the_paper_or_the_code_says(name: str) -> Non
     config = load_config(CONFIGS / name)
     # Backbone and number of classes are of no matter here.
     arguments = dict(config.arguments) | {"backbone": "small", "pretrained": False}
-    method = build("mlc_nc", num_classes=20, **arguments)
+    method = build_as_told("mlc_nc", {"num_classes": 20}, arguments)
     assert isinstance(method, MLCNC)
     released = "released" in name
     assert (method.warmup_epochs, method.fla_weight, method.fpc_weight) == (5, 0.5, 0.1 if released else 0.2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,10 +68,10 @@ def test_means_are_those_of_the_runs() -> None:
 def test_one_run_has_no_spread_and_its_document_has_every_value() -> None:
     found = RunEvaluations([made_up(0)])
     assert math.isnan(found.means("raw")["mean_average_precision.all"].sd)
-    document = found.to_document()
-    [run] = document["runs"]  # type: ignore[misc]
+    document: dict[str, Any] = found.to_document()
+    [run] = document["runs"]
     assert (run["run"], run["checkpoint"], run["seed"], list(run["weights"])) == ("s0", "0.pt", 0, ["raw"])
-    assert set(document["summary"]["raw"]) == set(found.runs[0].evaluations["raw"].values())  # type: ignore[index]
+    assert set(document["summary"]["raw"]) == set(found.runs[0].evaluations["raw"].values())
 
 
 def test_one_run_tells_data_and_model_once_for_both_kinds_of_weights(

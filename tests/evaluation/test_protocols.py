@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from nctools.errors import UnknownNameError
@@ -18,7 +19,9 @@ def test_the_table_has_a_line_for_each_name() -> None:
 def test_known_names_are_kept_and_can_be_computed(name: Protocol) -> None:
     assert known_protocol(name) == name
     # Ranked perfectly, and without ties, all of them say so.
-    assert average_precision([[0.9], [0.2], [0.1]], [[1], [0], [0]], protocol=name).tolist() == [1.0]
+    assert average_precision(np.array([[0.9], [0.2], [0.1]]), np.array([[1], [0], [0]]), protocol=name).tolist() == [
+        1.0
+    ]
 
 
 def test_an_unknown_name_lists_near_misses() -> None:
