@@ -35,7 +35,7 @@ def test_centres_and_sums_are_copies_also_when_an_epoch_was_closed_after_the_las
         own.update(torch.full((4, 2, 3), float(step)), torch.ones(4, 2))
         with torch.no_grad():
             for weight in model[0].parameters():
-                weight += 1
+                weight.add_(1)
             model[1](torch.randn(8, 3))
         average.update(model, step)
         if step % 2 == 0:
