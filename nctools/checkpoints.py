@@ -162,8 +162,25 @@ def evaluate_checkpoint(
     known_protocol(protocol)
     path = None if path is None else checkpoint_of(path)
     ready = prepare(path, options, split=split, default_split="test", mark_unknown=True)
-    network, data = ready.network, ready.data
     _tell(ready, progress=progress)
+    return evaluate_prepared(ready, options, protocol=protocol, progress=progress)
+
+
+def evaluate_prepared(
+    ready: Prepared, options: ForwardOptions, *, protocol: Protocol, progress: bool = False
+) -> Evaluation:
+    """Score what ``nctools.prepared.prepare`` made ready with ``default_split="test"`` and ``mark_unknown=True``.
+
+    Args:
+        ready: Model and images.
+        options: As they were prepared with.
+        protocol: How average precision is counted.
+        progress: Show on stderr how far it is.
+
+    Returns:
+        The evaluation.
+    """
+    network, data = ready.network, ready.data
     scores, targets = [], []
     autocast, channels_last = options.get("autocast"), options.get("channels_last", False)
     total = None if data.ids is None else len(data.ids)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
-from nctools.checkpoints import evaluate_checkpoint
+from nctools.checkpoints import evaluate_prepared
 from nctools.evaluation.over_seeds import MeanOverSeeds, means_over_seeds
-from nctools.evaluation.protocols import Protocol
+from nctools.evaluation.protocols import Protocol, known_protocol
 from nctools.evaluation.summary import Evaluation
 from nctools.forward_options import ForwardOptions
+from nctools.prepared import Prepared, prepare
 from nctools.trained_runs import TrainedRun, Which, check_only_seeds_differ, trained_runs
 
 Weights = Literal["raw", "ema"]
@@ -110,7 +111,7 @@ def evaluate_runs(
         checkpoint: Of a run directory ``"best"`` (on validation; else the last) or ``"last"``.
         split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
         protocol: How average precision is counted: ``"tie-aware"``, ``"rank"`` or ``"voc11"``.
-        progress: Show on stderr what is run over what, and how far it is.
+        progress: Show on stderr what is run over what, and how far it is; of several runs, which is scored.
         **options: As for ``extract_checkpoint``.
 
     Returns:
@@ -126,21 +127,48 @@ def evaluate_runs(
         >>> found.means("raw")["mean_average_precision.tail"]  # doctest: +SKIP
         MeanOverSeeds(mean=0.41, sd=0.02, num_runs=3)
     """
+    known_protocol(protocol)
     runs: Sequence[TrainedRun | None] = trained_runs(paths, which=checkpoint) or [None]
     several = [run for run in runs if run is not None]
     for note in (note for run in several for note in run.notes()):
         sys.stderr.write(f"note: {note}\n")
     seeds: Sequence[int | None] = check_only_seeds_differ(several) if len(several) > 1 else [_seed_of(runs[0])]
+    teller = _Teller(several=len(runs) > 1, progress=progress)
     scored = []
     for run, seed in zip(runs, seeds, strict=True):
         path = None if run is None else run.checkpoint
+        name = str(options.get("model")) if run is None else run.name
         evaluations: dict[Weights, Evaluation] = {}
         for kind in kinds:
             chosen: ForwardOptions = {**options, "weights": kind}
-            evaluations[kind] = evaluate_checkpoint(path, split=split, protocol=protocol, progress=progress, **chosen)
-        name = str(options.get("model")) if run is None else run.name
+            ready = prepare(path, chosen, split=split, default_split="test", mark_unknown=True)
+            teller.tell(ready, name, first=kind == kinds[0])
+            evaluations[kind] = evaluate_prepared(ready, chosen, protocol=protocol, progress=teller.shows_progress)
         scored.append(RunEvaluation(name, path, seed, evaluations))
     return RunEvaluations(scored)
+
+
+class _Teller:
+    # Says on stderr what is scored: of one run how it was loaded, of several a short line each; the data and what
+    # there is to note once.
+    def __init__(self, *, several: bool, progress: bool) -> None:
+        self.several, self.progress = several, progress
+        self.told: set[str] = set()
+
+    @property
+    def shows_progress(self) -> bool:
+        # A line for each tenth of each run is too much of it; a bar makes room for the next.
+        return self.progress and (not self.several or sys.stderr.isatty())
+
+    def tell(self, ready: Prepared, name: str, *, first: bool) -> None:
+        lines = [f"note: {note}" for note in ready.network.notes]
+        if self.progress:
+            loaded = [] if not first else [f"scoring {name}"] if self.several else [ready.network.about]
+            lines = [ready.data.about, *loaded, *lines]
+        for line in lines:
+            if line not in self.told:
+                sys.stderr.write(line + "\n")
+        self.told.update(lines)
 
 
 def _seed_of(run: TrainedRun | None) -> int | None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from nctools.cli.app import main as run_command
+from nctools.data import ClassAwareSampler
+from nctools.data.loading import usual_preprocessing
+from nctools.data.published.facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES
+from nctools.methods.assembly import build_as_told
+from nctools.methods.mlc_nc import MLCNC
 from nctools.training.config import TrainConfig, load_config, make_config
 
 CONFIGS = Path(__file__).parents[1] / "examples" / "configs"
+# VG200 is published as lists of images: its largest class has 278 of the first 1,000.
+LARGEST = {
+    "voc_lt": PUBLISHED_SPLITS["voc_lt"].count_range[0],
+    "coco_lt": PUBLISHED_SPLITS["coco_lt"].count_range[0],
+    "vg200": 278,
+}
+CLASSES = {"voc_lt": len(VOC_CLASSES), "coco_lt": len(COCO_CLASSES), "vg200": 200}
 _PAPER = "Tao et al., MLC-NC, AAAI 2025, doi 10.1609/aaai.v39i19.34298"
 
 
@@ -100,12 +115,47 @@ def test_each_file_is_what_its_command_prints_below_its_header(name: str) -> Non
     assert (CONFIGS / name).read_text(encoding="utf-8") == EXAMPLES[name].text()
 
 
+def command_in(path: Path) -> list[str]:
+    """The command that a file says it was printed by."""
+    line = next(line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# Printed by: "))
+    return shlex.split(line.removeprefix("# Printed by: "))
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_the_command_in_each_file_prints_what_stands_below_its_header(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", command_in(CONFIGS / name))
+    with suppress(SystemExit):
+        run_command()
+    lines = (CONFIGS / name).read_text(encoding="utf-8").splitlines()
+    assert capsys.readouterr().out.splitlines() == [line for line in lines if not line.startswith("#")]
+
+
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_each_file_loads_as_the_configuration_of_its_command(name: str) -> None:
-    example = EXAMPLES[name]
-    assert load_config(CONFIGS / name) == example.config()
-    words = shlex.split(example.command)
-    assert words[:4] == ["nctools", "train", "mlc_nc", "--dataset"]
+    variant = "released" if "released" in name else "paper"
+    dataset = name.removesuffix(".yaml").rpartition("-")[2]
+    config = load_config(CONFIGS / name)
+    assert config == make_config("mlc_nc", dataset, {"variant": variant} if variant == "released" else {})
+    assert (config.dataset, config.arguments.get("variant", "paper")) == (dataset, variant)
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_draws_and_steps_in_the_header_follow_from_the_published_counts(name: str) -> None:
+    config = load_config(CONFIGS / name)
+    draws = LARGEST[config.dataset] * CLASSES[config.dataset] // config.recipe.sampler_reduce
+    steps = config.recipe.epochs * (draws // config.recipe.batch_size)
+    about = " ".join((CONFIGS / name).read_text(encoding="utf-8").replace("\n# ", " ").split())
+    assert f"An epoch has {draws:,} draws, the run {steps:,} steps of {config.recipe.batch_size} images" in about
+
+
+def test_the_sampler_draws_what_the_published_counts_say() -> None:
+    counts = PUBLISHED_SPLITS["voc_lt"].class_counts
+    assert counts is not None
+    # As many images of one label each as the class has: the sampler sees the counts alone.
+    labels = torch.eye(len(counts))[torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))]
+    assert len(ClassAwareSampler(labels)) == 15_500
 
 
 def test_the_folder_holds_these_files_and_the_page_names_them() -> None:
@@ -114,18 +164,55 @@ def test_the_folder_holds_these_files_and_the_page_names_them() -> None:
     assert all(f"`configs/{name}`" in page for name in EXAMPLES)
 
 
+# Section "Training recipe" of the paper and of the released script, value by value.
+RECIPE = {
+    "epochs": 100,
+    "batch_size": 64,
+    "max_lr": 1e-4,
+    "pct_start": 0.2,
+    "weight_decay": 1e-4,
+    "sampler": "class_aware",
+    "epoch_length": "balanced",
+    "ema_decay": 0.9997,
+    "gradient_clip": None,
+    "num_samples_per_class": 1,
+    "sampler_reduce": 1,
+    "precision": "16-mixed",
+}
+
+
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_the_recipe_is_the_papers(name: str) -> None:
-    config = EXAMPLES[name].config()
-    recipe = config.recipe
-    assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.weight_decay, recipe.pct_start) == (
-        *(100, 64, 1e-4, 1e-4),
-        0.2,
-    )
-    assert (recipe.sampler, recipe.epoch_length, recipe.num_samples_per_class) == ("class_aware", "balanced", 1)
-    assert (recipe.ema_decay, recipe.precision) == (0.9997, "16-mixed")
-    assert config.arguments.get("variant", "paper") == (EXAMPLES[name].variant or "paper")
+    config = load_config(CONFIGS / name)
+    assert config.recipe.model_dump() == RECIPE
+    assert config.trainer.accumulate_grad_batches == 1
     assert (config.arguments["backbone"], config.arguments["pretrained"]) == ("resnet50", True)
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_images_are_prepared_as_the_paper_says(name: str) -> None:
+    config = load_config(CONFIGS / name)
+    assert config.preprocessing.changed(usual_preprocessing(config.dataset)).to_dict() == {
+        "mean": [0.466, 0.471, 0.380],
+        "std": [0.195, 0.194, 0.192],
+        "augmentation": "crop_flip_jitter",
+        "resize": 256,
+        "crop": 224,
+        "interpolation": "bilinear",
+    }
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_the_losses_are_weighted_as_the_paper_or_the_code_says(name: str) -> None:
+    config = load_config(CONFIGS / name)
+    # Backbone and number of classes are of no matter here.
+    arguments = dict(config.arguments) | {"backbone": "small", "pretrained": False}
+    method = build_as_told("mlc_nc", {"num_classes": 20}, arguments)
+    assert isinstance(method, MLCNC)
+    released = "released" in name
+    assert (method.warmup_epochs, method.fla_weight, method.fpc_weight) == (5, 0.5, 0.1 if released else 0.2)
+    assert method.classifier.weight.requires_grad == released
+    assert method.centres.mode == ("running" if released else "epoch")
 
 
 def main() -> None:

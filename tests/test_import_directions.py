@@ -52,8 +52,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # Runs by their paths; what several of them score.
     "trained_runs": ("methods",),
     "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features", "trained_runs"),
-    "run_evaluation": ("forward_options", "checkpoints", "evaluation", "trained_runs"),
-    "paper_comparison": ("data", "evaluation", "methods", "trained_runs"),
+    "run_evaluation": ("forward_options", "checkpoints", "evaluation", "prepared", "trained_runs"),
+    "paper_comparison": ("data", "evaluation", "forward_options", "methods", "trained_runs"),
     "stored_pairs": ("features", "collapse"),
     "collapse_curve": ("collapse",),
     "undisturbed": ("features", "collapse", "measurement", "store_measurement", "models.output"),

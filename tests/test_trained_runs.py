@@ -7,10 +7,8 @@ import pytest
 import torch
 import yaml
 
-from nctools.data.settings import DataSettings
 from nctools.errors import CheckpointError, ConfigError
 from nctools.methods.checkpoint import Checkpoint, save_checkpoint
-from nctools.paper_comparison import published_row_of
 from nctools.trained_runs import check_only_seeds_differ, checkpoint_of, trained_runs
 
 CHECKPOINT = Checkpoint(
@@ -121,45 +119,3 @@ def test_equal_seeds_and_broken_configurations_are_refused(tmp_path: Path) -> No
         (tmp_path / "b" / "config.yaml").write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError, match=message):
             check_only_seeds_differ(trained_runs([tmp_path]))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "setting", "total", "others"),
-    [
-        ({}, "", 84.37, []),
-        ({"label_embedding": "etf", "fla_weight": 0.5}, "", 84.37, []),
-        ({"label_embedding": "trainable"}, "label_embedding=trainable", 83.92, []),
-        ({"fla_weight": 0.0}, "fla_weight=0", 82.13, []),
-        ({"projection_features": 64}, "projection_features=64", 83.84, []),
-        ({"variant": "released", "pretrained": True}, "", 84.37, ["variant=released"]),
-        (
-            {"classifier": "random", "train_classifier": True, "concatenate": False},
-            "trainable random classifier without concatenation",
-            79.59,
-            [],
-        ),
-        ({"train_classifier": True}, "", 84.37, ["train_classifier=True"]),
-    ],
-)
-def test_the_published_row_of_a_run_is_found(
-    arguments: dict[str, str | float], setting: str, total: float, others: list[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "x.pt"
-    save_checkpoint(dataclasses.replace(CHECKPOINT, arguments=arguments), path)
-    row, differing = published_row_of(trained_runs([path])[0])
-    assert (row.setting, row.mean_average_precision["all"], differing) == (setting, total, others)
-
-
-def test_data_settings_and_recipe_that_are_not_the_usual_are_told(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", recipe={"epochs": 3})
-    settings = DataSettings(drop_labels=0.4).to_dict()
-    save_checkpoint(dataclasses.replace(CHECKPOINT, data_settings=settings), run / "checkpoints" / "best.pt")
-    _, differing = published_row_of(trained_runs([run])[0], dataset="VOC-MLT")
-    assert differing == ["data.drop_labels=0.4", "recipe.epochs=3"]
-
-
-def test_a_setting_that_no_paper_prints_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.pt"
-    save_checkpoint(dataclasses.replace(CHECKPOINT, arguments={"label_embedding": "random"}), path)
-    with pytest.raises(ConfigError, match=r"of mlc_nc on voc_lt with label_embedding=random: of mlc_nc there is"):
-        published_row_of(trained_runs([path])[0])

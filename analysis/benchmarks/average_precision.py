@@ -5,9 +5,10 @@
     python analysis/benchmarks/average_precision.py --quick    # seconds: does it run?
 
 One thread; the ways take turns in one process and are timed in its CPU seconds (median). Scores are probabilities in
-float32, labels long-tailed. ``loop of argsorts`` takes one class at a time: argsort, cumulative sum, mean precision; it
-ranks tied samples in the order of rows. ``one call per image`` is scikit-learn called for each image, as in released
-code of MLC-NC. Agreement is the largest difference of any class (or of the mean over images) from scikit-learn.
+float32, labels long-tailed. ``loop of argsorts`` takes one class at a time: argsort, cumulative sum, mean precision; of
+tied samples it takes what a reversed argsort gives, which promises no order. ``one call per image`` is scikit-learn
+called for each image, as in released code of MLC-NC. Agreement is the largest difference of any class (or of the mean
+over images) from scikit-learn.
 """
 
 from __future__ import annotations

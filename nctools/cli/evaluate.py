@@ -37,6 +37,7 @@ from nctools.errors import ConfigError
 
 if TYPE_CHECKING:
     from nctools.evaluation.paper_check import PublishedRow
+    from nctools.forward_options import ForwardOptions
     from nctools.run_evaluation import RunEvaluations
     from nctools.trained_runs import TrainedRun
 
@@ -138,7 +139,7 @@ def run(
     with input_errors():
         row = None
         if check_paper:  # before minutes of scoring
-            row = _published(paths, which=checkpoint.value, dataset=dataset, data=data, split=split)
+            row = _published(paths, which=checkpoint.value, split=split, protocol=ap.value, options=options)
         found = evaluate_runs(
             paths or [],
             kinds=kinds,
@@ -165,20 +166,20 @@ def _published(
     paths: Sequence[Path] | None,
     *,
     which: Literal["best", "last"],
-    dataset: str | None,
-    data: str | None,
     split: str | None,
+    protocol: Literal["tie-aware", "rank", "voc11"],
+    options: ForwardOptions,
 ) -> PublishedRow:
     from nctools.paper_comparison import published_row_of
     from nctools.trained_runs import trained_runs
 
-    if not paths or data is not None or split not in {None, "test"}:
+    if not paths or options.get("data") is not None or split not in {None, "test"}:
         raise ConfigError(
             "--check-paper compares runs and checkpoints of nctools on the test split of a data set with a name: "
             "leave --data and --split out"
         )
     first: TrainedRun = trained_runs(paths, which=which)[0]
-    row, differing = published_row_of(first, dataset=dataset)
+    row, differing = published_row_of(first, protocol=protocol, **options)
     if differing:
         say(f"note: not as published: {', '.join(differing)}")
     return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ class PublishedValue:
 
     Args:
         paper: Whose table it stands in: ``mlc_nc``, ``comic``, ``cssfe`` or ``lmpt``.
-        table: What the table or figure compares.
+        table: What the table or figure compares; ``"(recalled)"`` behind it: from memory, not read off the print.
         dataset: Name of the data set, as ``nctools data list`` has it.
         method: Name of the method; those of nctools as ``nctools methods`` has it.
         setting: What was changed, ``argument=value`` where nctools has the argument; empty for the method as proposed.
@@ -45,6 +45,7 @@ def published_values(
     setting: str | None = None,
     measure: str | None = None,
     group: str | None = None,
+    table: str | None = None,
 ) -> list[PublishedValue]:
     """Look up what papers print.
 
@@ -55,9 +56,11 @@ def published_values(
         setting: With this change; ``""`` is the method as proposed.
         measure: This measure alone.
         group: This group of classes alone.
+        table: In this table or figure alone.
 
     Returns:
-        The matching numbers in the order of the table; none where nothing matches.
+        The matching numbers in the order of the file; none where nothing matches. What a paper prints twice is given
+        once, as in the first of its tables, unless ``table`` asks for another.
 
     Example:
         >>> [found] = published_values(method="mlc_nc", dataset="voc_lt", setting="", measure="mAP", group="tail")
@@ -65,9 +68,11 @@ def published_values(
         ('mlc_nc', 90.31)
     """
     asked = {"paper": paper, "method": method, "dataset": dataset, "setting": setting, "measure": measure}
-    asked["group"] = group
+    asked |= {"group": group, "table": table}
     wanted = {name: value for name, value in asked.items() if value is not None}
-    return [row for row in _rows() if all(getattr(row, name) == value for name, value in wanted.items())]
+    found = [row for row in _rows() if all(getattr(row, name) == value for name, value in wanted.items())]
+    first = {replace(row, table=""): row for row in reversed(found)}
+    return [row for row in found if first[replace(row, table="")] is row]
 
 
 @cache

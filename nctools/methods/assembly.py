@@ -111,9 +111,9 @@ def argument_types(name: str) -> dict[str, object]:
         name: Public name of the method.
 
     Returns:
-        Annotation of each name of ``argument_names``.
+        Annotation of each name of ``argument_names``, with the range of its values (``typing.Annotated``).
     """
-    hints = get_type_hints(method_class(name).__init__)
+    hints = get_type_hints(method_class(name).__init__, include_extras=True)
     return {name: hints[name] for name in argument_names(name) if name in hints}
 
 

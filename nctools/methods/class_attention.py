@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nctools.losses.bce import bce_loss
+from nctools.methods.argument_types import LabelChoice, Number, Positive, Share, Width
 from nctools.methods.label_choice import chosen_labels
 from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
 from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
@@ -70,13 +71,13 @@ class ClassAttention(Method):
         backbone: str = "resnet50",
         pretrained: bool | str = False,
         attention: AttentionKind = "cosine",
-        num_features: int | None = None,
-        num_heads: int = 8,
-        dropout: float = 0.1,
-        label_embedding: str = "trainable",
-        projection_features: int = 20,
-        scale: float = 10.0,
-        seed: int = 0,
+        num_features: Width | None = None,
+        num_heads: Width = 8,
+        dropout: Share = 0.1,
+        label_embedding: LabelChoice = "trainable",
+        projection_features: Width = 20,
+        scale: Positive = 10.0,
+        seed: Number = 0,
         class_names: Sequence[str] | None = None,
         label_vectors: Tensor | None = None,
     ) -> None:

@@ -15,6 +15,30 @@ from nctools.models.label_embedding import LabelEmbeddingKind
 TEXT = "text:"
 
 
+def checked_choice(label_embedding: str) -> str:
+    """See that a choice of label embeddings is one; of a file, that it is named.
+
+    Args:
+        label_embedding: ``"etf"``, ``"trainable"``, ``"random"``, or ``"text:FILE"``.
+
+    Returns:
+        The same.
+
+    Raises:
+        UnknownNameError: If there is no such label embedding; near misses are listed.
+        ValueError: If no file is named.
+
+    Example:
+        >>> checked_choice("text:glove.txt")
+        'text:glove.txt'
+    """
+    if label_embedding in {"text", TEXT}:
+        raise ValueError(f"label_embedding is {label_embedding!r}: name the file of the vectors, text:FILE")
+    if label_embedding not in get_args(LabelEmbeddingKind) and not label_embedding.startswith(TEXT):
+        raise UnknownNameError("label embedding", label_embedding, ["etf", "trainable", "random", "text:FILE"])
+    return label_embedding
+
+
 def chosen_labels(
     label_embedding: str, class_names: Sequence[str] | None = None, label_vectors: Tensor | None = None
 ) -> tuple[LabelEmbeddingKind, Tensor | None]:
@@ -40,13 +64,9 @@ def chosen_labels(
     """
     if label_embedding in get_args(LabelEmbeddingKind) and label_embedding != "text":
         return cast("LabelEmbeddingKind", label_embedding), label_vectors
-    if label_embedding != "text" and not label_embedding.startswith(TEXT):
-        raise UnknownNameError("label embedding", label_embedding, ["etf", "trainable", "random", "text:FILE"])
-    if label_vectors is not None:
+    if label_vectors is not None and label_embedding.partition(":")[0] == "text":
         return "text", label_vectors
-    file = label_embedding.removeprefix("text").removeprefix(":")
-    if not file:
-        raise ValueError(f"label_embedding is {label_embedding!r}: name the file of the vectors, text:FILE")
+    file = checked_choice(label_embedding).removeprefix(TEXT)
     if class_names is None:
         raise ValueError(
             f"label_embedding is {label_embedding!r}, but no class names to match its vectors to: pass `class_names`, "

@@ -60,6 +60,18 @@ class Method(nn.Module, ABC):
             ``"loss"`` (the scalar to minimise) and, for the log, its parts by name.
         """
 
+    @classmethod
+    def in_full(cls, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Write out what arguments mean that leave a choice to others (None: as the variant has it).
+
+        Args:
+            arguments: All arguments of the method's class.
+
+        Returns:
+            The same, with the values that the method computes with.
+        """
+        return dict(arguments)
+
     def observe(self, output: Output, targets: Tensor) -> None:
         """Take note of a training batch after its loss was computed (class centres); most methods need nothing."""
 

@@ -10,21 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor
 
 from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.losses.two_way import two_way_loss
+from nctools.methods.argument_types import LabelChoice, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
 from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
 from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
 from nctools.models.backbones import build_backbone
 from nctools.models.class_centres import ClassCentres
 from nctools.models.classifiers import ClassifierRows, ClasswiseClassifier, FixedETFClassifier
-from nctools.models.classwise_head import AttentionKind, ClasswiseHead
+from nctools.models.classwise_head import RELEASED_WIDTH, AttentionKind, ClasswiseHead
 from nctools.models.output import Anchors, Output
+
+# What is not given: as in the paper, or as in the authors' code.
+_OF_VARIANT: Mapping[str, Mapping[str, object]] = {
+    "paper": {"attention": "cosine", "fpc_weight": 0.2, "train_classifier": False},
+    "released": {"attention": "multihead", "fpc_weight": 0.1, "train_classifier": True},
+}
 
 
 class MLCNC(Method):
@@ -107,33 +114,34 @@ class MLCNC(Method):
         pretrained: bool | str = False,
         variant: Literal["paper", "released"] = "paper",
         attention: AttentionKind | None = None,
-        num_features: int | None = None,
-        num_heads: int = 8,
-        dropout: float = 0.1,
-        label_embedding: str = "etf",
-        projection_features: int = 20,
-        scale: float = 1.0,
-        fla_weight: float = 0.5,
+        num_features: Width | None = None,
+        num_heads: Width = 8,
+        dropout: Share = 0.1,
+        label_embedding: LabelChoice = "etf",
+        projection_features: Width = 20,
+        scale: Positive = 1.0,
+        fla_weight: Weight = 0.5,
         fla_reduction: Literal["mean", "sum_classes"] = "mean",
-        fpc_weight: float | None = None,
-        fpc_temperature: float = 0.5,
-        two_way_temperature: float = 4.0,
+        fpc_weight: Weight | None = None,
+        fpc_temperature: Positive = 0.5,
+        two_way_temperature: Positive = 4.0,
         train_classifier: bool | None = None,
         classifier: ClassifierRows = "etf",
         concatenate: bool = True,
-        warmup_epochs: int = 5,
-        seed: int = 0,
+        warmup_epochs: Number = 5,
+        seed: Number = 0,
         class_names: Sequence[str] | None = None,
         label_vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
-        if variant not in {"paper", "released"}:
+        if variant not in _OF_VARIANT:
             raise ValueError(f'variant is {variant!r}; it is "paper" or "released"')
         labels, vectors = chosen_labels(label_embedding, class_names, label_vectors)
         released = variant == "released"
         self.variant: Literal["paper", "released"] = variant
         self.fla_weight, self.fla_reduction = fla_weight, fla_reduction
-        self.fpc_weight = (0.1 if released else 0.2) if fpc_weight is None else fpc_weight
+        usual = _OF_VARIANT[variant]
+        self.fpc_weight = cast("float", usual["fpc_weight"]) if fpc_weight is None else fpc_weight
         self.fpc_temperature, self.two_way_temperature = fpc_temperature, two_way_temperature
         # Without L_FLA the warm-up would minimise nothing.
         self.warmup_epochs = warmup_epochs if fla_weight else 0
@@ -143,7 +151,7 @@ class MLCNC(Method):
         self.head = ClasswiseHead(
             num_classes,
             self.backbone.num_features,
-            attention=attention or ("multihead" if released else "cosine"),
+            attention=attention or cast("AttentionKind", usual["attention"]),
             num_features=num_features,
             num_heads=num_heads,
             dropout=dropout,
@@ -153,11 +161,30 @@ class MLCNC(Method):
             seed=seed,
         )
         self.classifier: FixedETFClassifier | ClasswiseClassifier
-        trained = released if train_classifier is None else train_classifier
+        trained = bool(usual["train_classifier"] if train_classifier is None else train_classifier)
         width = num_classes * projection_features if concatenate else projection_features
         made = FixedETFClassifier if concatenate else ClasswiseClassifier
         self.classifier = made(num_classes, width, seed=seed + 1, scale=scale, trainable=trained, rows=classifier)
         self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
+
+    @classmethod
+    def in_full(cls, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Fill in what the variant chooses; see ``Method.in_full``.
+
+        Args:
+            arguments: All arguments of the class.
+
+        Returns:
+            The same without None, but for a width that the backbone has.
+        """
+        whole = dict(arguments)
+        for name, usual in _OF_VARIANT[str(whole["variant"])].items():
+            whole[name] = usual if whole[name] is None else whole[name]
+        if whole["attention"] == "cosine":
+            whole["num_features"] = None  # the backbone's in any case
+        elif whole["num_features"] is None:
+            whole["num_features"] = RELEASED_WIDTH
+        return whole
 
     def forward(self, images: Tensor) -> Output:
         """Run the network; see ``Method.forward``.

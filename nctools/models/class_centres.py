@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, distributed, nn
@@ -38,6 +38,9 @@ class ClassCentres(nn.Module):
         >>> centres.seen, centres.centres[0]
         (tensor([ True, False]), tensor([1., 1., 1.]))
     """
+
+    # A mean over steps of sums over an epoch, or of centres, is neither: averaged weights hold these as they are.
+    not_averaged: ClassVar[tuple[str, ...]] = ("centres", "seen", "sums", "counts")
 
     centres: Tensor  # [C, p]; a class that was not seen in an epoch keeps its earlier centre; 0 until first seen
     seen: Tensor  # [C] bool: the centre exists

@@ -13,7 +13,25 @@ from nctools.models.etf import simplex_etf
 ClassifierRows = Literal["etf", "random"]
 
 
-class FixedETFClassifier(nn.Module):
+class _UnitRows(nn.Module):
+    """What the classifiers share: unit rows ``weight`` and one ``scale``, each a parameter or a buffer."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, rows: Tensor, scale: float, *, train_rows: bool, train_scale: bool) -> None:
+        super().__init__()
+        for name, value, trained in (
+            ("weight", rows, train_rows),
+            ("scale", torch.tensor(float(scale)), train_scale),
+        ):
+            if trained:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
+
+
+class FixedETFClassifier(_UnitRows):
     """Logits ``gamma <x, v_c>`` with the rows ``v_c`` of a simplex ETF and one scale gamma; no bias.
 
     For MLC-NC, x is the concatenation of the C projected features, ``D = C p``.
@@ -40,9 +58,6 @@ class FixedETFClassifier(nn.Module):
         tensor([ 2., -1., -1.])
     """
 
-    weight: Tensor
-    scale: Tensor
-
     def __init__(
         self,
         num_classes: int,
@@ -54,17 +69,8 @@ class FixedETFClassifier(nn.Module):
         trainable: bool = False,
         rows: ClassifierRows = "etf",
     ) -> None:
-        super().__init__()
-        weight = _unit_rows(num_classes, num_features, rows, seed=seed)
-        gamma = torch.tensor(float(scale))
-        if trainable:
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight)
-        if learnable_scale:
-            self.scale = nn.Parameter(gamma)
-        else:
-            self.register_buffer("scale", gamma)
+        chosen = _unit_rows(num_classes, num_features, rows, seed=seed)
+        super().__init__(chosen, scale, train_rows=trainable, train_scale=learnable_scale)
 
     def forward(self, features: Tensor) -> Tensor:
         """Classify.
@@ -89,7 +95,7 @@ class FixedETFClassifier(nn.Module):
             return self.scale * F.linear(features.to(wide), self.weight.to(wide))
 
 
-class ClasswiseClassifier(nn.Module):
+class ClasswiseClassifier(_UnitRows):
     """Logits ``gamma <x^c, w_c>``: each class reads its own feature with its own unit row; one scale, no bias.
 
     Args:
@@ -112,8 +118,6 @@ class ClasswiseClassifier(nn.Module):
         tensor([[2., 2., 2.]])
     """
 
-    weight: Tensor
-
     def __init__(
         self,
         num_classes: int,
@@ -124,13 +128,8 @@ class ClasswiseClassifier(nn.Module):
         trainable: bool = False,
         rows: ClassifierRows = "random",
     ) -> None:
-        super().__init__()
-        weight = _unit_rows(num_classes, num_features, rows, seed=seed)
-        if trainable:
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight)
-        self.scale = nn.Parameter(torch.tensor(float(scale)))
+        chosen = _unit_rows(num_classes, num_features, rows, seed=seed)
+        super().__init__(chosen, scale, train_rows=trainable, train_scale=True)
 
     def forward(self, features: Tensor) -> Tensor:
         """Classify.

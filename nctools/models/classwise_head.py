@@ -12,7 +12,7 @@ from nctools.models.projection import ClassProjection
 
 AttentionKind = Literal["cosine", "multihead"]
 # Width of the authors' released attention.
-_RELEASED_WIDTH = 768
+RELEASED_WIDTH = 768
 
 
 class ClasswiseHead(nn.Module):
@@ -59,7 +59,7 @@ class ClasswiseHead(nn.Module):
         super().__init__()
         if attention not in {"cosine", "multihead"}:
             raise ValueError(f'attention is {attention!r}; it is "cosine" or "multihead"')
-        width = num_features or (in_features if attention == "cosine" else _RELEASED_WIDTH)
+        width = num_features or (in_features if attention == "cosine" else RELEASED_WIDTH)
         if attention == "cosine" and width != in_features:
             raise ValueError(
                 f"num_features is {width}, but cosine attention keeps the backbone's width {in_features}: "

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from nctools.collapse.catalogue import PRESETS
 from nctools.data.catalogue import canonical_name
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.sampler_catalogue import sampler_entry
@@ -26,14 +27,14 @@ from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument
 from nctools.methods.recipe import EpochLength, Precision, SamplerName
 from nctools.run_directory import SETTINGS_OF_PLACE, replace_atomically
-from nctools.training.config_faults import argument_faults, described_faults
+from nctools.training.config_faults import argument_faults, described_faults, known_metric, preprocessing_faults
 from nctools.training.settings import as_meant, put_settings, whole_path
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class RecipeConfig(_Section):
@@ -75,6 +76,11 @@ class CollapseConfig(_Section):
     every: int = Field(default=5, ge=0, description="epochs between measurements; 0 measures never")
     metrics: str = Field(default="default", description="preset or comma-separated metric ids")
 
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_known(cls, metrics: str) -> str:
+        return metrics if metrics in PRESETS else ",".join(known_metric(name.strip()) for name in metrics.split(","))
+
 
 class DataConfig(_Section):
     """What is taken from the data set; the fields of ``nctools.data.DataSettings``."""
@@ -109,7 +115,12 @@ class PreprocessingConfig(_Section):
 
 
 class TrainerConfig(_Section):
-    """On what a run is computed; names as in Lightning's ``Trainer``. The result hardly depends on it."""
+    """On what a run is computed; names as in Lightning's ``Trainer``.
+
+    Devices and machines change a result in its last digits. With ``accumulate_grad_batches`` another network is
+    trained: batch norm and the two-way loss see each part of a batch alone. So do they with ``sync_batchnorm`` off,
+    each process's part.
+    """
 
     devices: int = Field(default=1, ge=1, description="processes on each machine, one GPU or CPU process each")
     num_nodes: int = Field(default=1, ge=1, description="machines")
@@ -120,6 +131,9 @@ class TrainerConfig(_Section):
 
 class TrainConfig(_Section):
     """One training run."""
+
+    # Not in ``arguments``, whose values are checked against the types of the method: each fault is told once.
+    model_config = ConfigDict(allow_inf_nan=True)
 
     method: str
     dataset: str = Field(description="a name, or the path of a split file or of own data")
@@ -271,7 +285,10 @@ def check_config(document: Mapping[str, object]) -> TrainConfig:
     for key in config.arguments:
         if key not in known:
             raise UnknownNameError(f"argument of {config.method}", key, known)
-    wrong = argument_faults(config.arguments, argument_types(config.method))
+    wrong = [
+        *argument_faults(config.arguments, argument_types(config.method)),
+        *preprocessing_faults(config.preprocessing.model_dump(), config.dataset),
+    ]
     if wrong:
         raise ConfigError(f"the configuration does not fit: {'; '.join(wrong)}")
     return config

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, PRESETS
+from nctools.data.loading import usual_preprocessing
+from nctools.data.preprocessing import preprocessing_changed
 from nctools.data.text_files import shortened
+from nctools.errors import NctoolsError, UnknownNameError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+# Every image becomes RGB.
+_CHANNELS = 3
 
 
 def described_faults(error: ValidationError, known: Sequence[str]) -> str:
@@ -41,16 +48,73 @@ def argument_faults(arguments: Mapping[str, object], types: Mapping[str, object]
         >>> argument_faults({"scale": "ten", "seed": 3}, {"scale": float, "seed": int})
         ["arguments.scale: Input should be a valid number (it is 'ten')"]
     """
-    strict = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
     faults = []
     for name, value in arguments.items():
         try:
             TypeAdapter[object](cast("type", types.get(name, object)), config=strict).validate_python(value)
         except ValidationError as error:
             # Of a union each member says what it would take.
-            wanted = " or ".join(dict.fromkeys(fault["msg"] for fault in error.errors()))
+            wanted = " or ".join(dict.fromkeys(map(_message, error.errors())))
             faults.append(f"arguments.{name}: {wanted} (it is {shortened(value)})")
     return faults
+
+
+def preprocessing_faults(given: Mapping[str, object], dataset: str) -> list[str]:
+    """Check by making it whether a preprocessing can be made.
+
+    Args:
+        given: What shall not be as it is usual for the data set; None is as usual.
+        dataset: Name or path of the data set.
+
+    Returns:
+        A line if it cannot.
+
+    Example:
+        >>> preprocessing_faults({"mean": [0.5, 0.5]}, "digits_lt")
+        ['preprocessing: `mean` has 2 values but `std` has 3: give one of each per image channel.']
+    """
+    if all(value is None for value in given.values()):
+        return []  # the usual one is known to be right, and a split file need not be read
+    usual = usual_preprocessing(dataset)
+    try:
+        made = preprocessing_changed(usual, **cast("dict[str, str]", dict(given)))  # type: ignore[arg-type]
+    except (NctoolsError, ValueError) as error:
+        return [f"preprocessing: {error}"]
+    if len(made.mean) not in {1, _CHANNELS}:
+        return [
+            f"preprocessing: mean and std have {len(made.mean)} values, but images have {_CHANNELS} channels: give one "
+            "for each, or one for all"
+        ]
+    return []
+
+
+def known_metric(name: str) -> str:
+    """See that an NC metric can be measured while a method trains.
+
+    Args:
+        name: Id of the metric.
+
+    Returns:
+        The same.
+
+    Raises:
+        UnknownNameError: If there is none; near misses are listed.
+        ValueError: If it is a preset, which stands alone, or needs more than one layer or other images.
+
+    Example:
+        >>> known_metric("nc1_pinv")
+        'nc1_pinv'
+    """
+    if name in PRESETS:
+        raise ValueError(f"the preset {name!r} stands alone: leave the other names out, or list ids")
+    if name in METRICS and "OOD mean" in METRICS[name].needs:
+        raise ValueError(f"{name} needs images of another kind, which a training has not: leave it out")
+    if name in OVER_LAYERS:
+        raise ValueError(f"{name} is not measured in one layer: measure nc4_ncc_accuracy")
+    if name not in METRICS and name not in ALIASES:
+        raise UnknownNameError("metric", name, [*METRICS, *PRESETS])
+    return name
 
 
 def _described(fault: ErrorDetails, known: Sequence[str]) -> str:
@@ -59,7 +123,12 @@ def _described(fault: ErrorDetails, known: Sequence[str]) -> str:
         return _unknown(key, known)
     value = fault["input"]
     shown = "" if fault["type"] == "missing" or isinstance(value, Mapping) else f" (it is {shortened(value)})"
-    return f"{key}: {fault['msg']}{shown}"
+    return f"{key}: {_message(fault)}{shown}"
+
+
+def _message(fault: ErrorDetails) -> str:
+    # What a check of ours says needs no heading.
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:

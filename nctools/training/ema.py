@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor, nn
 
@@ -16,7 +17,8 @@ class AveragedWeights:
     """Exponential moving average of a model's parameters and float buffers (batch-norm statistics included).
 
     The decay rises from 0 to ``decay`` over the first steps, so that a short run is not averaged with its random
-    start. The average stays in eval mode; integer and boolean buffers are copied.
+    start. The average stays in eval mode. Integer and boolean buffers are copied, and so are those that a part of the
+    model names in its attribute ``not_averaged`` (class centres and their sums).
 
     Args:
         model: The model to average.
@@ -29,11 +31,18 @@ class AveragedWeights:
 
         self._average = ModelEmaV3(model, decay=decay, use_warmup=True)
         self._average.module.requires_grad_(requires_grad=False)
+        self._source = model
+        self._copied = not_averaged(model)
 
     @property
     def model(self) -> nn.Module:
-        """The model with the averaged weights, in eval mode."""
-        return cast("nn.Module", self._average.module)
+        """The model with the averaged weights, in eval mode; what is not averaged is that of the trained model now."""
+        average = cast("nn.Module", self._average.module)
+        # Here and not in ``update``: they change between steps, too, when a method closes an epoch.
+        with torch.no_grad():
+            for name in self._copied:
+                average.get_buffer(name).copy_(self._source.get_buffer(name))
+        return average
 
     def update(self, model: nn.Module, step: int) -> None:
         """Add the model's present weights to the average.
@@ -59,6 +68,27 @@ class AveragedWeights:
             state: What ``state_dict`` gave.
         """
         self.model.load_state_dict(state)
+
+
+def not_averaged(model: nn.Module) -> list[str]:
+    """List the buffers of which a mean over steps has no meaning.
+
+    Args:
+        model: Any model; its parts name such buffers in their attribute ``not_averaged``.
+
+    Returns:
+        Names within the model.
+
+    Example:
+        >>> from nctools.models import ClassCentres
+        >>> not_averaged(nn.Sequential(nn.BatchNorm2d(3), ClassCentres(2, 3)))
+        ['1.centres', '1.seen', '1.sums', '1.counts']
+    """
+    return [
+        f"{place}.{name}".lstrip(".")
+        for place, part in model.named_modules()
+        for name in getattr(part, "not_averaged", ())
+    ]
 
 
 def averaging_callback(trainer: pl.Trainer) -> WeightAveraging | None:

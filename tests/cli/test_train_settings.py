@@ -73,6 +73,12 @@ def test_method_and_data_beside_a_file_may_say_the_same(same: list[str], nctools
         (["--epochs", "0"], "recipe.epochs: Input should be greater than or equal to 1 (it is 0)"),
         (["--precision", "16"], "recipe.precision: Input should be '32-true', 'bf16-mixed' or '16-mixed' (it is '16')"),
         (["--variant", "newest"], "arguments.variant: Input should be 'paper' or 'released' (it is 'newest')"),
+        (["--set", "fla_weight=.nan"], "arguments.fla_weight: Input should be a finite number (it is nan)"),
+        (["--lr", "inf"], "recipe.max_lr: Input should be a finite number (it is inf)"),
+        (["--set", "num_features=-3"], "arguments.num_features: Input should be greater than or equal to 1 (it is -3)"),
+        (["--label-embedding", "trainabel"], "unknown label embedding 'trainabel'; did you mean trainable"),
+        (["--set", "preprocessing.mean=[1,2]"], "preprocessing: `mean` has 2 values but `std` has 3"),
+        (["--set", "nc.metrics=nc1_pinf"], "nc.metrics: unknown metric 'nc1_pinf'; did you mean nc1_pinv"),
         (["--set", "fla_weight=much"], "arguments.fla_weight: Input should be a valid number (it is 'much')"),
     ],
 )
@@ -92,6 +98,10 @@ def test_wrong_changes_are_wrong_usage(
         ("  pretrained: true", "  pretraind: true", "unknown argument of mlc_nc 'pretraind'; did you mean pretrained"),
         ("  pretrained: true", "  scale: big", "arguments.scale: Input should be a valid number"),
         ("seed: 0", "sede: 0", "unknown key 'sede'; did you mean seed"),
+        ("  pretrained: true", "  fla_weight: .nan", "arguments.fla_weight: Input should be a finite number"),
+        ("  max_lr: 0.0001", "  max_lr: .inf", "recipe.max_lr: Input should be a finite number"),
+        ("  metrics: default", "  metrics: nonsense", "nc.metrics: unknown metric 'nonsense'"),
+        ("  augmentation: null", "  augmentation: flipp", "preprocessing: unknown augmentation 'flipp'; did you mean"),
         ("method: mlc_nc", "method: mlc_cn", "unknown method 'mlc_cn'; did you mean mlc_nc"),
     ],
 )

@@ -12,6 +12,7 @@ import nctools.methods
 from nctools.data.loading import usual_preprocessing
 from nctools.data.preprocessing import preprocessing_named
 from nctools.errors import UnknownNameError
+from nctools.methods.argument_types import Weight, Width
 from nctools.methods.assembly import (
     argument_names,
     argument_types,
@@ -48,7 +49,17 @@ def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str
 
 def test_table_and_files_agree() -> None:
     files = {path.stem for path in Path(nctools.methods.__file__).parent.glob("*.py")}
-    parts = {"__init__", "assembly", "catalogue", "checkpoint", "label_choice", "method", "recipe", "released_weights"}
+    parts = {
+        "__init__",
+        "argument_types",
+        "assembly",
+        "catalogue",
+        "checkpoint",
+        "label_choice",
+        "method",
+        "recipe",
+        "released_weights",
+    }
     assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
 
 
@@ -106,8 +117,8 @@ def test_class_names_reach_only_methods_that_ask_for_them() -> None:
 def test_the_types_of_arguments_are_those_of_the_signature() -> None:
     types = argument_types("mlc_nc")
     assert list(types) == argument_names("mlc_nc")
-    assert types["fla_weight"] is float
-    assert types["num_features"] == int | None
+    assert (types["fla_weight"], types["concatenate"]) == (Weight, bool)
+    assert types["num_features"] == Width | None
 
 
 @pytest.mark.parametrize("name", list(METHODS))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
+from nctools.methods.assembly import build
 from nctools.methods.mlc_nc import MLCNC
 from nctools.models.attention import CosineAttention, MultiheadClassAttention
 from tests.reference import models as reference
@@ -103,9 +104,22 @@ def test_the_floor_stands_inside_the_logs_of_the_released_code(variant: str) -> 
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
-def test_every_class_has_a_centre_whatever_its_group(variant: str) -> None:
-    method, (images, _) = built(variant), batch()
-    method.observe(method(images), torch.ones(len(images), CLASSES))
+@pytest.mark.parametrize("shown", [[0, 1], [3, 4]])
+def test_every_class_has_a_centre_whatever_its_group(shown: list[int], variant: str) -> None:
+    # Of the counts, the first two classes are head and the last two tail: neither group has centres of its own only.
+    torch.manual_seed(0)
+    told = {"class_counts": [500, 200, 50, 9, 4], "class_names": list("abcde")}
+    method = build("mlc_nc", num_classes=CLASSES, backbone="small", variant=variant, **told)  # type: ignore[arg-type]
+    assert isinstance(method, MLCNC)
+    images, _ = batch()
+    targets = torch.zeros(len(images), CLASSES)
+    targets[:, shown] = 1
+    output = method.eval()(images)
+    method.observe(output, targets)
     method.end_epoch()
-    assert method.centres.seen.tolist() == [True] * CLASSES
-    assert len(method.centres.centres) == CLASSES
+    assert method.centres.centres.shape[0] == CLASSES
+    assert method.centres.seen.nonzero().flatten().tolist() == shown
+    # They are what L_FPC pulls to: without a centre there would be nothing to lose.
+    expected = output.features["projected"].mean(0)[shown]
+    torch.testing.assert_close(method.centres.centres[shown], expected)
+    assert float(method.loss(method(images), targets, epoch=9)["loss_fpc"]) > 0

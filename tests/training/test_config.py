@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,58 @@ def test_an_argument_of_another_method_is_unknown() -> None:
             "sampler_reduce is 4, .* the sampler is uniform and epoch_length balanced",
         ),
         ({"seed": -1}, "seed"),
+        ({"max_lr": math.inf}, r"recipe.max_lr: Input should be a finite number \(it is inf\)"),
+        ({"ema_decay": math.nan}, "recipe.ema_decay: Input should be a finite number"),
+        ({"nc.metrics": "nonsense"}, "nc.metrics: unknown metric 'nonsense'"),
+        ({"nc.metrics": "nc1_pinv,nc1_pinf"}, "nc.metrics: unknown metric 'nc1_pinf'; did you mean nc1_pinv"),
+        ({"nc.metrics": "defualt"}, "nc.metrics: unknown metric 'defualt'; did you mean default"),
+        ({"preprocessing.mean": [1, 2]}, "preprocessing: `mean` has 2 values but `std` has 3"),
+        ({"preprocessing.std": [1, math.inf, 1]}, "preprocessing.std.1: Input should be a finite number"),
     ],
 )
 def test_an_ill_typed_value_names_its_key(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_config("erm", "digits_lt", settings)
+
+
+@pytest.mark.parametrize("method", ["mlc_nc", "class_attention"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_features": -3}, "num_features: Input should be greater than or equal to 1"),
+        ({"num_heads": 0}, "num_heads: Input should be greater than or equal to 1"),
+        ({"projection_features": 0}, "projection_features: Input should be greater than or equal to 1"),
+        ({"dropout": 1.0}, "dropout: Input should be less than 1"),
+        ({"scale": 0}, "scale: Input should be greater than 0"),
+        ({"label_embedding": "foo"}, "label_embedding: unknown label embedding 'foo'"),
+        ({"label_embedding": "trainabel"}, "unknown label embedding 'trainabel'; did you mean trainable"),
+        ({"label_embedding": "text:"}, "label_embedding is 'text:': name the file"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(method: str, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^the configuration does not fit: arguments.*{message}"):
+        make_config(method, "digits_lt", settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fla_weight": math.nan}, r"fla_weight: Input should be a finite number \(it is nan\)$"),
+        ({"fpc_weight": -0.1}, "fpc_weight: Input should be greater than or equal to 0"),
+        ({"fpc_temperature": 0.0}, "fpc_temperature: Input should be greater than 0"),
+        ({"two_way_temperature": -1}, "two_way_temperature: Input should be greater than 0"),
+        ({"warmup_epochs": -1}, "warmup_epochs: Input should be greater than or equal to 0"),
+    ],
+)
+def test_weights_and_temperatures_have_their_ranges(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_config("mlc_nc", "digits_lt", settings)
+
+
+def test_lists_of_metrics_may_have_spaces_and_other_names() -> None:
+    found = make_config("erm", "digits_lt", {"nc.metrics": "nc1_pinv, nc2_max_angle"}).nc.metrics
+    assert found == "nc1_pinv,nc2_max_angle"
+    assert make_config("erm", "digits_lt", {"nc.metrics": "long-tail"}).nc.metrics == "long-tail"
 
 
 def test_an_unknown_section_in_a_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""Types of methods' arguments that say which values make sense; a configuration is checked against them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from nctools.methods.label_choice import checked_choice
+
+Width = Annotated[int, Field(ge=1)]
+Number = Annotated[int, Field(ge=0)]
+# The dropout of all is no feature at all.
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+LabelChoice = Annotated[str, AfterValidator(checked_choice)]
