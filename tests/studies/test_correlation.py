@@ -91,10 +91,10 @@ def alike(generator: np.random.Generator, num_variants: int, num_seeds: int) -> 
 
 def test_the_interval_over_epochs_holds_zero_as_often_as_it_says_when_runs_of_a_variant_are_alike() -> None:
     generator, hits = np.random.default_rng(3), 0
-    for _ in range(120):
+    for _ in range(80):
         levels = by_kind(over_epochs(alike(generator, 6, 5)))["levels"]
         hits += levels["low"] <= 0 <= levels["high"]
-    assert hits / 120 > 0.9
+    assert hits / 80 > 0.9
 
 
 def test_variants_are_counted_not_runs_and_too_few_are_told() -> None:
@@ -110,14 +110,14 @@ def test_variants_are_counted_not_runs_and_too_few_are_told() -> None:
 
 @pytest.mark.parametrize(("num_variants", "num_seeds"), [(6, 2), (6, 5), (1, 6)])
 def test_the_interval_inside_variants_holds_zero_as_often_as_it_says(num_variants: int, num_seeds: int) -> None:
-    generator, hits, repetitions = np.random.default_rng(4), 0, 200
+    generator, hits, repetitions = np.random.default_rng(4), 0, 150
     names = np.repeat([f"v{variant}" for variant in range(num_variants)], num_seeds)
     for _ in range(repetitions):
         noise = generator.standard_normal((2, len(names)))
         table = pd.DataFrame({"variant": names, "nc1_pinv all": noise[0], "test mAP all": noise[1]})
         inside = by_kind(over_runs(table, replicates=2))["inside variants"]
         hits += inside["low"] <= 0 <= inside["high"]
-    assert 0.91 < hits / repetitions <= 1
+    assert hits / repetitions > 0.91
 
 
 def test_too_few_seeds_inside_variants_have_no_interval_and_the_reason_is_told() -> None:

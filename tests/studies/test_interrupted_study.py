@@ -18,7 +18,14 @@ from nctools.studies.study import run_study
 from nctools.training import make_config
 
 ROOT = Path(__file__).parents[2]
-SETTINGS: dict[str, object] = {"epochs": 2, "batch_size": 128, "nc.every": 0, "resume_every_steps": 1, "device": "cpu"}
+SETTINGS: dict[str, object] = {
+    "epochs": 2,
+    "batch_size": 128,
+    "epoch_length": "images",
+    "nc.every": 0,
+    "resume_every_steps": 2,
+    "device": "cpu",
+}
 CALL = """
 import sys
 from nctools.studies import Variant, run_study
@@ -29,6 +36,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_study_that_is_stopped_goes_on_and_leaves_what_it_would_have_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

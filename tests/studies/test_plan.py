@@ -43,7 +43,7 @@ def test_where_and_how_fast_a_run_is_computed_makes_no_other_run_of_it(tmp_path:
 
 def test_parts_of_a_batch_make_another_run_of_it(tmp_path: Path) -> None:
     write_run(small_config(accumulate_grad_batches=2), tmp_path / "plain-s0")
-    with pytest.raises(ConfigError, match="trainer.accumulate_grad_batches is 2, here 1"):
+    with pytest.raises(ConfigError, match=r"trainer.accumulate_grad_batches is 2, here 1"):
         plan(tmp_path, Variant("plain", "erm"))
 
 

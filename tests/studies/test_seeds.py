@@ -60,7 +60,8 @@ def test_a_row_has_last_and_best_scores_and_the_collapse(tmp_path: Path) -> None
 
 
 def test_what_is_there_is_replaced_by_force_alone(tmp_path: Path, trained: list[tuple[str, bool]]) -> None:
-    write_run(small_config(), tmp_path / "out" / "s0")
+    for seed in (0, 1):
+        write_run(small_config(seed=seed), tmp_path / "out" / f"s{seed}")
     with pytest.raises(ConfigError, match=r"s0 exists already: choose another --out, go on with it by --resume"):
         train_seeds(small_config(), [0], tmp_path / "out", progress=False)
     assert trained == []
