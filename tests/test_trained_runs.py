@@ -123,7 +123,7 @@ def test_checkpoints_alone_are_compared_by_what_they_carry(tmp_path: Path) -> No
     assert check_only_seeds_differ(trained_runs([tmp_path / "0.pt", tmp_path / "1.pt"])) == [0, 1]
     other = dataclasses.replace(CHECKPOINT, seed=2, arguments={"seed": 2, "fla_weight": 0.0})
     save_checkpoint(other, tmp_path / "2.pt")
-    with pytest.raises(ConfigError, match=r"arguments.fla_weight: 1.0 and 0.0"):
+    with pytest.raises(ConfigError, match=r"arguments.fla_weight: 0.5 and 0.0"):
         check_only_seeds_differ(trained_runs([tmp_path / "0.pt", tmp_path / "2.pt"]))
 
 
