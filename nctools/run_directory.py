@@ -82,8 +82,10 @@ def remove_half_written(folder: str | os.PathLike[str]) -> None:
     """
     for entry in Path(folder).glob(".*"):
         found = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
+        if not found or entry.is_symlink() or not entry.is_dir():
+            continue
         # A folder that holds nothing but the file it is named for.
-        if found and entry.is_dir() and not entry.is_symlink() and {p.name for p in entry.iterdir()} <= {found[1]}:
+        if all(inner.is_file() and inner.name == found[1] for inner in entry.iterdir()):
             shutil.rmtree(entry, ignore_errors=True)
 
 

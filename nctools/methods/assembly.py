@@ -130,7 +130,7 @@ def default_arguments(name: str, dataset: str) -> Mapping[str, Argument]:
     return dict(method_class(name).arguments_for.get(dataset, {}))
 
 
-def usual_arguments(name: str) -> dict[str, object]:
+def usual_arguments(name: str) -> dict[str, Argument]:
     """Give the value that each argument of a method has where none is given.
 
     Args:

@@ -145,9 +145,16 @@ class TrainConfig(_Section):
         Returns:
             Dotted keys and plain values; ``arguments`` with the defaults of the method filled in.
         """
-        document = self.model_dump(mode="json")
-        document["arguments"] = {**usual_arguments(self.method), **document["arguments"]}
+        document = self.in_full().model_dump(mode="json")
         return {key: value for key, value in flat_settings(document).items() if key not in SETTINGS_OF_PLACE}
+
+    def in_full(self) -> TrainConfig:
+        """Write out the arguments of the method that were left at their defaults, which may change with its versions.
+
+        Returns:
+            The same configuration with all ``arguments`` but ``seed``, which is that of the run.
+        """
+        return self.model_copy(update={"arguments": {**usual_arguments(self.method), **self.arguments}})
 
 
 def flat_settings(document: Mapping[str, object]) -> dict[str, object]:

@@ -49,7 +49,7 @@ def open_run(run: RunDirectory, config: TrainConfig, *, force: bool) -> None:
         file.unlink(missing_ok=True)
     run.path.mkdir(parents=True, exist_ok=True)
     remove_half_written(run.path)
-    save_config(config, run.config)
+    save_config(config.in_full(), run.config)
     with replace_atomically(run.environment) as temporary:
         temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
 
@@ -103,7 +103,7 @@ def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
         remove_half_written(folder)
     try:
         there: dict[str, object] = dict(json.loads(run.environment.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         there = {}
     found = differences(there, environment()) + differences(_where(load_config(run.config)), _where(config))
     if not found:

@@ -46,6 +46,7 @@ _SETTINGS: dict[str, object] = {
     "preprocessing.image_size": 32,
     "preprocessing.augmentation": "crop_flip_jitter",
     "nc.every": 2,
+    "nc.metrics": "nc1_pinv,nc3_self_duality",
     "device": "cpu",
 }
 
