@@ -14,10 +14,13 @@ import torch
 
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.studies.plan import Variant, is_finished
+from nctools.studies.processes import available_cores
 from nctools.studies.study import run_study
 from nctools.training import make_config
 
 ROOT = Path(__file__).parents[2]
+# One thread for each run: more wait for each other on a busy machine.
+CORES = available_cores()
 SETTINGS: dict[str, object] = {
     "epochs": 2,
     "batch_size": 128,
@@ -30,7 +33,7 @@ CALL = """
 import sys
 from nctools.studies import Variant, run_study
 try:
-    run_study([Variant("erm", "erm")], seeds=[0], out=sys.argv[1], jobs=1, settings=SETTINGS)
+    run_study([Variant("erm", "erm")], seeds=[0], out=sys.argv[1], jobs=CORES, settings=SETTINGS)
 except KeyboardInterrupt:
     raise SystemExit(130)
 """
@@ -43,7 +46,7 @@ def test_a_study_that_is_stopped_goes_on_and_leaves_what_it_would_have_left(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     run = tmp_path / "stopped" / "erm-s0"
-    code = CALL.replace("SETTINGS", repr(SETTINGS))
+    code = CALL.replace("SETTINGS", repr(SETTINGS)).replace("CORES", str(CORES))
     caller = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "stopped")])
     latest = time.monotonic() + 200
     while not (run / "checkpoints" / "resume.ckpt").exists() and time.monotonic() < latest:
@@ -53,7 +56,7 @@ def test_a_study_that_is_stopped_goes_on_and_leaves_what_it_would_have_left(
     assert not is_finished(make_config("erm", "digits_lt", SETTINGS), run)
 
     for out in ("stopped", "whole"):
-        found = run_study([Variant("erm", "erm")], seeds=[0], out=tmp_path / out, jobs=1, settings=SETTINGS)
+        found = run_study([Variant("erm", "erm")], seeds=[0], out=tmp_path / out, jobs=CORES, settings=SETTINGS)
         assert found.exit_code == 0
     assert "resuming in epoch" in (run / "train.log").read_text(encoding="utf-8")
     resumed, whole = (
