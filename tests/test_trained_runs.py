@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -102,7 +103,7 @@ def test_every_differing_key_is_named(tmp_path: Path) -> None:
 
 
 def test_where_runs_were_computed_and_defaults_written_out_make_no_difference(tmp_path: Path) -> None:
-    places: list[dict[str, object]] = [
+    places: list[dict[str, Any]] = [
         {"device": "cpu", "workers": 0, "data_root": "/a", "loggers": [], "trainer": {"devices": 1}},
         {"device": "cuda", "workers": 4, "data_root": "/b", "loggers": ["wandb"], "trainer": {"devices": 2}},
         {"arguments": {"label_embedding": "etf"}},

@@ -117,10 +117,11 @@ def over_runs(
         seed: Of the bootstrap.
 
     Returns:
-        A row for each metric, group and ``kind``: ``rho`` (Spearman), ``low, high`` (95 %), ``n`` (runs that count: inside
-        variants those of several seeds), ``interval`` (what it counts, or why there is none). Of ``"all runs"`` whole variants are drawn, since the runs of one are
-        alike; of few variants that is somewhat too narrow (of six, 89 of 100 hold a correlation of zero). Of ``"inside
-        variants"`` it is Fisher's, with the degrees of freedom that are left after a mean for each variant.
+        A row for each metric, group and ``kind``: ``rho`` (Spearman), ``low, high`` (95 %), ``n`` (runs that count:
+        inside variants those of several seeds), ``interval`` (what it counts, or why there is none). Of ``"all runs"``
+        whole variants are drawn, since the runs of one are alike; of few variants that is somewhat too narrow (of six,
+        89 of 100 hold a correlation of zero). Of ``"inside variants"`` it is Fisher's, with the degrees of freedom that
+        are left after a mean for each variant.
     """
     import pandas as pd
 
