@@ -20,21 +20,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nctools.plots import save_figure, variant_scores
 from nctools.studies import (
     VARIANTS,
     Variant,
     add_study_options,
     chosen_variants,
-    markdown,
-    printed_values,
+    report_scores,
     run_script,
     run_study,
-    run_table,
-    scores_by_group,
     study_arguments,
-    study_tables,
-    write_tables,
 )
 from nctools.training import make_config
 
@@ -58,17 +52,7 @@ def main() -> int:
     options = add_study_options(parser).parse_args()
     arguments = study_arguments(options)
     study = run_study(chosen_variants(variants_of(options.dataset, options.text), options), **arguments)
-    if not study.runs:
-        return study.exit_code
-    values = run_table(study.runs)
-    tables = study_tables(NAME, study.runs, values)
-    write_tables(tables, arguments["out"] / "tables")
-    scores = scores_by_group(values)
-    figure = variant_scores(scores, printed_values(study.runs))
-    save_figure(figure, arguments["out"] / "figures" / f"{NAME}.png", scores)
-    for name, table in tables.items():
-        if not name.endswith("_runs"):
-            print(f"{name}\n\n{markdown(table)}")
+    report_scores(NAME, study.runs, arguments["out"])
     return study.exit_code
 
 

@@ -19,20 +19,19 @@ import argparse
 import pandas as pd
 
 from nctools.collapse import etf_angle_deg
-from nctools.plots import class_angle_lines, save_figure
+from nctools.plots import class_angle_lines
 from nctools.studies import (
     VARIANTS,
     add_study_options,
     chosen_variants,
     class_table,
-    markdown,
     printed_values,
     run_script,
     run_study,
     study_arguments,
     summary_table,
     with_printed,
-    write_tables,
+    write_report,
 )
 
 NAME = "class_angles"
@@ -66,11 +65,15 @@ def main() -> int:
     runs = by_run(classes)
     printed = printed_values(study.runs, RAW)
     summary = with_printed(summary_table(runs), printed, "uncentred angle {group}")
-    tables = {f"{NAME}_runs": runs, f"{NAME}_summary": summary}
-    write_tables(tables, arguments["out"] / "tables")
-    figure = class_angle_lines(classes, PANELS, etf_angle=etf_angle_deg(classes["class_index"].nunique()))
-    save_figure(figure, arguments["out"] / "figures" / f"{NAME}.png", classes)
-    print(markdown(summary))
+    etf = etf_angle_deg(classes["class_index"].nunique())
+    write_report(
+        NAME,
+        {f"{NAME}_summary": summary},
+        arguments["out"],
+        rows={f"{NAME}_runs": runs},
+        figure=lambda: class_angle_lines(classes, PANELS, etf_angle=etf),
+        drawn=classes,
+    )
     return study.exit_code
 
 

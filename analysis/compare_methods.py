@@ -13,21 +13,15 @@ from __future__ import annotations
 
 import argparse
 
-from nctools.plots import save_figure, variant_scores
 from nctools.studies import (
     VARIANTS,
     Variant,
     add_study_options,
     chosen_variants,
-    markdown,
-    printed_values,
+    report_scores,
     run_script,
     run_study,
-    run_table,
-    scores_by_group,
     study_arguments,
-    study_tables,
-    write_tables,
 )
 
 NAME = "compare_methods"
@@ -41,17 +35,7 @@ def main() -> int:
     arguments = study_arguments(options)
     variants = [VARIANTS.get(method) or Variant(method, method) for method in options.methods]
     study = run_study(chosen_variants(variants, options), **arguments)
-    if not study.runs:
-        return study.exit_code
-    values = run_table(study.runs)
-    tables = study_tables(NAME, study.runs, values)
-    write_tables(tables, arguments["out"] / "tables")
-    scores = scores_by_group(values)
-    figure = variant_scores(scores, printed_values(study.runs))
-    save_figure(figure, arguments["out"] / "figures" / f"{NAME}.png", scores)
-    for name, table in tables.items():
-        if not name.endswith("_runs"):
-            print(f"{name}\n\n{markdown(table)}")
+    report_scores(NAME, study.runs, arguments["out"])
     return study.exit_code
 
 

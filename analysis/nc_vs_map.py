@@ -6,11 +6,13 @@
 Spearman's rank correlations, by metric and group of classes. More collapse is a smaller number: a negative correlation
 means that more collapse goes with higher mAP.
 
-Over runs: NC at the last epoch against test mAP. Over all runs it compares methods that differ in much else, and the
-feature spaces of ERM (one feature for each image) and of the others (one for each class) are not the same thing; the
-interval comes from drawing whole variants. Inside variants (both numbers less the mean of the variant) only the seed
-differs. Over epochs: NC against validation mAP of the same epochs of one run. Both change as training goes on, whether
-or not one has to do with the other, so the changes between measured epochs are correlated as well. A correlation is no
+Over runs: NC at the last epoch against test mAP of the same network (last.pt; the other studies score the checkpoint
+that is best on validation). Over all runs it compares methods that differ in much else, and the feature spaces of ERM
+(one feature for each image) and of the others (one for each class) are not the same thing; the interval comes from
+drawing whole variants. Inside variants (both numbers less the mean of the variant) only the seed differs; the interval
+is Fisher's, less a degree of freedom for each variant. Over epochs: NC against validation mAP of the same epochs of one
+run, averaged over variants, whose number the interval (Student's t) counts. Both change as training goes on, whether or
+not one has to do with the other, so the changes between measured epochs are correlated as well. A correlation is no
 proof that one makes the other; an interval over few runs is wide, and many cells were looked at.
 
 Runs are kept in OUT and shared with the other studies; a finished run is not trained again, and what was interrupted
@@ -23,14 +25,13 @@ import argparse
 
 import pandas as pd
 
-from nctools.plots import save_figure, value_against_value
+from nctools.plots import value_against_value
 from nctools.studies import (
     STUDY_METRICS,
     VARIANTS,
     add_study_options,
     chosen_variants,
     epoch_values,
-    markdown,
     over_epochs,
     over_runs,
     run_script,
@@ -38,7 +39,7 @@ from nctools.studies import (
     run_table,
     scores_by_group,
     study_arguments,
-    write_tables,
+    write_report,
 )
 
 NAME = "nc_vs_map"
@@ -60,7 +61,8 @@ def notes_of(table: pd.DataFrame) -> dict[tuple[str, str], str]:
     notes: dict[tuple[str, str], str] = {}
     for row in table.to_dict("records"):
         short = "all" if row["kind"] == "all runs" else "inside"
-        words = f"ρ {short} {row['rho']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+        known = row["low"] == row["low"]  # NaN differs from itself
+        words = f"ρ {short} {row['rho']:+.2f}" + (f" [{row['low']:+.2f}, {row['high']:+.2f}]" if known else "")
         key = (str(row["metric"]), str(row["group"]))
         notes[key] = f"{notes[key]}\n{words}" if key in notes else words
     return notes
@@ -74,14 +76,16 @@ def main() -> int:
     study = run_study(chosen_variants([VARIANTS[name] for name in SHOWN], options), **arguments)
     if not study.runs:
         return study.exit_code
-    values, epochs = run_table(study.runs), epoch_values(study.runs)
-    found = {f"{NAME}_over_runs": over_runs(values), f"{NAME}_over_epochs": over_epochs(epochs)}
-    write_tables({**found, f"{NAME}_epochs": epochs}, arguments["out"] / "tables")
-    pairs = pairs_of(values)
-    figure = value_against_value(pairs, notes=notes_of(found[f"{NAME}_over_runs"]))
-    save_figure(figure, arguments["out"] / "figures" / f"{NAME}.png", pairs)
-    for name, table in found.items():
-        print(f"{name}\n\n{markdown(table)}")
+    values, epochs = run_table(study.runs, scored="last"), epoch_values(study.runs)
+    correlations, pairs = over_runs(values), pairs_of(values)
+    write_report(
+        NAME,
+        {f"{NAME}_over_runs": correlations, f"{NAME}_over_epochs": over_epochs(epochs)},
+        arguments["out"],
+        rows={f"{NAME}_epochs": epochs},
+        figure=lambda: value_against_value(pairs, notes=notes_of(correlations)),
+        drawn=pairs,
+    )
     return study.exit_code
 
 

@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import argparse
 
-from nctools.plots import save_figure, score_over_setting
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nctools.plots import score_over_setting
 from nctools.studies import (
     Variant,
     add_study_options,
     chosen_variants,
-    markdown,
-    printed_values,
+    report_scores,
     run_script,
     run_study,
-    run_table,
-    scores_by_group,
     study_arguments,
-    study_tables,
-    write_tables,
 )
 
 NAME = "projection_width"
@@ -46,21 +44,13 @@ def main() -> int:
         for name, width in of_variant.items()
     ]
     study = run_study(chosen_variants(variants, options), **arguments)
-    if not study.runs:
-        return study.exit_code
-    values = run_table(study.runs)
-    reference = "p=20" if "p=20" in set(values["variant"]) else None
-    tables = study_tables(NAME, study.runs, values, reference=reference, paper_table="projection width")
-    write_tables(tables, arguments["out"] / "tables")
-    scores = scores_by_group(values)
-    scores["setting"] = scores["variant"].map(of_variant)
-    printed = printed_values(study.runs, table="projection width")
-    printed["setting"] = printed["variant"].map(of_variant)
-    figure = score_over_setting(scores, printed, setting="width p of the projected features")
-    save_figure(figure, arguments["out"] / "figures" / f"{NAME}.png", scores)
-    for name, table in tables.items():
-        if not name.endswith("_runs"):
-            print(f"{name}\n\n{markdown(table)}")
+
+    def draw(scores: pd.DataFrame, printed: pd.DataFrame) -> Figure:
+        for table in (scores, printed):
+            table["setting"] = table["variant"].map(of_variant)
+        return score_over_setting(scores, printed, setting="width p of the projected features")
+
+    report_scores(NAME, study.runs, arguments["out"], reference="p=20", paper_table="projection width", draw=draw)
     return study.exit_code
 
 

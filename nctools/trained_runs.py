@@ -10,9 +10,10 @@ from typing import Final, Literal
 
 import yaml
 
-from nctools.errors import CheckpointError, ConfigError
+from nctools.errors import CheckpointError, ConfigError, UnknownNameError
+from nctools.methods.assembly import usual_arguments
 from nctools.methods.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
-from nctools.run_directory import RunDirectory
+from nctools.run_directory import SETTINGS_OF_PLACE, RunDirectory
 
 Which = Literal["best", "last"]
 
@@ -127,7 +128,7 @@ def checkpoint_of(path: str | Path, *, which: Which = "best") -> Path:
 
 
 def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:
-    """See that runs are the same but for their seed.
+    """See that runs are the same but for their seed, and for where they were computed.
 
     Args:
         runs: At least one.
@@ -143,7 +144,7 @@ def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:
     known = [config for config in configs if config is not None]
     if len(known) < len(runs):
         known = [_settings_of(run.read()) for run in runs]
-    flat = [_flat(config) for config in known]
+    flat = [_settings_that_count(config) for config in known]
     for run, settings in zip(runs[1:], flat[1:], strict=True):
         differing = sorted(key for key in flat[0].keys() | settings.keys() if _differ(key, flat[0], settings))
         if differing:
@@ -217,6 +218,17 @@ def _finished_epochs(table: Path) -> int | None:
 
 def _settings_of(checkpoint: Checkpoint) -> dict[str, object]:
     return {key: value for key, value in describe_checkpoint(checkpoint).items() if key not in _OUTCOMES}
+
+
+def _settings_that_count(document: Mapping[str, object]) -> dict[str, object]:
+    # As in ``TrainConfig``: the place does not count, and an argument at its default is the same as none.
+    given = document.get("arguments")
+    try:
+        usual = usual_arguments(str(document.get("method")))
+    except UnknownNameError:
+        usual = {}
+    whole = {**document, "arguments": {**usual, **(given if isinstance(given, Mapping) else {})}}
+    return {key: value for key, value in _flat(whole).items() if key not in SETTINGS_OF_PLACE}
 
 
 def _flat(document: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,11 +93,25 @@ def test_every_differing_key_is_named(tmp_path: Path) -> None:
     runs = trained_runs(
         [
             make_run(tmp_path / "a", recipe={"epochs": 3, "max_lr": 0.1}),
-            make_run(tmp_path / "b", seed=1, recipe={"epochs": 4, "max_lr": 0.1}, workers=2),
+            make_run(tmp_path / "b", seed=1, recipe={"epochs": 4, "max_lr": 0.1}, nc={"every": 2}),
         ]
     )
-    with pytest.raises(ConfigError, match=r"\(recipe.epochs: 3 and 4; workers: \(not there\) and 2\)"):
+    with pytest.raises(ConfigError, match=r"\(nc.every: \(not there\) and 2; recipe.epochs: 3 and 4\)"):
         check_only_seeds_differ(runs)
+
+
+def test_where_runs_were_computed_and_defaults_written_out_make_no_difference(tmp_path: Path) -> None:
+    places: list[dict[str, Any]] = [
+        {"device": "cpu", "workers": 0, "data_root": "/a", "loggers": [], "trainer": {"devices": 1}},
+        {"device": "cuda", "workers": 4, "data_root": "/b", "loggers": ["wandb"], "trainer": {"devices": 2}},
+        {"arguments": {"label_embedding": "etf"}},
+    ]
+    for seed, place in enumerate(places):
+        make_run(tmp_path / f"s{seed}", seed=seed, **place)
+    assert check_only_seeds_differ(trained_runs([tmp_path])) == [0, 1, 2]
+    make_run(tmp_path / "s3", seed=3, trainer={"accumulate_grad_batches": 2})
+    with pytest.raises(ConfigError, match=r"\(trainer.accumulate_grad_batches: \(not there\) and 2\)"):
+        check_only_seeds_differ(trained_runs([tmp_path]))
 
 
 def test_checkpoints_alone_are_compared_by_what_they_carry(tmp_path: Path) -> None:
@@ -107,7 +122,7 @@ def test_checkpoints_alone_are_compared_by_what_they_carry(tmp_path: Path) -> No
     assert check_only_seeds_differ(trained_runs([tmp_path / "0.pt", tmp_path / "1.pt"])) == [0, 1]
     other = dataclasses.replace(CHECKPOINT, seed=2, arguments={"seed": 2, "fla_weight": 0.0})
     save_checkpoint(other, tmp_path / "2.pt")
-    with pytest.raises(ConfigError, match=r"arguments.fla_weight: \(not there\) and 0.0"):
+    with pytest.raises(ConfigError, match=r"arguments.fla_weight: 0.5 and 0.0"):
         check_only_seeds_differ(trained_runs([tmp_path / "0.pt", tmp_path / "2.pt"]))
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nctools.studies.published import printed_values, with_printed
     from nctools.studies.report_tables import scores_by_group, study_tables
     from nctools.studies.run_values import STUDY_METRICS, class_table, run_table
+    from nctools.studies.script_output import report_scores, write_report
     from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
     from nctools.studies.tables import markdown, paired_difference, summary_table, write_tables
@@ -35,6 +36,7 @@ _HOME = {
     "paired_difference": "tables",
     "plan_runs": "plan",
     "printed_values": "published",
+    "report_scores": "script_output",
     "resume_seeds": "seeds",
     "run_script": "options",
     "run_study": "study",
@@ -46,6 +48,7 @@ _HOME = {
     "summary_table": "tables",
     "train_seeds": "seeds",
     "with_printed": "published",
+    "write_report": "script_output",
     "write_tables": "tables",
 }
 
@@ -67,6 +70,7 @@ __all__ = [
     "paired_difference",
     "plan_runs",
     "printed_values",
+    "report_scores",
     "resume_seeds",
     "run_script",
     "run_study",
@@ -78,6 +82,7 @@ __all__ = [
     "summary_table",
     "train_seeds",
     "with_printed",
+    "write_report",
     "write_tables",
 ]
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
 from nctools.errors import NctoolsError, UnknownNameError
+from nctools.methods.assembly import argument_names
 from nctools.studies.plan import Variant
 from nctools.training.settings import parse_settings
 
 SMOKE_SETTINGS: dict[str, object] = {"recipe.epochs": 2, "nc.every": 1}
+_WARM_UP = "warmup_epochs"
 
 
 class StudyArguments(TypedDict):
@@ -58,12 +61,17 @@ def add_study_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParse
     add(
         "--jobs",
         type=int,
-        help="runs at a time (default: number of cores, 1 where there is a GPU; 0: in this process)",
+        help="runs at a time, which share the cores (default: number of cores, 1 where there is a GPU; 0: in this "
+        "process). One run alone takes all cores; small ones are quicker one on each core, above all on a busy machine",
     )
     add("--out", type=Path, help="folder of runs, tables and figures (default: runs/studies/DATASET)")
     add("--set", dest="settings", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="for all variants")
     add("--only", nargs="+", metavar="NAME", help="these variants alone")
-    add("--smoke", action="store_true", help="two epochs of one seed: does it run?")
+    add(
+        "--smoke",
+        action="store_true",
+        help="two epochs of one seed, losses without warm-up in the second: does it run?",
+    )
     add("--force", action="store_true", help="replace runs that were made with other settings")
     return parser
 
@@ -111,7 +119,7 @@ def run_script(main: Callable[[], int]) -> NoReturn:
 
 
 def chosen_variants(variants: Sequence[Variant], options: argparse.Namespace) -> list[Variant]:
-    """Keep the variants that ``--only`` names.
+    """Keep the variants that ``--only`` names; of ``--smoke`` with a warm-up of one epoch, so that every loss is run.
 
     Args:
         variants: All variants of the study.
@@ -127,4 +135,12 @@ def chosen_variants(variants: Sequence[Variant], options: argparse.Namespace) ->
     for name in options.only or []:
         if name not in known:
             raise UnknownNameError("variant", name, known)
-    return [variant for variant in variants if not options.only or variant.name in options.only]
+    chosen = [variant for variant in variants if not options.only or variant.name in options.only]
+    given = {str(setting).partition("=")[0].removeprefix("arguments.") for setting in options.settings}
+    return chosen if not options.smoke or _WARM_UP in given else [_warmed_up_at_once(variant) for variant in chosen]
+
+
+def _warmed_up_at_once(variant: Variant) -> Variant:
+    if _WARM_UP not in argument_names(variant.method):
+        return variant
+    return replace(variant, settings={_WARM_UP: 1, **variant.settings})

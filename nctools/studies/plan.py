@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nctools.errors import ConfigError, NctoolsError
-from nctools.methods.assembly import method_class
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory
+from nctools.studies.label_files import label_file_changed
 from nctools.training import TrainConfig, load_config, make_config
 
-# Where and how fast a run is computed, and what is written beside it, makes no other run of it.
-_INDIFFERENT = frozenset(
-    {"device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps", "trainer"}
-)
+_ABSENT = "(not there)"
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,8 @@ def plan_runs(
 ) -> list[StudyRun]:
     """List the runs of a study, seed by seed, so that a study that is stopped early holds whole seeds.
 
-    A run below ``out`` with the same configuration is used again, whichever study trained it and whatever its name.
+    A run below ``out`` with the same configuration is used again, whichever study trained it and whatever its name;
+    not one that took label vectors out of a file which holds others by now.
 
     Args:
         variants: What is compared.
@@ -119,9 +116,7 @@ def plan_runs(
             )
             key, path = _identity(config), Path(out) / f"{variant.folder}-s{seed}"
             if key in known:
-                # Written as the run that is there has it, arguments at their defaults or left out.
-                there = known[key].config.arguments
-                runs.append(StudyRun(variant, seed, config.model_copy(update={"arguments": there}), known[key].path))
+                runs.append(StudyRun(variant, seed, config, known[key].path))
                 continue
             if not force:
                 _check_free(path, config)
@@ -132,7 +127,7 @@ def plan_runs(
 
 
 def is_finished(config: TrainConfig, path: Path) -> bool:
-    """Tell whether a run directory holds the last epoch of a configuration.
+    """Tell whether a run directory holds the last epoch of a training; see ``holds_other_run`` for which.
 
     Args:
         config: What was to be trained.
@@ -165,8 +160,30 @@ def holds_other_run(config: TrainConfig, path: Path) -> bool:
     Returns:
         False also where there is no run.
     """
+    return bool(differing_settings(config, path))
+
+
+def differing_settings(config: TrainConfig, path: Path) -> list[str]:
+    """Say in what the run of a directory is another than that of a configuration.
+
+    Args:
+        config: What is to be trained.
+        path: The run directory.
+
+    Returns:
+        Key and both values, a sentence for each key; empty where it is the same run, or none is there.
+    """
     saved = RunDirectory(path).config
-    return saved.is_file() and _identity(load_config(saved)) != _identity(config)
+    if not saved.is_file():
+        return []
+    there, wanted = load_config(saved).settings_that_count(), config.settings_that_count()
+    differing = [
+        f"{key} is {there.get(key, _ABSENT)}, here {wanted.get(key, _ABSENT)}"
+        for key in {**there, **wanted}
+        if there.get(key, _ABSENT) != wanted.get(key, _ABSENT)
+    ]
+    changed = None if differing else label_file_changed(config, path)
+    return [*differing, *([] if changed is None else [f"{changed} held other vectors when it was trained"])]
 
 
 def _runs_below(out: Path) -> dict[str, _Known]:
@@ -176,6 +193,8 @@ def _runs_below(out: Path) -> dict[str, _Known]:
             config = load_config(file)
         except NctoolsError:
             continue
+        if label_file_changed(config, file.parent) is not None:
+            continue
         key = _identity(config)
         # Of equal runs the finished one is used.
         if key not in found or not is_finished(*found[key]):
@@ -184,27 +203,16 @@ def _runs_below(out: Path) -> dict[str, _Known]:
 
 
 def _identity(config: TrainConfig) -> str:
-    document = config.model_dump(mode="json", exclude=set(_INDIFFERENT))
-    # An argument that is given as it is by default makes no other run.
-    usual = {
-        name: parameter.default
-        for name, parameter in inspect.signature(method_class(config.method)).parameters.items()
-        if parameter.default is not inspect.Parameter.empty and name != "seed"
-    }
-    document["arguments"] = usual | document["arguments"]
-    return json.dumps(document, sort_keys=True, default=str)
+    return json.dumps(config.settings_that_count(), sort_keys=True, default=str)
 
 
 def _check_free(path: Path, config: TrainConfig) -> None:
-    if not holds_other_run(config, path):
-        return
-    other, wanted = _flat(load_config(RunDirectory(path).config)), _flat(config)
-    differing = [key for key in {**other, **wanted} if other.get(key) != wanted.get(key)]
-    shown = ", ".join(f"{key} is {other.get(key)}, here {wanted.get(key)}" for key in differing[:3])
-    raise ConfigError(
-        f"{path} holds a run with other settings ({shown}{', ...' if len(differing) > 3 else ''}): choose another "
-        "--out, or replace it with --force"
-    )
+    differing = differing_settings(config, path)
+    if differing:
+        raise ConfigError(
+            f"{path} holds a run with other settings ({', '.join(differing[:3])}{', ...' if len(differing) > 3 else ''}"
+            "): choose another --out, or replace it with --force"
+        )
 
 
 def _check_own_folders(runs: Sequence[StudyRun]) -> None:
@@ -216,10 +224,3 @@ def _check_own_folders(runs: Sequence[StudyRun]) -> None:
             raise ConfigError(
                 f"{run.path} is the folder of {run.name} and of {other.name}, which differ: choose another --out"
             )
-
-
-def _flat(config: TrainConfig) -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in config.model_dump(mode="json", exclude=set(_INDIFFERENT)).items():
-        flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
-    return flat

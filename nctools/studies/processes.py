@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 _LOOK_EVERY_S = 0.1
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # Time to save what is needed to go on.
 _TIME_TO_SAVE_S = 120.0
 
@@ -59,7 +60,7 @@ def run_commands(
     Args:
         commands: What to run; each begins when a place is free.
         jobs: Commands at a time.
-        threads: Threads of each (``OMP_NUM_THREADS``).
+        threads: Threads of each, whatever the environment of the caller says.
         ended: Called with a command that ended, its exit code and its seconds.
 
     Raises:
@@ -83,7 +84,8 @@ def run_commands(
 
 def _start(command: Command, threads: int) -> _Child:
     command.log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    # One that is left as it is goes before OMP_NUM_THREADS in its library.
+    environment = os.environ | dict.fromkeys(_THREADS, str(threads)) | {"PYTHONUNBUFFERED": "1"}
     with command.log.open("wb") as log:
         # In a session of its own: Ctrl-C reaches the caller alone, who stops each command exactly once.
         process = subprocess.Popen(

@@ -26,14 +26,19 @@ _TEST_SCORES = "test.json"
 _CLASS_VALUES = "classes.csv"
 
 
-def run_table(runs: Sequence[StudyRun], *, metrics: Sequence[str] = STUDY_METRICS) -> pd.DataFrame:
+def run_table(
+    runs: Sequence[StudyRun], *, metrics: Sequence[str] = STUDY_METRICS, scored: Literal["best", "last"] = "best"
+) -> pd.DataFrame:
     """Give the numbers of finished runs.
 
-    Test scores are those of the checkpoint with the highest validation mAP, or of the last one where there is no
-    validation split. They are kept in ``RUN/test.json``, so that the second call is quick.
+    Test scores are by default those of the checkpoint with the highest validation mAP of the raw weights, or of the
+    last one where there is no validation split; NC is that of the last epoch, thus of another network than the best
+    checkpoint's. Where both have to be of one network, score the last. Averaged weights are those of the same
+    checkpoint. Scores are kept in ``RUN/test.json``, so that the second call is quick.
 
     Args:
         runs: Finished runs.
+        scored: Which checkpoint is scored on test.
         metrics: NC metrics of the training images, last epoch, raw weights, main feature space; NaN where a run did
             not measure one.
 
@@ -47,16 +52,16 @@ def run_table(runs: Sequence[StudyRun], *, metrics: Sequence[str] = STUDY_METRIC
     """
     import pandas as pd
 
-    return pd.DataFrame([_run_values(run, metrics) for run in runs])
+    return pd.DataFrame([_run_values(run, metrics, scored) for run in runs])
 
 
-def _run_values(run: StudyRun, metrics: Sequence[str]) -> dict[str, str | float]:
+def _run_values(run: StudyRun, metrics: Sequence[str], which: str) -> dict[str, str | float]:
     directory = RunDirectory(run.path)
-    best = directory.checkpoints / "best.pt"
-    scored = best if best.is_file() else directory.checkpoints / "last.pt"
+    chosen = directory.checkpoints / f"{which}.pt"
+    scored = chosen if chosen.is_file() else directory.checkpoints / "last.pt"
     values: dict[str, str | float] = {"variant": run.variant.name, "method": run.config.method, "seed": run.seed}
     values |= {"space": main_space(directory) or "", "scored": scored.stem}
-    for weights, scores in scores_on_test(directory, scored).items():
+    for weights, scores in scores_on_test(directory, scored, data_root=run.config.data_root).items():
         ending = "" if weights == "raw" else f" {weights}"
         values |= {f"test mAP {group}{ending}": 100.0 * score for group, score in scores.items()}
     values |= collapse_values(directory, metrics)
@@ -64,12 +69,13 @@ def _run_values(run: StudyRun, metrics: Sequence[str]) -> dict[str, str | float]
     return values | {"minutes": float(epochs["seconds"].sum()) / 60.0, "run": str(run.path)}
 
 
-def scores_on_test(run: RunDirectory, checkpoint: Path) -> Scores:
+def scores_on_test(run: RunDirectory, checkpoint: Path, *, data_root: str | None = None) -> Scores:
     """Score a checkpoint of a run on test, or read what was scored before.
 
     Args:
         run: The run; its ``test.json`` keeps the scores.
         checkpoint: One of its checkpoints.
+        data_root: Folder of the data; None is that of the training.
 
     Returns:
         ``"raw"`` and, where the run averages, ``"ema"`` -> group -> mAP from 0 to 1.
@@ -87,11 +93,16 @@ def scores_on_test(run: RunDirectory, checkpoint: Path) -> Scores:
     if load_checkpoint(checkpoint).ema_state_dict is not None:
         kinds.append("ema")
     scores: Scores = {
-        kind: dict(evaluate_checkpoint(checkpoint, split="test", weights=kind).mean_average_precision) for kind in kinds
+        kind: dict(
+            evaluate_checkpoint(checkpoint, split="test", weights=kind, data_root=data_root).mean_average_precision
+        )
+        for kind in kinds
     }
     # Scores of checkpoints that are no longer there are of no use.
+    there = {_digest(file) for file in run.checkpoints.glob("*.pt")}
+    known = {name: values for name, values in known.items() if name in there} | {digest: scores}
     with replace_atomically(kept) as temporary:
-        temporary.write_text(json.dumps({digest: scores}, indent=2), encoding="utf-8")
+        temporary.write_text(json.dumps(known, indent=2), encoding="utf-8")
     return scores
 
 
@@ -111,14 +122,14 @@ def class_table(runs: Sequence[StudyRun], *, metrics: Sequence[str]) -> pd.DataF
 
     parts = []
     for run in runs:
-        part = _class_values(RunDirectory(run.path), list(metrics))
+        part = _class_values(RunDirectory(run.path), list(metrics), run.config.data_root)
         part.insert(0, "variant", run.variant.name)
         part.insert(1, "seed", run.seed)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def _class_values(run: RunDirectory, metrics: list[str]) -> pd.DataFrame:
+def _class_values(run: RunDirectory, metrics: list[str], data_root: str | None) -> pd.DataFrame:
     import pandas as pd
 
     last = run.checkpoints / "last.pt"
@@ -128,7 +139,7 @@ def _class_values(run: RunDirectory, metrics: list[str]) -> pd.DataFrame:
         known = _read(kept)
         if set(columns) <= set(known.columns) and (known["checkpoint"] == digest).all():
             return pd.DataFrame(known[columns])
-    table = measure(last, metrics=metrics).per_class
+    table = measure(last, metrics=metrics, data_root=data_root).per_class
     table = table[table["space"] == table["space"].iloc[0]].assign(checkpoint=digest)
     with replace_atomically(kept) as temporary:
         table.to_csv(temporary, index=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nctools.errors import ConfigError
 from nctools.run_directory import RunDirectory, replace_atomically
-from nctools.studies.plan import is_finished
+from nctools.studies.plan import differing_settings, is_finished
 from nctools.studies.run_values import STUDY_METRICS, collapse_values, epoch_rows
 from nctools.studies.single_run import train_or_resume
 from nctools.training import TrainConfig, check_config
@@ -66,14 +66,12 @@ def train_seeds(
             f"{taken[0]} exists already: choose another --out, go on with it by --resume, or replace it by --force"
         )
     (folder / _RECORD).unlink(missing_ok=True)
-    record = {"seeds": chosen, "config": config.model_dump(mode="json")}
-    with replace_atomically(folder / _RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
-    return _train_all(config, chosen, folder, again=force, progress=progress)
+    _write_record(config, chosen, folder, replaces=force)
+    return _train_all(config, chosen, folder, replaces=force, progress=progress)
 
 
 def resume_seeds(out: str | Path, *, progress: bool = True) -> pd.DataFrame:
-    """Go on with what ``train_seeds`` began; finished runs stay as they are.
+    """Go on with what ``train_seeds`` began; runs that it finished stay as they are.
 
     Args:
         out: Folder of the runs.
@@ -83,16 +81,18 @@ def resume_seeds(out: str | Path, *, progress: bool = True) -> pd.DataFrame:
         A row for each seed, see ``seed_table``.
 
     Raises:
-        ConfigError: If the folder holds no such record, or a damaged one.
+        ConfigError: If the folder holds no such record, or a damaged one, or a run that differs from it in more than
+            the seed; the keys are named.
     """
     file = Path(out) / _RECORD
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         config, seeds = check_config(record["config"]), [int(seed) for seed in record["seeds"]]
+        replaces = bool(record.get("replaces", False))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{file} does not tell which seeds were to be trained ({reason})") from error
-    return _train_all(config, seeds, Path(out), again=False, progress=progress)
+    return _train_all(config, seeds, Path(out), replaces=replaces, progress=progress)
 
 
 def seed_table(runs: Sequence[tuple[int, Path]], *, metrics: Sequence[str] = STUDY_METRICS) -> pd.DataFrame:
@@ -105,26 +105,53 @@ def seed_table(runs: Sequence[tuple[int, Path]], *, metrics: Sequence[str] = STU
     Returns:
         A row for each run: ``seed, epochs, best_epoch``; in per cent ``last val mAP GROUP`` and ``best val mAP GROUP``
         (the epoch with the highest total of the raw weights, as ``best.pt``), with the ending `` ema`` for averaged
-        weights; ``METRIC GROUP``; ``minutes``.
+        weights: theirs of the same epochs, not the epoch at which they were best; ``METRIC GROUP``; ``minutes``.
     """
     import pandas as pd
 
     return pd.DataFrame([{"seed": seed, **_values(RunDirectory(path), metrics)} for seed, path in runs])
 
 
-def _train_all(config: TrainConfig, seeds: Sequence[int], out: Path, *, again: bool, progress: bool) -> pd.DataFrame:
-    runs = [(seed, out / f"s{seed}") for seed in seeds]
-    for number, (seed, path) in enumerate(runs, start=1):
-        own = config.model_copy(update={"seed": seed})
-        there = not again and is_finished(own, path)
+def _train_all(config: TrainConfig, seeds: Sequence[int], out: Path, *, replaces: bool, progress: bool) -> pd.DataFrame:
+    runs = [(config.model_copy(update={"seed": seed}), out / f"s{seed}") for seed in seeds]
+    old = [path for _, path in runs if replaces and _is_older(path, out / _RECORD)]
+    for own, path in runs:
+        if path not in old:
+            _check_same(own, path)
+    for number, (own, path) in enumerate(runs, start=1):
+        there = path not in old and is_finished(own, path)
         if progress:
-            sys.stderr.write(f"[{number}/{len(runs)}] seed {seed}{': there already' if there else ''}\n")
+            sys.stderr.write(f"[{number}/{len(runs)}] seed {own.seed}{': there already' if there else ''}\n")
         if not there:
-            train_or_resume(own, path, again=again, progress=progress)
-    table = seed_table(runs)
+            train_or_resume(own, path, again=path in old, progress=progress)
+    if replaces:
+        _write_record(config, seeds, out, replaces=False)
+    table = seed_table([(own.seed, path) for own, path in runs])
     with replace_atomically(out / "seeds.csv") as temporary:
         table.to_csv(temporary, index=False)
     return table
+
+
+def _write_record(config: TrainConfig, seeds: Sequence[int], out: Path, *, replaces: bool) -> None:
+    # ``replaces``: runs that are older than this file are not of this training, and are yet to be replaced.
+    record = {"seeds": list(seeds), "replaces": replaces, "config": config.model_dump(mode="json")}
+    with replace_atomically(out / _RECORD) as temporary:
+        temporary.write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+
+def _is_older(path: Path, record: Path) -> bool:
+    # A training writes its configuration when it begins, and never again.
+    saved = RunDirectory(path).config
+    return saved.is_file() and saved.stat().st_mtime_ns < record.stat().st_mtime_ns
+
+
+def _check_same(config: TrainConfig, path: Path) -> None:
+    differing = differing_settings(config, path)
+    if differing:
+        raise ConfigError(
+            f"{path} differs from the other runs of {path.parent} in more than the seed ({'; '.join(differing)}): "
+            "a mean over seeds needs runs of the same configuration; move it elsewhere, and --resume trains it anew"
+        )
 
 
 def _values(run: RunDirectory, metrics: Sequence[str]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from nctools.run_directory import replace_atomically
 if TYPE_CHECKING:
     import pandas as pd
 
+EMPTY = "no rows: nothing was validated, or measured\n"
 _ONE_DIGIT = ("mAP", "minutes", "angle")
 
 
@@ -25,8 +26,8 @@ def summary_table(
         by: Columns that tell the rows of the result apart.
 
     Returns:
-        A row for each variant, in the order of ``runs``: ``by``, ``n`` (seeds), and for each column ``NAME mean`` and
-        ``NAME sd`` (of a sample: divided by n - 1; NaN of one seed).
+        A row for each variant, in the order of ``runs``: ``by``, ``n`` (seeds), and for each column ``NAME mean``,
+        ``NAME sd`` (of a sample: divided by n - 1; NaN of one seed) and ``NAME n`` (seeds that have a value).
 
     Example:
         >>> import pandas as pd
@@ -43,7 +44,7 @@ def summary_table(
     for key, part in runs.groupby(list(by), sort=False):
         row: dict[object, object] = {**dict(zip(by, key, strict=True)), "n": len(part)}
         for name in chosen:
-            row |= {f"{name} mean": part[name].mean(), f"{name} sd": part[name].std()}
+            row |= _moments(name, part[name])
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -58,8 +59,8 @@ def paired_difference(runs: pd.DataFrame, reference: str, columns: Sequence[str]
 
     Returns:
         A row for each other variant: ``variant``, ``n`` (seeds that both have), and for each column ``NAME mean`` and
-        ``NAME sd`` of the difference (variant - reference) and ``NAME above``, the number of seeds in which the
-        variant is greater.
+        ``NAME sd`` of the difference (variant - reference), ``NAME n``, the number of seeds in which both have a value,
+        and ``NAME above``, the number of those in which the variant is greater.
 
     Raises:
         ValueError: If the reference is not among the variants.
@@ -79,15 +80,15 @@ def paired_difference(runs: pd.DataFrame, reference: str, columns: Sequence[str]
         raise ValueError(f"reference is {reference!r}; the variants are: {', '.join(map(str, names))}")
     chosen = _numbers(runs) if columns is None else list(columns)
     by_seed = {name: part.set_index("seed")[chosen] for name, part in runs.groupby("variant", sort=False)}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[object, object]] = []
     for name in names:
         if name == reference:
             continue
         difference = (by_seed[name] - by_seed[reference]).dropna(how="all")
-        row: dict[str, object] = {"variant": name, "n": len(difference)}
+        row: dict[object, object] = {"variant": name, "n": len(difference)}
         for column in chosen:
             values = difference[column]
-            row |= {f"{column} mean": values.mean(), f"{column} sd": values.std()}
+            row |= _moments(column, values)
             row[f"{column} above"] = int((values > 0).sum())
         rows.append(row)
     return pd.DataFrame(rows)
@@ -98,10 +99,14 @@ def markdown(table: pd.DataFrame) -> str:
 
     Args:
         table: Any table; ``NAME mean`` and ``NAME sd`` become ``NAME``, of differences with the number of seeds above.
+            Where fewer seeds than the row's ``n`` have a value, their number stands beside.
 
     Returns:
-        Lines; one digit after the point for mAP, minutes and angles, two for other numbers, "-" without a value.
+        Lines; one digit after the point for mAP, minutes and angles, two for other numbers, "-" without a value. One
+        line that says so for a table without rows.
     """
+    if table.empty:
+        return EMPTY
     names = [str(name) for name in table.columns]
     heads = [name.removesuffix(" mean") for name in names if not _is_joined(name, names)]
     lines = [heads, ["---"] * len(heads)]
@@ -110,7 +115,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list[Path]:
-    """Write tables as CSV (all digits) and Markdown (to be read).
+    """Write tables as CSV (all digits; of a table without rows its header) and Markdown (to be read).
 
     Args:
         tables: Name -> table.
@@ -121,12 +126,18 @@ def write_tables(tables: Mapping[str, pd.DataFrame], folder: str | Path) -> list
     """
     made = []
     for name, table in tables.items():
-        for suffix, text in ((".csv", table.to_csv(index=False)), (".md", markdown(table))):
+        # A file without a header cannot be read again.
+        whole = table if len(table.columns) else table.reindex(columns=["variant"])
+        for suffix, text in ((".csv", whole.to_csv(index=False)), (".md", markdown(table))):
             path = Path(folder) / f"{name}{suffix}"
             with replace_atomically(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             made.append(path)
     return made
+
+
+def _moments(name: str, values: pd.Series) -> dict[object, object]:
+    return {f"{name} mean": values.mean(), f"{name} sd": values.std(), f"{name} n": int(values.count())}
 
 
 def _numbers(runs: pd.DataFrame) -> list[str]:
@@ -135,7 +146,7 @@ def _numbers(runs: pd.DataFrame) -> list[str]:
 
 def _is_joined(name: str, names: Sequence[str]) -> bool:
     stem, _, ending = name.rpartition(" ")
-    return ending in {"sd", "above"} and f"{stem} mean" in names
+    return ending in {"sd", "n", "above"} and f"{stem} mean" in names
 
 
 def _cell(row: Mapping[object, object], head: str) -> str:
@@ -143,9 +154,12 @@ def _cell(row: Mapping[object, object], head: str) -> str:
     if f"{head} mean" not in row:
         value = row[head]
         return _number(value, digits) if isinstance(value, float) else str(value)
-    above, spread = row.get(f"{head} above"), _number(row.get(f"{head} sd"), digits)
+    above, spread, number = row.get(f"{head} above"), _number(row.get(f"{head} sd"), digits), row.get(f"{head} n")
+    number = row.get("n") if number is None else number
     mean = _number(row[f"{head} mean"], digits, signed=above is not None)
-    count = f" ({above}/{row['n']})" if above is not None and mean != "-" else ""
+    count = f" ({above}/{number})" if above is not None else f" (n = {number})" if number != row.get("n") else ""
+    if mean == "-":
+        return mean
     return mean + (f" ± {spread}" if spread != "-" else "") + count
 
 

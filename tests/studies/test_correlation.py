@@ -69,6 +69,66 @@ def test_changes_that_go_together_are_found() -> None:
     assert table["changes"]["n"] == 5
 
 
+def alike(generator: np.random.Generator, num_variants: int, num_seeds: int) -> pd.DataFrame:
+    """Six epochs of runs whose NC has nothing to do with mAP, but the same in all runs of a variant."""
+    rows = []
+    for variant in range(num_variants):
+        value, score = generator.standard_normal((2, 6))
+        for seed in range(num_seeds):
+            shaken = score + 0.3 * generator.standard_normal(6)
+            rows += [
+                {
+                    "variant": f"v{variant}",
+                    "seed": seed,
+                    "epoch": place,
+                    "value": value[place],
+                    "val mAP": shaken[place],
+                }
+                for place in range(6)
+            ]
+    return pd.DataFrame(rows).assign(metric="nc1_pinv", group="all")
+
+
+def test_the_interval_over_epochs_holds_zero_as_often_as_it_says_when_runs_of_a_variant_are_alike() -> None:
+    generator, hits = np.random.default_rng(3), 0
+    for _ in range(80):
+        levels = by_kind(over_epochs(alike(generator, 6, 5)))["levels"]
+        hits += levels["low"] <= 0 <= levels["high"]
+    assert hits / 80 > 0.9
+
+
+def test_variants_are_counted_not_runs_and_too_few_are_told() -> None:
+    generator = np.random.default_rng(0)
+    table = over_epochs(alike(generator, 6, 5))
+    assert set(table["interval"]) == {"6 variants"}
+    assert set(table["n"]) == {30}
+    assert set(over_epochs(alike(generator, 1, 5))["interval"]) == {"5 runs of one variant"}
+    two = over_epochs(alike(generator, 2, 5))
+    assert set(two["interval"]) == {"none: 2 variants, fewer than 3"}
+    assert two["low"].isna().all()
+
+
+@pytest.mark.parametrize(("num_variants", "num_seeds"), [(6, 2), (6, 5), (1, 6)])
+def test_the_interval_inside_variants_holds_zero_as_often_as_it_says(num_variants: int, num_seeds: int) -> None:
+    generator, hits, repetitions = np.random.default_rng(4), 0, 150
+    names = np.repeat([f"v{variant}" for variant in range(num_variants)], num_seeds)
+    for _ in range(repetitions):
+        noise = generator.standard_normal((2, len(names)))
+        table = pd.DataFrame({"variant": names, "nc1_pinv all": noise[0], "test mAP all": noise[1]})
+        inside = by_kind(over_runs(table, replicates=2))["inside variants"]
+        hits += inside["low"] <= 0 <= inside["high"]
+    assert hits / repetitions > 0.91
+
+
+def test_too_few_seeds_inside_variants_have_no_interval_and_the_reason_is_told() -> None:
+    table = over_runs(runs(inside=-1, between=0).query("seed < 3 and variant < 'v2'")).set_index("kind")
+    assert table.loc["inside variants", "interval"] == (
+        "none: 2 degrees of freedom, fewer than 3: more seeds are needed"
+    )
+    assert table.loc["inside variants", ["low", "high"]].isna().all()
+    assert table.loc["all runs", "interval"] == "none: 2 variants, fewer than 3"
+
+
 def runs(inside: float, between: float) -> pd.DataFrame:
     generator = np.random.default_rng(1)
     rows = []
@@ -109,5 +169,8 @@ def test_validation_is_put_beside_the_collapse_of_the_same_epoch(tmp_path: Path)
     assert tail["value"].tolist() == [4.0, 2.0, 1.0]
 
 
-def test_no_run_gives_no_rows() -> None:
+def test_no_run_gives_no_rows_and_all_columns() -> None:
     assert epoch_values([]).empty
+    for table in (over_epochs(epoch_values([])), over_runs(runs(0, 0), metrics=["unknown"])):
+        assert table.empty
+        assert {"rho", "low", "high", "n", "interval"} <= set(table.columns)

@@ -7,12 +7,7 @@ import pytest
 
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.studies.options import add_study_options, chosen_variants, run_script, study_arguments
-from nctools.studies.plan import plan_runs
-from nctools.studies.report_tables import study_tables
-from nctools.studies.run_values import run_table
 from nctools.studies.variants import VARIANTS
-from tests.studies.fake_runs import small_config
-from tests.studies.test_run_values import study_run
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -42,10 +37,11 @@ def test_only_keeps_the_order_of_the_study_and_refuses_unknown_names() -> None:
         chosen_variants(rows, parsed("--only", "without L_FLO"))
 
 
-def test_every_row_is_another_run_but_the_attention_that_the_data_set_has_anyway(tmp_path: Path) -> None:
-    runs = plan_runs(list(VARIANTS.values()), dataset="digits_lt", seeds=[0], out=tmp_path)
-    assert len({run.path for run in runs}) == len(runs) - 1
-    assert [run.variant.name for run in runs if run.path == runs[0].path] == ["mlc_nc", "attention multihead"]
+def test_smoke_reaches_every_loss_in_its_second_epoch() -> None:
+    rows = [VARIANTS["mlc_nc"], VARIANTS["erm"]]
+    assert [variant.settings for variant in chosen_variants(rows, parsed("--smoke"))] == [{"warmup_epochs": 1}, {}]
+    assert chosen_variants(rows, parsed("--smoke", "--set", "warmup_epochs=0")) == rows
+    assert chosen_variants(rows, parsed()) == rows
 
 
 def test_a_fault_of_the_input_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,13 +56,3 @@ def test_a_fault_of_the_input_is_told_in_one_line(capsys: pytest.CaptureFixture[
             run_script(main)
         assert stop.value.code == code
     assert capsys.readouterr().err == "error: no such thing\n"
-
-
-def test_the_tables_of_a_study_hold_what_there_is(tmp_path: Path) -> None:
-    runs = [study_run(tmp_path / "a"), study_run(tmp_path / "b", small_config(seed=1))]
-    tables = study_tables("x", runs, run_table(runs))
-    assert list(tables) == ["x_runs", "x_map", "x_map_ema", "x_collapse"], "one variant has nothing to differ from"
-    assert tables["x_map"]["n"].tolist() == [2]
-    assert [name for name in tables["x_map"].columns if "ema" in name or "nc1" in name] == []
-    bare = study_run(tmp_path / "c", small_config(ema_decay=None, every=0))
-    assert list(study_tables("x", [bare], run_table([bare]))) == ["x_runs", "x_map"]

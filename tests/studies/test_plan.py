@@ -32,14 +32,19 @@ def test_a_run_with_the_same_configuration_is_shared_whatever_its_name(tmp_path:
     write_run(small_config(), tmp_path / "older-s0")
     runs = plan(tmp_path, Variant("plain", "erm"), Variant("spelled out", "erm", {"pretrained": False}))
     assert [run.path.name for run in runs] == ["older-s0", "older-s0"]
-    assert runs[1].config.arguments == small_config().arguments
     assert all(is_finished(run.config, run.path) for run in runs)
 
 
 def test_where_and_how_fast_a_run_is_computed_makes_no_other_run_of_it(tmp_path: Path) -> None:
-    write_run(small_config(workers=3, device="cpu"), tmp_path / "plain-s0")
+    write_run(small_config(workers=3, device="cpu", loggers=["tensorboard"]), tmp_path / "plain-s0")
     (run,) = plan(tmp_path, Variant("plain", "erm"))
     assert not holds_other_run(run.config, run.path)
+
+
+def test_parts_of_a_batch_make_another_run_of_it(tmp_path: Path) -> None:
+    write_run(small_config(accumulate_grad_batches=2), tmp_path / "plain-s0")
+    with pytest.raises(ConfigError, match=r"trainer.accumulate_grad_batches is 2, here 1"):
+        plan(tmp_path, Variant("plain", "erm"))
 
 
 def test_of_equal_runs_the_finished_one_is_used(tmp_path: Path) -> None:

@@ -40,9 +40,14 @@ def python(code: str, log: Path, name: str = "it") -> Command:
     return Command(name, lambda: [sys.executable, "-c", code], log)
 
 
-def test_every_command_runs_and_tells_its_exit_code_and_output(tmp_path: Path) -> None:
+def test_every_command_runs_and_tells_its_exit_code_and_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_NUM_THREADS", "64")
     ended: dict[str, int] = {}
-    good = python("import os; print('threads', os.environ['OMP_NUM_THREADS'])", tmp_path / "logs" / "good", "good")
+    good = python(
+        "import os; print('threads', *(os.environ[f'{name}_NUM_THREADS'] for name in ('OMP', 'MKL')))",
+        tmp_path / "logs" / "good",
+        "good",
+    )
     bad = python("import sys; sys.exit('oh no')", tmp_path / "logs" / "bad", "bad")
 
     def note(command: Command, code: int, seconds: float) -> None:
@@ -51,7 +56,7 @@ def test_every_command_runs_and_tells_its_exit_code_and_output(tmp_path: Path) -
 
     run_commands([bad, good], jobs=1, threads=3, ended=note)
     assert ended == {"bad": 1, "good": 0}
-    assert good.log.read_text(encoding="utf-8") == "threads 3\n"
+    assert good.log.read_text(encoding="utf-8") == "threads 3 3\n"
     assert bad.log.read_text(encoding="utf-8") == "oh no\n"
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nctools.errors import ConfigError
+from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
 from nctools.studies import run_values
 from nctools.studies.plan import StudyRun, Variant
 from nctools.studies.run_values import class_table, run_table
@@ -47,6 +51,28 @@ def test_the_last_checkpoint_is_scored_where_nothing_was_validated(tmp_path: Pat
     table = run_table([run])
     assert table["scored"].tolist() == ["last"]
     assert not [name for name in table.columns if name.endswith(" ema")]
+
+
+def test_best_and_last_checkpoint_are_scored_as_asked_and_both_scores_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = study_run(tmp_path / "run", small_config(ema_decay=None, data_root="/moved/here"))
+    last = run.path / "checkpoints" / "last.pt"
+    save_checkpoint(dataclasses.replace(load_checkpoint(last), epoch=2), last)
+    calls: list[tuple[str, object]] = []
+
+    def score(checkpoint: Path, *, data_root: str | None, **settings: object) -> object:
+        calls.append((checkpoint.stem, data_root))
+        return SimpleNamespace(mean_average_precision={"all": 0.25 if checkpoint.stem == "last" else 0.5})
+
+    monkeypatch.setattr(run_values, "evaluate_checkpoint", score)
+    for _ in range(2):
+        assert run_table([run])["test mAP all"].tolist() == [50.0]
+        table = run_table([run], scored="last")
+        assert table["test mAP all"].tolist() == [25.0]
+        assert table["scored"].tolist() == ["last"]
+    assert calls == [("best", "/moved/here"), ("last", "/moved/here")], "the study says where the data lie by now"
+    assert len(json.loads((run.path / "test.json").read_text(encoding="utf-8"))) == 2
 
 
 def test_collapse_is_that_of_the_last_epoch_raw_weights_and_main_space(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from nctools.errors import ConfigError
 from nctools.run_directory import RunDirectory
 from nctools.studies import study as study_module
 from nctools.studies.plan import Variant
-from nctools.studies.single_run import training_command
 from nctools.studies.study import Study, run_study
-from nctools.training import TrainConfig, load_config, save_config
+from nctools.training import TrainConfig, save_config
 from tests.studies.fake_runs import small_config, write_run
 
 SHORT: dict[str, object] = {"epochs": 3, "nc.every": 1}
@@ -115,13 +114,3 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
         study(tmp_path, PLAIN, jobs=-1)
     with pytest.raises(ValueError, match="a study needs a variant and a seed, got 0 and 2"):
         study(tmp_path)
-
-
-def test_a_run_is_begun_gone_on_with_or_replaced_by_the_command_line(tmp_path: Path) -> None:
-    config, path, file = small_config(), tmp_path / "run", tmp_path / "logs" / "run.yaml"
-    begun = training_command(config, path, file)
-    assert begun[1:] == ["-m", "nctools", "train", "--config", str(file), "--out", str(path)]
-    assert load_config(file) == config
-    write_run(config, path, epochs=1)
-    assert training_command(config, path, file)[4:] == ["--resume", str(path)]
-    assert training_command(config, path, file, again=True)[-1] == "--force"
