@@ -136,7 +136,7 @@ def test_a_full_disk_is_one_line_and_a_way_on(
         stopped = nctools_command(*short, "--quiet")
     assert stopped.code == 3
     assert stopped.err.splitlines()[-2:] == [
-        f"error: No space left on device: {run.checkpoints / 'last.pt'}",
+        f"error: No space left on device: {run.checkpoints / 'best.pt'}",
         f"what was saved before is whole; go on from there with: nctools train --resume '{run.path}'",
     ]
     resumed = nctools_command("train", "--resume", run.path)
