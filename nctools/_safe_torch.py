@@ -1,8 +1,9 @@
-"""Reads files of weights without ever running code from them, and says what a file is that cannot be read."""
+"""Reads files of weights without ever running code from them, and says what is no such file; writes them."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import re
 import shlex
@@ -62,6 +63,28 @@ def read_torch_file(path: Path) -> object:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"{path} is not a readable checkpoint; it is damaged or incomplete ({reason})") from error
     return content
+
+
+def write_torch_file(document: object, path: Path) -> None:
+    """Write with ``torch.save``, onto the disk itself: a file that is renamed afterwards is whole after a power cut.
+
+    Args:
+        document: Tensors and plain values.
+        path: The file.
+
+    Raises:
+        OSError: If the disk is full; torch alone would speak of an unexpected position.
+        RuntimeError: If torch cannot write the document.
+    """
+    with path.open("wb") as stream:
+        try:
+            torch.save(document, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -16,6 +16,14 @@ from nctools.trained_runs import TrainedRun
 
 # Where weights and frames start from does not make another method.
 _NO_CHANGE: Final = frozenset({"seed", "pretrained"})
+# Settings that the table names in words: what they change, all of it together.
+_IN_WORDS: Final = {
+    "trainable random classifier without concatenation": {
+        "train_classifier": "True",
+        "classifier": "random",
+        "concatenate": "False",
+    },
+}
 
 
 def published_row_of(run: TrainedRun, *, dataset: str | None = None) -> tuple[PublishedRow, list[str]]:
@@ -37,9 +45,14 @@ def published_row_of(run: TrainedRun, *, dataset: str | None = None) -> tuple[Pu
     checkpoint = run.read()
     name = canonical_name(dataset or checkpoint.dataset)
     changed = _changed_arguments(checkpoint, name)
-    varied = {setting.partition("=")[0] for setting in known_settings(checkpoint.method)}
-    setting = ";".join(f"{key}={value}" for key, value in changed.items() if key in varied)
-    row = published_row(checkpoint.method, name, setting)
+    known = known_settings(checkpoint.method)
+    varied = {setting.partition("=")[0] for setting in known if "=" in setting}
+    parts = [f"{key}={value}" for key, value in changed.items() if key in varied]
+    for words, together in _IN_WORDS.items():
+        if words in known and together.items() <= changed.items():
+            parts.append(words)
+            varied |= together.keys()
+    row = published_row(checkpoint.method, name, ";".join(parts))
     others = {key: value for key, value in changed.items() if key not in varied}
     others |= _changed("data", checkpoint.data_settings, DataSettings().to_dict())
     recipe = (run.config() or {}).get("recipe")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nctools.errors import ConfigError
+
+# Keys of config.yaml that make no other run of it: where it is computed, what is written beside it.
+SETTINGS_OF_PLACE = frozenset(
+    {
+        *("device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps"),
+        *("trainer.devices", "trainer.num_nodes", "trainer.compile"),
+    }
+)
 
 
 @contextmanager
@@ -25,7 +35,7 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path in the same folder, not yet existing, with the same suffix.
 
     Raises:
-        OSError: If the folder of ``path`` cannot be written to; it names ``path``.
+        OSError: If the folder of ``path`` cannot be written to, or the disk is full; it names ``path``.
 
     Example:
         >>> import tempfile
@@ -46,8 +56,37 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(target)) from error
     with made as folder:
         temporary = Path(folder) / target.name
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            # A full disk names no file, and the temporary one is gone before anybody reads its name.
+            if error.errno is not None and error.filename in {None, str(temporary)}:
+                error.filename = str(target)
+            raise
         temporary.replace(target)
+
+
+def remove_half_written(folder: str | os.PathLike[str]) -> None:
+    """Remove what ``replace_atomically`` left in a folder when its process was killed.
+
+    Args:
+        folder: Nobody else may be writing there; it need not exist.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / ".last.pt.0123abcd").mkdir()
+        ...     remove_half_written(folder)
+        ...     list(Path(folder).iterdir())
+        []
+    """
+    for entry in Path(folder).glob(".*"):
+        found = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
+        if not found or entry.is_symlink() or not entry.is_dir():
+            continue
+        # A folder that holds nothing but the file it is named for.
+        if all(inner.is_file() and inner.name == found[1] for inner in entry.iterdir()):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 @dataclass(frozen=True)

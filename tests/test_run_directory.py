@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from nctools.errors import ConfigError
-from nctools.run_directory import newest_run, replace_atomically
+from nctools.run_directory import newest_run, remove_half_written, replace_atomically
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -60,3 +61,51 @@ def test_the_newest_run_is_found_at_any_depth(tmp_path: Path) -> None:
 def test_no_run_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no run found below .*nctools train mlc_nc"):
         newest_run(tmp_path)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_full_disk_is_told_by_the_target_and_leaves_the_old_file(tmp_path: Path, named: bool) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old", encoding="utf-8")
+
+    def fill() -> None:
+        with replace_atomically(target) as temporary:
+            temporary.write_text("half", encoding="utf-8")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(temporary)] if named else []))
+
+    with pytest.raises(OSError, match=r"No space left on device: '.*/table.csv'$") as caught:
+        fill()
+    assert caught.value.filename == str(target)
+    assert target.read_text(encoding="utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replace_atomically(tmp_path / "table.csv"):
+        (tmp_path / "source.csv").read_text(encoding="utf-8")
+    assert caught.value.filename == str(tmp_path / "source.csv")
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with replace_atomically(tmp_path / "last.pt") as temporary:
+        temporary.write_text("half", encoding="utf-8")
+        shutil.copytree(temporary.parent, tmp_path / "copy")
+    (tmp_path / "last.pt").unlink()
+    (tmp_path / "copy").rename(temporary.parent)  # as if it had been killed here
+    kept = [
+        ".hidden",
+        ".last.pt.12345678",
+        ".lock",
+        ".other.pt.abcdefgh/mine.txt",
+        ".x.pt.abcdefgh/x.pt/deep",
+        "last.pt",
+    ]
+    for name in kept[:1] + kept[2:]:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    (tmp_path / kept[1]).write_text("a file", encoding="utf-8")
+    (tmp_path / ".empty.csv.a_b_c_d_").mkdir()
+    remove_half_written(tmp_path)
+    remove_half_written(tmp_path / "nowhere")
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted(kept)

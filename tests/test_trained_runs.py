@@ -132,6 +132,13 @@ def test_equal_seeds_and_broken_configurations_are_refused(tmp_path: Path) -> No
         ({"fla_weight": 0.0}, "fla_weight=0", 82.13, []),
         ({"projection_features": 64}, "projection_features=64", 83.84, []),
         ({"variant": "released", "pretrained": True}, "", 84.37, ["variant=released"]),
+        (
+            {"classifier": "random", "train_classifier": True, "concatenate": False},
+            "trainable random classifier without concatenation",
+            79.59,
+            [],
+        ),
+        ({"train_classifier": True}, "", 84.37, ["train_classifier=True"]),
     ],
 )
 def test_the_published_row_of_a_run_is_found(

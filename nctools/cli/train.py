@@ -12,7 +12,7 @@ import typer
 
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
-from nctools.cli.output import another_place, say
+from nctools.cli.output import another_place, say, to_paste
 from nctools.cli.train_seeds import resumed_several, train_several
 from nctools.errors import ConfigError, NctoolsError, ProcessError, UnknownNameError
 from nctools.run_directory import RunDirectory
@@ -141,7 +141,7 @@ def run(
         given |= parse_settings(settings or [])
     given |= {f"data.{key}": value for key, value in parse_data_settings(settings_of_data).items()}
     dataset = _what(dataset, data)
-    _check_seeds(seeds, seed, resume)
+    _check_together(seeds, seed, resume, force=force)
     alone = not (method or dataset or config or out or seeds or given)
     if resume is not None and resumed_several(resume, alone=alone, progress=not quiet):
         return
@@ -183,7 +183,7 @@ def _trained(chosen: TrainConfig, target: Path, *, force: bool, resume: bool, qu
             return train(chosen, target, force=force, resume=resume, progress=not quiet)
     except KeyboardInterrupt:
         saved = RunDirectory(target).state.exists()
-        kept = f"go on with: nctools train --resume {target}" if saved else "nothing was saved yet"
+        kept = f"go on with: {to_paste('train', resume=target)}" if saved else "nothing was saved yet"
         if is_first_process():
             say(f"interrupted; {kept}")
         raise typer.Exit(130) from None
@@ -215,12 +215,16 @@ def _of_run(
         raise typer.BadParameter(
             "--resume goes on with a run as it is: leave METHOD, --dataset, --config and --out out"
         )
+    if not RunDirectory(run).config.is_file():
+        raise ConfigError(f"{run} is no run of nctools (it has no config.yaml): --resume takes a run directory")
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
         return with_settings(chosen, given)
 
 
-def _check_seeds(seeds: str | None, seed: int | None, resume: Path | None) -> None:
+def _check_together(seeds: str | None, seed: int | None, resume: Path | None, *, force: bool) -> None:
+    if resume is not None and force:
+        raise typer.BadParameter("--resume goes on with a run, --force begins it again: one of them")
     if seeds is not None and (seed is not None or resume is not None):
         raise typer.BadParameter(f"--seeds {seeds} begins runs of its own seeds: leave --seed and --resume out")
 

@@ -65,7 +65,7 @@ class DrawSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         inner = self.sampler
-        for place, index in enumerate(islice(inner, len(self) - inner.position), start=inner.position):
+        for place, index in enumerate(islice(inner, max(0, len(self) - inner.position)), start=inner.position):
             yield Draw(inner.epoch, place * inner.world_size + inner.rank, index)
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:

@@ -72,7 +72,7 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name.lower().endswith(suffixes) and entry.name[0] != "." and _answer(entry.is_file)
+                if entry.name.lower().endswith(suffixes) and entry.name[0] != "." and answered(entry.is_file)
             )
     except OSError:  # somebody else's folder beside the data
         return []
@@ -93,7 +93,7 @@ def file_names(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if _answer(entry.is_file))
+            return sorted(entry.name for entry in entries if answered(entry.is_file))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -122,7 +122,7 @@ def _inside(folder: Path) -> list[Path]:
             names = sorted(
                 entry.name
                 for entry in entries
-                if entry.name[0] != "." and _answer(entry.is_dir) and os.access(entry.path, _READ)
+                if entry.name[0] != "." and answered(entry.is_dir) and os.access(entry.path, _READ)
             )
     except OSError:  # somebody else's folder beside the data
         return []
@@ -134,8 +134,16 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _answer(question: Callable[[], bool]) -> bool:
+def answered(question: Callable[[], bool]) -> bool:
+    """Ask the file system about an entry.
+
+    Args:
+        question: ``is_file`` or ``is_dir`` of an entry.
+
+    Returns:
+        The answer; False where there is none, as of a link to itself.
+    """
     try:
         return question()
-    except OSError:  # a link to itself
+    except OSError:
         return False

@@ -130,6 +130,19 @@ def default_arguments(name: str, dataset: str) -> Mapping[str, Argument]:
     return dict(method_class(name).arguments_for.get(dataset, {}))
 
 
+def usual_arguments(name: str) -> dict[str, Argument]:
+    """Give the value that each argument of a method has where none is given.
+
+    Args:
+        name: Public name of the method.
+
+    Returns:
+        Defaults by name, without ``seed``, which a run chooses.
+    """
+    parameters = inspect.signature(method_class(name)).parameters
+    return {key: parameters[key].default for key in argument_names(name) if key != "seed"}
+
+
 def default_recipe(name: str, dataset: str) -> Recipe:
     """Give the recipe that suits a data set; the paper's where none is known.
 

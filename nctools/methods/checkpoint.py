@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, cast
 
-import torch
 from torch import Tensor
 
-from nctools._safe_torch import read_torch_file
+from nctools._safe_torch import read_torch_file, write_torch_file
 from nctools.errors import CheckpointError, NctoolsError
 from nctools.methods.assembly import build_as_told
 from nctools.methods.label_choice import kept_vectors
@@ -65,11 +64,14 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
     Args:
         checkpoint: What to write; only plain values and tensors.
         path: Target, usually ``RUN/checkpoints/last.pt``.
+
+    Raises:
+        OSError: If it cannot be written; what was there before stays.
     """
     values = {entry.name: getattr(checkpoint, entry.name) for entry in fields(checkpoint)}
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
     with replace_atomically(path) as temporary:
-        torch.save(document, temporary)
+        write_torch_file(document, temporary)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -15,11 +15,17 @@ from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.sampler_catalogue import sampler_entry
 from nctools.data.settings import Difficult
 from nctools.errors import ConfigError, NctoolsError, UnknownNameError
-from nctools.methods.assembly import argument_names, argument_types, default_arguments, default_recipe
+from nctools.methods.assembly import (
+    argument_names,
+    argument_types,
+    default_arguments,
+    default_recipe,
+    usual_arguments,
+)
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument
 from nctools.methods.recipe import EpochLength, Precision, SamplerName
-from nctools.run_directory import replace_atomically
+from nctools.run_directory import SETTINGS_OF_PLACE, replace_atomically
 from nctools.training.config_faults import argument_faults, described_faults
 from nctools.training.settings import as_meant, put_settings, whole_path
 
@@ -132,6 +138,42 @@ class TrainConfig(_Section):
     recipe: RecipeConfig
     nc: CollapseConfig = Field(default_factory=CollapseConfig)
     trainer: TrainerConfig = Field(default_factory=TrainerConfig)
+
+    def settings_that_count(self) -> dict[str, object]:
+        """Give what makes this run another than others: all but where it is computed and what is written beside it.
+
+        Returns:
+            Dotted keys and plain values; ``arguments`` with the defaults of the method filled in.
+        """
+        document = self.in_full().model_dump(mode="json")
+        return {key: value for key, value in flat_settings(document).items() if key not in SETTINGS_OF_PLACE}
+
+    def in_full(self) -> TrainConfig:
+        """Write out the arguments of the method that were left at their defaults, which may change with its versions.
+
+        Returns:
+            The same configuration with all ``arguments`` but ``seed``, which is that of the run.
+        """
+        return self.model_copy(update={"arguments": {**usual_arguments(self.method), **self.arguments}})
+
+
+def flat_settings(document: Mapping[str, object]) -> dict[str, object]:
+    """Write the sections of a configuration as dotted keys.
+
+    Args:
+        document: What ``config.yaml`` holds.
+
+    Returns:
+        Key -> value.
+
+    Example:
+        >>> flat_settings({"seed": 1, "nc": {"every": 5}})
+        {'seed': 1, 'nc.every': 5}
+    """
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
 
 
 def make_config(method: str, dataset: str, settings: Mapping[str, object] | None = None, **top: object) -> TrainConfig:

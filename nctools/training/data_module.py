@@ -16,6 +16,7 @@ from nctools.data.epoch_sampler import EpochSampler
 from nctools.data.sampler_catalogue import build_sampler, sampler_entry
 from nctools.features.ranks import Ranks, current_ranks
 from nctools.training.config import RecipeConfig
+from nctools.training.signals import spare_worker
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
 
@@ -58,7 +59,7 @@ class RunDataModule(pl.LightningDataModule):
             epoch: Index of the epoch.
             step: Steps of it that are done.
         """
-        sampler = self._sampler()
+        sampler = self._quiet_sampler()
         sampler.set_epoch(epoch)
         self._saved = dict(sampler.state_dict(step * self._share(sampler) * self._parts))
 
@@ -97,6 +98,7 @@ class RunDataModule(pl.LightningDataModule):
             drop_last=True,
             num_workers=self._workers,
             persistent_workers=self._workers > 0,
+            worker_init_fn=spare_worker,
         )
 
     def val_dataloader(self) -> Loader | list[Loader]:
@@ -111,7 +113,9 @@ class RunDataModule(pl.LightningDataModule):
         if ranks.size == 1:
             return evaluation_loader(self._validation, workers=self._workers)
         batches = shared_batches(len(self._validation), rank=ranks.rank, world_size=ranks.size)
-        return DataLoader(self._validation, batch_sampler=batches, num_workers=self._workers)
+        return DataLoader(
+            self._validation, batch_sampler=batches, num_workers=self._workers, worker_init_fn=spare_worker
+        )
 
     def check(self, processes: int = 1) -> None:
         """Raise ValueError if nothing can be drawn with these settings, before a run is opened.
@@ -119,9 +123,7 @@ class RunDataModule(pl.LightningDataModule):
         Args:
             processes: How many there will be.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the loader tells
-            self._share(self._sampler(Ranks(0, processes)))
+        self._share(self._quiet_sampler(Ranks(0, processes)))
         if self._validation is not None:
             shared_batches(len(self._validation), rank=0, world_size=processes)
 
@@ -137,6 +139,12 @@ class RunDataModule(pl.LightningDataModule):
         if share < 1:
             raise ValueError(f"an epoch of {len(sampler)} draws cannot be divided into {self._parts} parts of a batch")
         return share
+
+    def _quiet_sampler(self, ranks: Ranks | None = None) -> EpochSampler[int]:
+        # That of the loader tells of classes without images.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._sampler(ranks)
 
     def _sampler(self, ranks: Ranks | None = None) -> EpochSampler[int]:
         recipe, ranks = self._recipe, ranks or current_ranks()
@@ -200,4 +208,4 @@ def evaluation_loader(dataset: MultiLabelDataset, *, batch_size: int = 256, work
     Returns:
         The loader.
     """
-    return DataLoader(dataset, batch_size=batch_size, num_workers=workers)
+    return DataLoader(dataset, batch_size=batch_size, num_workers=workers, worker_init_fn=spare_worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -38,10 +39,11 @@ from nctools.training.process_group import joined
 from nctools.training.processes import as_started, check_compiler, notes_of, on_gpu, trainer_settings
 from nctools.training.records import EpochLines, EpochTable
 from nctools.training.reproducibility import seeded
-from nctools.training.run_target import check_target, open_run, state_to_resume
+from nctools.training.run_target import check_target, open_run, prepare_to_resume, state_to_resume
 from nctools.training.saved_state import SavedState
 from nctools.training.shared_batch_norm import share_batch_norm
 from nctools.training.signals import StopRequest, stop_on_signals
+from nctools.training.state_file import StateFile
 from nctools.training.throughput import Throughput
 
 
@@ -61,7 +63,7 @@ def train(
         out: The run directory.
         force: Replace a run that is already there; one that finished no epoch is replaced without it.
         resume: Go on with the run that is there, if it is of this configuration; a finished one stays as it is. Where
-            there is none, or nothing was saved yet, it begins.
+            there is none, or nothing was saved yet, it begins. Takes precedence over ``force``.
         progress: Show a progress bar (terminal) or a line for each tenth (otherwise) on stderr.
 
     Returns:
@@ -71,6 +73,8 @@ def train(
         ConfigError: If ``out`` holds a run already and neither ``force`` nor ``resume`` is on, if that run has another
             configuration, or if the device is not there.
         ProcessError: If another process of this training failed.
+        CheckpointError: If the saved state of the run is damaged; it tells how to begin again.
+        OSError: If the disk is full; what was saved before is whole, and ``resume=True`` goes on from there.
         KeyboardInterrupt: If the user stopped it; ``resume=True`` goes on.
 
     Example:
@@ -155,10 +159,12 @@ def _prepared(
         share_batch_norm(method, on_gpu=gpu)
     # Nothing is written before everything that can be wrong with the configuration has been looked at.
     if place.rank == 0:
-        for note in [*images.notes, *notes_of(config, place, gpu=gpu)]:
+        started = as_started(config, place)
+        notes = [] if state is None else prepare_to_resume(run, started)
+        for note in [*images.notes, *notes_of(config, place, gpu=gpu), *notes]:
             sys.stderr.write(f"note: {note}\n")
         if state is None:
-            open_run(run, as_started(config, place), force=force or resume)
+            open_run(run, started, force=force or resume)
     return _Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
 
 
@@ -172,7 +178,7 @@ def _fit(
         compiled = config.trainer.compile
         module = MethodModule(ready.method, config.recipe, ready.images.groups, seed=config.seed, compiled=compiled)
         trainer = pl.Trainer(
-            **trainer_settings(config, place),
+            **trainer_settings(config, place, StateFile()),
             max_epochs=config.recipe.epochs,
             callbacks=[*_callbacks(config, run, ready, told=told), saved],
             gradient_clip_val=config.recipe.gradient_clip,
@@ -189,6 +195,11 @@ def _fit(
         except SystemExit as error:
             # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
             raise KeyboardInterrupt from error
+        except OSError as error:
+            if run.state.exists():
+                again = shlex.join(["nctools", "train", "--resume", str(run.path)])
+                error.add_note(f"what was saved before is whole; go on from there with: {again}")
+            raise
     return saved.started
 
 

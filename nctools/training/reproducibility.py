@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -39,7 +39,8 @@ def seed_batch(seed: int, epoch: int, batch: int, rank: int) -> None:
         batch: Index of the batch in it.
         rank: Process: each draws numbers of its own.
     """
-    drawn = np.random.SeedSequence([seed, epoch, batch, rank]).generate_state(1, np.uint64)[0]
+    # To a SeedSequence a zero at the end is nothing: from rank 0 a batch would have the seed of the draw of its number.
+    drawn = np.random.SeedSequence([seed, epoch, batch, rank + 1]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(drawn))
 
 
@@ -47,11 +48,34 @@ def environment() -> dict[str, str]:
     """Record the versions that a result depends on.
 
     Returns:
-        Name -> version, and the processor or GPU.
+        Name -> version, the processor or GPU, and the threads of torch.
     """
     versions = {name: _version(name) for name in _RECORDED}
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu ({torch.get_num_threads()} threads)"
-    return {"python": platform.python_version(), "platform": platform.platform(), "device": device, **versions}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device,
+        "threads": str(torch.get_num_threads()),
+        **versions,
+    }
+
+
+def differences(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
+    """Tell in what two environments differ that may change the last bits of a result.
+
+    Args:
+        there: An earlier ``environment()``; what it does not know is not compared.
+        here: That of now.
+
+    Returns:
+        For each difference ``"torch 2.12.0, now 2.13.0"``.
+
+    Example:
+        >>> differences({"torch": "2.12.0", "threads": "4"}, {"torch": "2.13.0", "threads": "4"})
+        ['torch 2.12.0, now 2.13.0']
+    """
+    return [f"{name} {there[name]}, now {here[name]}" for name in here if there.get(name, here[name]) != here[name]]
 
 
 def _version(name: str) -> str:

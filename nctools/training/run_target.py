@@ -7,13 +7,9 @@ import shutil
 from pathlib import Path
 
 from nctools.errors import ConfigError, NctoolsError
-from nctools.run_directory import RunDirectory, replace_atomically
+from nctools.run_directory import RunDirectory, remove_half_written, replace_atomically
 from nctools.training.config import TrainConfig, load_config, save_config
-from nctools.training.reproducibility import environment
-
-# What may differ between a run and its resumption: where it is computed, what is written beside it.
-_FREE = ("device", "workers", "data_root", "loggers", "checkpoint_every", "resume_every_steps")
-_FREE_OF_TRAINER = ("devices", "num_nodes", "accumulate_grad_batches", "sync_batchnorm", "compile")
+from nctools.training.reproducibility import differences, environment
 
 
 def check_target(run: RunDirectory, *, force: bool) -> None:
@@ -52,7 +48,8 @@ def open_run(run: RunDirectory, config: TrainConfig, *, force: bool) -> None:
     for file in (run.metrics, run.collapse, run.environment, run.config, run.loggers):
         file.unlink(missing_ok=True)
     run.path.mkdir(parents=True, exist_ok=True)
-    save_config(config, run.config)
+    remove_half_written(run.path)
+    save_config(config.in_full(), run.config)
     with replace_atomically(run.environment) as temporary:
         temporary.write_text(json.dumps(environment(), indent=2), encoding="utf-8")
 
@@ -68,31 +65,65 @@ def state_to_resume(run: RunDirectory, config: TrainConfig) -> Path | None:
         Lightning's checkpoint; None if nothing was saved yet.
 
     Raises:
-        ConfigError: If there is a run of another configuration; the keys that differ are named.
+        ConfigError: If there is a run of another configuration; the keys that differ are named. Or if epochs were
+            finished, but their state is not there.
     """
     if not run.config.exists():
         return None
-    there = _what_counts(load_config(run.config))
-    wanted = _what_counts(config)
+    there, wanted = load_config(run.config).settings_that_count(), config.settings_that_count()
     differing = sorted(key for key in there.keys() | wanted.keys() if there.get(key) != wanted.get(key))
     if differing:
         named = ", ".join(f"{key} ({there.get(key)!r} there, {wanted.get(key)!r} wanted)" for key in differing)
         raise ConfigError(
             f"{run.path} holds a run of another configuration, which differs in {named}: nothing was touched"
         )
-    return run.state if run.state.exists() else None
+    if run.state.exists():
+        return run.state
+    # A training killed while it closed its first epoch may have written one row; more were trained without a state.
+    epochs = _finished_epochs(run)
+    if epochs > 1:
+        raise ConfigError(
+            f"{run.path} has {epochs} finished epochs, but not {run.state}, which a training goes on from: nothing was "
+            "touched; --force, without --resume, begins again"
+        )
+    return None
 
 
-def _what_counts(config: TrainConfig) -> dict[str, object]:
-    values = config.model_dump(mode="json")
-    for key in _FREE:
-        del values[key]
-    for key in _FREE_OF_TRAINER:
-        del values["trainer"][key]
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
-    return flat
+def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
+    """Remove files that a killed training left half-written, and look where the run was begun.
+
+    Args:
+        run: A run with a saved state.
+        config: The configuration that goes on.
+
+    Returns:
+        What the user should know; empty where the result is to be the same to the last bit.
+    """
+    for folder in (run.path, run.checkpoints):
+        remove_half_written(folder)
+    try:
+        there: dict[str, object] = dict(json.loads(run.environment.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        there = {}
+    found = differences(there, environment()) + differences(_where(load_config(run.config)), _where(config))
+    if not found:
+        return []
+    return [
+        f"{run.path} was begun elsewhere ({'; '.join(found)}): the last bits may differ from those of a run that was "
+        "not interrupted"
+    ]
+
+
+def _where(config: TrainConfig) -> dict[str, object]:
+    chosen = config.trainer
+    return {"device": config.device, "devices": chosen.devices * chosen.num_nodes, "compile": chosen.compile}
+
+
+def _finished_epochs(run: RunDirectory) -> int:
+    try:
+        return len(run.metrics.read_text(encoding="utf-8").splitlines()) - 1
+    except OSError:
+        return 0
 
 
 def _is_run(run: RunDirectory) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -25,12 +27,25 @@ class StopRequest:
     def __init__(self, *, speaks: bool = True) -> None:
         self.wanted = False
         self._speaks = speaks
+        # None is a handler that is not Python's: it could not be put back, so it stays.
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._before = {number: handler for number, handler in handlers.items() if handler is not None}
 
     def listen(self) -> None:
-        """Take the signals, also from what registered itself later (Lightning, when a training starts)."""
+        """Take the signals, also from what registered itself later (Lightning, when a training starts).
+
+        A signal that the program ignores stays ignored: shells start jobs in the background so.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is signal.SIG_IGN else self)
+
+    def leave(self) -> None:
+        """Put back the handlers that were there before."""
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                signal.signal(number, self)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal.
@@ -48,7 +63,36 @@ class StopRequest:
         if not self._speaks:
             return
         name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        sys.stderr.write(f"\n{name}: the state is saved after this step; once more to leave at once\n")
+        _tell(f"\n{name}: the state is saved after this step; once more to leave at once\n")
+
+
+def spare_worker(worker: int) -> None:
+    """Let a process that loads images live on when a signal goes to all processes of a job; for ``worker_init_fn``.
+
+    A terminal sends Ctrl-C to all of them, a scheduler SIGTERM: without images the present step could not be finished.
+    When the training ends it ends its workers, the second SIGTERM does it, too.
+
+    Args:
+        worker: Not used.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _only_once)
+
+
+def _only_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+
+
+def _tell(text: str) -> None:
+    # The signal may come while the program itself is writing there, or after the terminal is gone.
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except RuntimeError:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode())
+    except (OSError, ValueError):
+        pass
 
 
 @contextmanager
@@ -62,13 +106,8 @@ def stop_on_signals(*, speaks: bool = True) -> Iterator[StopRequest]:
         What the signals ask for.
     """
     request = StopRequest(speaks=speaks)
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
     request.listen()
     try:
         yield request
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        request.leave()

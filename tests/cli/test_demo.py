@@ -38,7 +38,7 @@ def test_the_demo_trains_measures_compares_and_draws(
     assert "--force" in again.err
 
 
-def test_an_interrupted_training_keeps_the_last_epoch_and_exits_130(tmp_path: Path) -> None:
+def test_an_interrupted_training_keeps_the_last_epoch_tells_how_to_go_on_and_exits_130(tmp_path: Path) -> None:
     run = tmp_path / "run"
     # A shell starts background jobs with SIGINT ignored, and children inherit that; a terminal does not.
     command = (
@@ -56,5 +56,5 @@ def test_an_interrupted_training_keeps_the_last_epoch_and_exits_130(tmp_path: Pa
         finally:
             process.kill()
     assert process.returncode == 130, error
-    assert "interrupted; the last finished epoch is in" in error
+    assert f"interrupted; go on with: nctools train --resume {run}" in error
     assert load_checkpoint(last).epoch >= 1

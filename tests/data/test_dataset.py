@@ -15,7 +15,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.data.description import describe_dataset
 from nctools.data.image_files import ImageFiles
 from nctools.data.preprocessing import Preprocessing
-from nctools.data.transforms import test_transform
+from nctools.data.transforms import test_transform, train_transform
 from nctools.errors import DatasetError
 
 GROUPS = {"head": [0], "tail": [1]}
@@ -176,3 +176,38 @@ def test_fingerprint_sees_everything_but_the_name(tmp_path: Path) -> None:
     assert data.fingerprint() == before == pickle.loads(pickle.dumps(data)).fingerprint()
     os.utime(tmp_path / "0.png", ns=(5, 5))
     assert data.fingerprint() != before
+
+
+@pytest.mark.parametrize("kind", ["tensor", "files"])
+def test_seeded_items_are_the_same_alone_and_in_any_batch(kind: str, tmp_path: Path) -> None:
+    pixels = torch.randint(0, 256, (5, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    paths = [tmp_path / f"{index}.png" for index in range(5)]
+    for path, image in zip(paths, pixels, strict=True):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    images = pixels if kind == "tensor" else ImageFiles(paths)
+    transform = train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, "cell_shift"))
+    data = MultiLabelDataset(images, torch.eye(2)[[0, 1, 0, 1, 0]], ["a", "b"], GROUPS, transform=transform)
+    together = data.items([4, 0, 4, 1], [7, 8, 9, 8])
+    assert [target.tolist() for _, target in together] == [[1, 0], [1, 0], [1, 0], [0, 1]]
+    for place, (index, seed) in enumerate(zip([4, 0, 4, 1], [7, 8, 9, 8], strict=True)):
+        alone = data.items([index], [seed])[0][0]
+        assert alone.equal(together[place][0])
+        assert alone.equal(transform(pixels[index], [seed]))
+    assert not together[0][0].equal(together[2][0])
+
+
+def test_a_transform_of_ones_own_gets_no_seeds() -> None:
+    def own(images: Tensor) -> Tensor:
+        return images.float()
+
+    images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    data = MultiLabelDataset(images, torch.eye(2), ["a", "b"], GROUPS, transform=own)
+    assert data.items([1, 0], [5, 6])[0][1].tolist() == [0.0, 1.0]
+    assert data.with_transform(None).items([1], [5])[0][0].dtype == torch.uint8
+
+
+def test_files_need_a_seed_for_each_item(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "0.png")
+    data = MultiLabelDataset(ImageFiles([tmp_path / "0.png"]), torch.eye(2)[:1], ["a", "b"], GROUPS)
+    with pytest.raises(ValueError, match="shorter"):
+        data.items([0, 0], [1])

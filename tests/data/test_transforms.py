@@ -325,3 +325,57 @@ def test_normalising_leaves_images_of_any_dtype_as_they_were() -> None:
         found = transforms.normalised(images, (0.5,), (0.25,))
         torch.testing.assert_close(found, (noise(3, 4, 5).float() / 255 - 0.5) / 0.25)
         assert images.equal(noise(3, 4, 5).to(dtype))
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_a_seeded_image_changes_alike_in_any_company(name: str) -> None:
+    transform = transforms.train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, name, resize=48, crop=32))
+    images, seeds = torch.stack([scene(50, 70) for _ in range(6)]), [5, 5, 2**64 - 1, 0, 7, 8]
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    found = transform(images, seeds)
+    assert torch.get_rng_state().equal(before), "nothing else is drawn from"
+    assert transform(images, seeds).equal(found)
+    assert transform(images.flip(0), seeds[::-1]).equal(found.flip(0))
+    assert transform(images[2:3], seeds[2:3])[0].equal(found[2])
+    assert transform(images[3], [seeds[3]]).equal(found[3])
+    assert found[0].equal(found[1])  # one image, one seed
+    others = {tuple(image.flatten().tolist()) for image in transform(images[:1].expand(16, -1, -1, -1), range(16))}
+    assert len(others) == {"none": 1, "flip": 2, "cell_shift": 15}.get(name, 16)  # of 196 places, two alike
+
+
+def test_the_generator_is_put_back_when_a_change_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(image: Tensor) -> Tensor:
+        torch.rand(3)
+        raise RuntimeError("stop")
+
+    monkeypatch.setitem(PHOTOGRAPH_STEPS, "flip", PHOTOGRAPH_STEPS["flip"]._replace(changes=(broken,)))
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="stop"):
+        transforms.train_transform(Preprocessing((0.5,) * 3, (0.5,) * 3, "flip"))(noise(2, 3, 8, 8), [1, 2])
+    assert torch.get_rng_state().equal(before)
+
+
+def test_seeded_cell_shift_is_uniform_and_that_of_its_shares() -> None:
+    image = torch.arange(48 * 48).view(1, 1, 48, 48).expand(900, 1, 48, 48)
+    corners = transforms.cell_shift(image, reach=0, seeds=range(900))[:, 0, 0, 0].unique(return_counts=True)
+    assert len(corners[0]) == 9
+    assert corners[1].min() > 60
+    pixels = noise(1, 3, 48, 64)
+    shares = torch.rand(4, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).tolist()
+    jump, shift = [int(shares[0] * 3), int(shares[2] * 4)], [int(shares[1] * 7) - 3, int(shares[3] * 7) - 3]
+    assert transforms.cell_shift(pixels, seeds=[3])[0].equal(moved(pixels[0].numpy(), jump, shift))
+
+
+@pytest.mark.parametrize("seeds", [[], [1], [1, 2, 3]])
+def test_another_number_of_seeds_than_of_images_is_refused(seeds: list[int]) -> None:
+    with pytest.raises(ValueError, match=rf"`seeds` holds {len(seeds)} numbers for 2 images: give one for each"):
+        transforms.train_transform(SETTINGS)(noise(2, 3, 48, 48), seeds)
+    if len(seeds) != 1:
+        with pytest.raises(ValueError, match=rf"`seeds` holds {len(seeds)} numbers for 1 images"):
+            transforms.train_transform(SETTINGS)(noise(3, 48, 48), seeds)
+
+
+def test_a_test_transform_takes_seeds_and_needs_none() -> None:
+    transform, images = transforms.test_transform(SETTINGS), noise(2, 3, 48, 48)
+    assert transform(images, [1, 2]).equal(transform(images))

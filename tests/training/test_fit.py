@@ -27,7 +27,7 @@ from nctools.training.nc_callback import NeuralCollapseCallback
 def test_a_run_holds_what_is_promised(short_run: RunDirectory, short_config: TrainConfig) -> None:
     files = {path.name for path in short_run.checkpoints.iterdir()}
     assert files == {"last.pt", "best.pt", "epoch=001.pt", "epoch=002.pt", "resume.ckpt"}
-    assert load_config(short_run.config) == short_config
+    assert load_config(short_run.config) == short_config.in_full()
     assert json.loads(short_run.environment.read_text(encoding="utf-8"))["torch"]
 
 

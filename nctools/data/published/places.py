@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from nctools.data.folder_search import answered
 from nctools.data.label_matrix import class_counts
 from nctools.data.published.content import recognise
 from nctools.data.published.differences import in_plt_order
@@ -54,10 +55,10 @@ def files_below(folder: str | os.PathLike[str], levels: int) -> Iterator[Path]:
         return
     for entry in entries:
         name = entry.name.lower()
-        if entry.is_file():
+        if answered(entry.is_file):
             if Path(name).suffix in _SUFFIXES:
                 yield Path(entry.path)
-        elif not name.startswith(".") and name not in _PASSED_OVER and entry.is_dir():
+        elif not name.startswith(".") and name not in _PASSED_OVER and answered(entry.is_dir):
             folders.append(Path(entry.path))
     if levels:
         for path in folders:

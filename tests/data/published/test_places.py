@@ -91,6 +91,11 @@ def test_folders_of_images_are_never_listed(
     assert find_published(tmp_path, "voc_lt") == []
 
 
+def test_a_link_to_itself_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert find_published(tmp_path, "voc_lt") == []
+
+
 def test_unknown_names_list_near_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown published split 'voc_tl'; did you mean voc_lt"):
         find_published(tmp_path, "voc_tl")
