@@ -6,46 +6,28 @@ import logging
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import lightning.pytorch as pl
-from torch import Tensor
 
-from nctools.data.dataset import MultiLabelDataset
-from nctools.data.loading import open_dataset, usual_preprocessing
-from nctools.data.preprocessing import Preprocessing
-from nctools.data.settings import DataSettings
-from nctools.data.transforms import test_transform, train_transform
-from nctools.features.progress import progress_of_passes
 from nctools.features.ranks import current_ranks
-from nctools.methods.assembly import argument_names, build_as_told, method_class
-from nctools.methods.checkpoint import Checkpoint, load_checkpoint
-from nctools.methods.label_choice import TEXT, kept_vectors
-from nctools.methods.method import Argument, Method
-from nctools.run_directory import RunDirectory, label_cache_beside
-from nctools.training.checkpoints import CheckpointFiles
+from nctools.run_directory import RunDirectory
 from nctools.training.companions import Companions
 from nctools.training.config import TrainConfig
-from nctools.training.data_module import RunDataModule, evaluation_loader
-from nctools.training.logger_rows import LoggerRows
-from nctools.training.loggers import build_loggers, check_loggers
 from nctools.training.module import MethodModule
-from nctools.training.nc_callback import NeuralCollapseCallback
 from nctools.training.placement import Place, place_of
+from nctools.training.preparation import Prepared, prepared
 from nctools.training.process_group import joined
-from nctools.training.processes import as_started, check_compiler, notes_of, on_gpu, trainer_settings
-from nctools.training.records import EpochLines, EpochTable
+from nctools.training.processes import as_started, on_gpu, trainer_settings
 from nctools.training.reproducibility import seeded
+from nctools.training.run_callbacks import run_callbacks
 from nctools.training.run_lock import only_writer
-from nctools.training.run_target import check_target, is_finished, open_run, prepare_to_resume, state_to_resume
+from nctools.training.run_target import is_finished, open_run
 from nctools.training.saved_state import SavedState
-from nctools.training.shared_batch_norm import share_batch_norm
 from nctools.training.signals import StopRequest, stop_on_signals
-from nctools.training.throughput import Throughput
+from nctools.training.state_file import StateFile
 
 
 def train(
@@ -89,8 +71,8 @@ def train(
             sys.stderr.write(f"{run.path} is finished already\n")
         return run
 
-    def prepare() -> _Prepared:
-        return _prepared(config, run, place, force=force, resume=resume, told=told)
+    def prepare() -> Prepared:
+        return prepared(config, run, place, force=force, resume=resume, told=told)
 
     # What can be wrong with the configuration shows before other processes are started.
     ready, others = None, None
@@ -118,75 +100,11 @@ def train(
     return run
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    # What a process needs to train.
-    images: MultiLabelDataset
-    validated: bool
-    feed: RunDataModule
-    method: Method
-    arguments: dict[str, Argument]
-    preprocessing: Preprocessing
-    state: Path | None
-
-
-def _prepared(
-    config: TrainConfig, run: RunDirectory, place: Place, *, force: bool, resume: bool, told: bool
-) -> _Prepared:
-    # Only the first process looks at the run's directory: the others find it as that one made it.
-    state = state_to_resume(run, config) if resume and place.rank == 0 else None
-    if place.rank == 0 and state is None:
-        check_target(run, force=force or resume)
-    gpu = on_gpu(config, place)
-    preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
-    with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
-        images, validation = _data(config, run, preprocessing, tell)
-    arguments = _arguments(config)
-    resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
-    with seeded(config.seed):
-        method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
-    feed = RunDataModule(
-        images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
-        validation,
-        config.recipe,
-        seed=config.seed,
-        workers=config.workers,
-        parts=config.trainer.accumulate_grad_batches,
-    )
-    feed.check(place.size)
-    check_loggers(config.loggers)
-    if config.trainer.compile:
-        check_compiler(gpu=gpu)
-    if place.size > 1 and config.trainer.sync_batchnorm:
-        share_batch_norm(method, on_gpu=gpu)
-    if place.rank == 0:
-        begun = [] if state is None else prepare_to_resume(run, config)
-        for note in [*images.notes, *notes_of(config, place, gpu=gpu), *_warm_up_notes(config, method), *begun]:
-            sys.stderr.write(f"note: {note}\n")
-    return _Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
-
-
-def _built(
-    config: TrainConfig, arguments: Mapping[str, Argument], images: MultiLabelDataset, last: Path | None
-) -> Method:
-    told: dict[str, object] = {
-        "num_classes": images.num_classes,
-        "class_counts": images.class_counts,
-        "class_names": images.class_names,
-    }
-    if last is None:
-        return build_as_told(config.method, told, arguments)
-    # Weights that are read in a moment need no pretrained ones before, nor the file of their label vectors.
-    if str(arguments.get("label_embedding")).startswith(TEXT) and last.exists():
-        told["label_vectors"] = kept_vectors(load_checkpoint(last).state_dict)
-    return build_as_told(config.method, told, {key: value for key, value in arguments.items() if key != "pretrained"})
-
-
 def _fit(
     config: TrainConfig,
     run: RunDirectory,
     place: Place,
-    ready: _Prepared,
+    ready: Prepared,
     *,
     stop: StopRequest,
     told: bool,
@@ -200,9 +118,9 @@ def _fit(
         compiled = config.trainer.compile
         module = MethodModule(ready.method, config.recipe, ready.images.groups, seed=config.seed, compiled=compiled)
         trainer = pl.Trainer(
-            **trainer_settings(config, place),
+            **trainer_settings(config, place, StateFile()),
             max_epochs=config.recipe.epochs,
-            callbacks=[*_callbacks(config, run, ready, told=told), saved],
+            callbacks=[*run_callbacks(config, run, ready, told=told), saved],
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
@@ -227,104 +145,6 @@ def _fit(
                     error.add_note(f"what was saved before is whole; go on from there with: {again}")
                 raise
     return saved.started
-
-
-def _warm_up_notes(config: TrainConfig, method: Method) -> list[str]:
-    warm_up = int(getattr(method, "warmup_epochs", 0))
-    if warm_up < config.recipe.epochs:
-        return []
-    return [
-        f"warmup_epochs is {warm_up}: {config.method} is in its warm-up in all of the {config.recipe.epochs} epochs, "
-        "and its whole loss is never trained"
-    ]
-
-
-def _data(
-    config: TrainConfig, run: RunDirectory, preprocessing: Preprocessing, tell: Callable[[int, int], None]
-) -> tuple[MultiLabelDataset, MultiLabelDataset | None]:
-    # Training images as they are measured, and those to validate on, where there are any.
-    settings = DataSettings(**config.data.model_dump())
-    cache, plain = label_cache_beside(run.path), test_transform(preprocessing)
-    opened = open_dataset(config.dataset, root=config.data_root, settings=settings, cache=cache, progress=tell)
-    images = opened.load("train", transform=plain)
-    if "validation" not in opened.splits:
-        return images, None
-    return images, opened.load("validation", transform=plain).with_unknown_marked()
-
-
-def _callbacks(config: TrainConfig, run: RunDirectory, ready: _Prepared, *, told: bool) -> list[pl.Callback]:
-    measured = ready.images
-
-    def snapshot(module: MethodModule, epoch: int) -> Checkpoint:
-        return _snapshot(
-            module,
-            epoch,
-            config=config,
-            images=measured,
-            preprocessing=ready.preprocessing,
-            arguments=ready.arguments,
-        )
-
-    collapse = NeuralCollapseCallback(
-        evaluation_loader(measured, workers=config.workers),
-        run.collapse,
-        every=config.nc.every,
-        layers=dict(method_class(config.method).feature_layers),
-        model=lambda module: cast("MethodModule", module).method,
-        anchors=lambda network: cast("Method", network).anchors(),
-        groups=measured.groups,
-        class_names=measured.class_names,
-        metrics=config.nc.metrics if "," not in config.nc.metrics else config.nc.metrics.split(","),
-        log=False,  # metrics.csv holds what is logged, nc.csv these
-    )
-    files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
-    lines = [EpochLines(config.method)] if told and not sys.stderr.isatty() else []
-    throughput = Throughput()
-    table = EpochTable(run.metrics, more=throughput.epoch_values)
-    sent = LoggerRows(
-        lambda: build_loggers(config.loggers, run, config),
-        lambda: table.rows[-1],
-        collapse=lambda: collapse.last_result,
-    )
-    return [throughput, collapse, table, *([sent] if config.loggers else []), files, *lines]
-
-
-def _snapshot(
-    module: MethodModule,
-    epoch: int,
-    *,
-    config: TrainConfig,
-    images: MultiLabelDataset,
-    preprocessing: Preprocessing,
-    arguments: dict[str, Argument],
-) -> Checkpoint:
-    return Checkpoint(
-        method=config.method,
-        arguments=arguments,
-        state_dict=_on_cpu(module.method),
-        ema_state_dict=None if module.average is None else _on_cpu(cast("Method", module.average.model)),
-        class_names=list(images.class_names),
-        class_counts=list(images.class_counts),
-        groups=dict(images.groups),
-        dataset=config.dataset,
-        preprocessing=dict(preprocessing.to_dict()),
-        epoch=epoch,
-        validation=dict(module.validation),
-        seed=config.seed,
-        data_root=config.data_root,
-        data_settings=config.data.model_dump(),
-    )
-
-
-def _on_cpu(method: Method) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
-
-
-def _arguments(config: TrainConfig) -> dict[str, Argument]:
-    arguments = dict(config.arguments)
-    if "seed" in argument_names(config.method):
-        arguments.setdefault("seed", config.seed)
-    return arguments
 
 
 @contextmanager

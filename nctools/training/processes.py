@@ -12,7 +12,6 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from nctools.errors import ConfigError
 from nctools.training.config import TrainConfig
 from nctools.training.placement import Place
-from nctools.training.state_file import StateFile
 
 
 def on_gpu(config: TrainConfig, place: Place) -> bool:
@@ -44,12 +43,13 @@ def on_gpu(config: TrainConfig, place: Place) -> bool:
     return True
 
 
-def trainer_settings(config: TrainConfig, place: Place) -> dict[str, Any]:
+def trainer_settings(config: TrainConfig, place: Place, *plugins: object) -> dict[str, Any]:
     """Give the arguments of Lightning's ``Trainer`` that say where and how precisely it computes.
 
     Args:
         config: The run's configuration.
         place: The place of this process.
+        *plugins: What else is plugged in.
 
     Returns:
         Keyword arguments.
@@ -61,7 +61,7 @@ def trainer_settings(config: TrainConfig, place: Place) -> dict[str, Any]:
         "num_nodes": place.nodes,
         # Warm-up phases leave parts without gradient.
         "strategy": "ddp_find_unused_parameters_true" if several else "auto",
-        "plugins": [_Joined(place) if several else LightningEnvironment(), StateFile()],
+        "plugins": [_Joined(place) if several else LightningEnvironment(), *plugins],
         "accumulate_grad_batches": config.trainer.accumulate_grad_batches,
         "precision": precision_of(config, gpu=gpu),
         # The samplers of a run divide an epoch between the processes themselves.

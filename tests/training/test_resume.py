@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,10 +17,11 @@ import pandas as pd
 import pytest
 
 from nctools.errors import CheckpointError, ConfigError
-from nctools.methods.checkpoint import load_checkpoint
+from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.training.config import TrainConfig, with_settings
 from nctools.training.fit import train
+from nctools.training.run_lock import LOCK
 from nctools.training.state_file import StateFile
 from tests.training.interrupted import EPOCHS, STEPS, Interruption, config_of, differences, run_in_process, write_images
 
@@ -194,7 +196,7 @@ def test_two_signals_leave_at_once_and_save_nothing(config: TrainConfig, tmp_pat
 
 
 def contents(run: RunDirectory) -> dict[Path, tuple[bytes, int]]:
-    files = [path for path in run.path.rglob("*") if path.is_file()]
+    files = [path for path in run.path.rglob("*") if path.is_file() and path.name != LOCK]
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
@@ -217,9 +219,18 @@ def test_a_run_of_another_configuration_is_not_resumed(config: TrainConfig, whol
     assert contents(whole) == before
 
 
-def test_epochs_without_a_state_are_not_thrown_away(config: TrainConfig, whole: RunDirectory, tmp_path: Path) -> None:
+def test_epochs_without_a_state_are_not_thrown_away(
+    config: TrainConfig, whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = RunDirectory(shutil.copytree(whole.path, tmp_path / "run"))
     run.state.unlink()
+    before = contents(run)
+    train(config, run.path, resume=True)
+    assert f"{run.path} is finished already\n" in capsys.readouterr().err
+    assert contents(run) == before
+
+    last = run.checkpoints / "last.pt"
+    save_checkpoint(replace(load_checkpoint(last), epoch=2), last)
     before = contents(run)
     with pytest.raises(ConfigError, match=r"has 3 finished epochs, but not .*resume.ckpt, .*--force, without --resume"):
         train(config, run.path, resume=True)
@@ -242,8 +253,8 @@ def test_an_unfinished_write_leaves_the_file_before_it(
     else:
         assert ended.code == CODES[signals[-1]], ended.told
     assert StateFile().load_checkpoint(run.state)["global_step"] == STEPS
-    assert load_checkpoint(run.checkpoints / "best.pt").epoch == (2 if file == "resume.ckpt" else 1)
-    assert load_checkpoint(run.checkpoints / "last.pt").epoch == (1 if file == "last.pt" else 2)
+    assert load_checkpoint(run.checkpoints / "best.pt").epoch == (1 if file == "best.pt" else 2)
+    assert load_checkpoint(run.checkpoints / "last.pt").epoch == (2 if file == "resume.ckpt" else 1)
     resumed = run_in_process(config, run.path, resume=True)
     assert resumed.code == 0, resumed.told
     assert differences(whole, run) == []

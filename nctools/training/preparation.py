@@ -1,0 +1,146 @@
+"""From a configuration to what a process needs to train, all of it looked at before anything is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nctools.data.dataset import MultiLabelDataset
+from nctools.data.loading import open_dataset, usual_preprocessing
+from nctools.data.preprocessing import Preprocessing
+from nctools.data.settings import DataSettings
+from nctools.data.transforms import test_transform, train_transform
+from nctools.features.progress import progress_of_passes
+from nctools.methods.assembly import argument_names, build_as_told
+from nctools.methods.checkpoint import load_checkpoint
+from nctools.methods.label_choice import TEXT, kept_vectors
+from nctools.methods.method import Argument, Method
+from nctools.run_directory import RunDirectory, label_cache_beside
+from nctools.training.config import TrainConfig
+from nctools.training.data_module import RunDataModule
+from nctools.training.loggers import check_loggers
+from nctools.training.placement import Place
+from nctools.training.processes import as_started, check_compiler, notes_of, on_gpu
+from nctools.training.reproducibility import seeded
+from nctools.training.run_target import check_target, prepare_to_resume, state_to_resume
+from nctools.training.shared_batch_norm import share_batch_norm
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a process needs to train.
+
+    Args:
+        images: Training images, as they are measured.
+        validated: Whether there are images to validate on.
+        feed: Gives both as batches.
+        method: The method, with fresh weights.
+        arguments: What it was built with.
+        preprocessing: How images become inputs.
+        state: What an interrupted training goes on from; None: it begins.
+    """
+
+    images: MultiLabelDataset
+    validated: bool
+    feed: RunDataModule
+    method: Method
+    arguments: dict[str, Argument]
+    preprocessing: Preprocessing
+    state: Path | None
+
+
+def prepared(
+    config: TrainConfig, run: RunDirectory, place: Place, *, force: bool, resume: bool, told: bool
+) -> Prepared:
+    """Look at everything that can be wrong with a training; nothing is written but a cache of labels.
+
+    Args:
+        config: What to train.
+        run: The run directory.
+        place: The place of this process.
+        force: Whether a run that is there may be replaced.
+        resume: Whether to go on with it.
+        told: Whether progress is shown.
+
+    Returns:
+        What a process needs to train.
+    """
+    # Only the first process looks at the run's directory: the others find it as that one made it.
+    state = state_to_resume(run, config) if resume and place.rank == 0 else None
+    if place.rank == 0 and state is None:
+        check_target(run, force=force or resume)
+    gpu = on_gpu(config, place)
+    preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
+    with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
+        images, validation = _data(config, run, preprocessing, tell)
+    arguments = _arguments(config)
+    resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
+    with seeded(config.seed):
+        method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
+    feed = RunDataModule(
+        images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
+        validation,
+        config.recipe,
+        seed=config.seed,
+        workers=config.workers,
+        parts=config.trainer.accumulate_grad_batches,
+    )
+    feed.check(place.size)
+    check_loggers(config.loggers)
+    if config.trainer.compile:
+        check_compiler(gpu=gpu)
+    if place.size > 1 and config.trainer.sync_batchnorm:
+        share_batch_norm(method, on_gpu=gpu)
+    if place.rank == 0:
+        begun = [] if state is None else prepare_to_resume(run, as_started(config, place))
+        for note in [*images.notes, *notes_of(config, place, gpu=gpu), *_warm_up_notes(config, method), *begun]:
+            sys.stderr.write(f"note: {note}\n")
+    return Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
+
+
+def _built(
+    config: TrainConfig, arguments: Mapping[str, Argument], images: MultiLabelDataset, last: Path | None
+) -> Method:
+    told: dict[str, object] = {
+        "num_classes": images.num_classes,
+        "class_counts": images.class_counts,
+        "class_names": images.class_names,
+    }
+    if last is None:
+        return build_as_told(config.method, told, arguments)
+    # Weights that are read in a moment need no pretrained ones before, nor the file of their label vectors.
+    if str(arguments.get("label_embedding")).startswith(TEXT) and last.exists():
+        told["label_vectors"] = kept_vectors(load_checkpoint(last).state_dict)
+    return build_as_told(config.method, told, {key: value for key, value in arguments.items() if key != "pretrained"})
+
+
+def _warm_up_notes(config: TrainConfig, method: Method) -> list[str]:
+    warm_up = int(getattr(method, "warmup_epochs", 0))
+    if warm_up < config.recipe.epochs:
+        return []
+    return [
+        f"warmup_epochs is {warm_up}: {config.method} is in its warm-up in all of the {config.recipe.epochs} epochs, "
+        "and its whole loss is never trained"
+    ]
+
+
+def _data(
+    config: TrainConfig, run: RunDirectory, preprocessing: Preprocessing, tell: Callable[[int, int], None]
+) -> tuple[MultiLabelDataset, MultiLabelDataset | None]:
+    # Training images as they are measured, and those to validate on, where there are any.
+    settings = DataSettings(**config.data.model_dump())
+    cache, plain = label_cache_beside(run.path), test_transform(preprocessing)
+    opened = open_dataset(config.dataset, root=config.data_root, settings=settings, cache=cache, progress=tell)
+    images = opened.load("train", transform=plain)
+    if "validation" not in opened.splits:
+        return images, None
+    return images, opened.load("validation", transform=plain).with_unknown_marked()
+
+
+def _arguments(config: TrainConfig) -> dict[str, Argument]:
+    arguments = dict(config.arguments)
+    if "seed" in argument_names(config.method):
+        arguments.setdefault("seed", config.seed)
+    return arguments
