@@ -136,7 +136,7 @@ def test_the_same_weights_validate_to_the_last_digit(two: RunDirectory) -> None:
 def test_the_run_says_how_many_processes_there_were(two: RunDirectory, small_images: Path) -> None:
     assert load_config(two.config) == config_of(small_images, 2).in_full()
     assert {path.name for path in two.path.iterdir()} == {
-        "config.yaml", "environment.json", "metrics.csv", "nc.csv", "checkpoints"
+        ".lock", "config.yaml", "environment.json", "metrics.csv", "nc.csv", "checkpoints"
     }  # fmt: skip
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import nctools.training.fit as fit
+import nctools.training.preparation as preparation
 from nctools.errors import ConfigError
-from nctools.methods.assembly import build
+from nctools.methods.assembly import build_as_told
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.methods.method import Method
 from nctools.training.config import TrainConfig, make_config
@@ -46,7 +46,7 @@ def test_two_parts_of_a_batch_have_its_gradient_where_the_loss_is_a_mean_over_im
     steps: list[dict[str, Tensor]] = []
 
     def built(*arguments: object, **settings: object) -> Method:
-        method = build(*arguments, **settings)  # type: ignore[arg-type]
+        method = build_as_told(*arguments, **settings)  # type: ignore[arg-type]
         without_batch_norm(method)  # it sees each part alone
         return method
 
@@ -54,7 +54,7 @@ def test_two_parts_of_a_batch_have_its_gradient_where_the_loss_is_a_mean_over_im
         parameters = module.method.named_parameters()
         steps.append({name: value.grad.clone() for name, value in parameters if value.grad is not None})
 
-    monkeypatch.setattr(fit, "build", built)
+    monkeypatch.setattr(preparation, "build_as_told", built)
     monkeypatch.setattr(MethodModule, "on_before_optimizer_step", noted)
     losses = []
     for parts in (1, 2):
