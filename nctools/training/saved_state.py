@@ -13,6 +13,9 @@ from nctools.run_directory import replace_atomically
 from nctools.training.data_module import RunDataModule
 from nctools.training.signals import StopRequest
 
+# Steps between agreements of several GPUs on leaving.
+_AGREED_EVERY = 10
+
 
 class SavedState(LightningCheckpoint):
     """Write Lightning's checkpoint of a run whose data come from a ``RunDataModule``, whole or not at all.
@@ -70,7 +73,7 @@ class SavedState(LightningCheckpoint):
         if done % parts or done >= trainer.num_training_batches:
             return
         step = done // parts
-        leaving = self._leaving(trainer)
+        leaving = self._leaving(trainer, step)
         if leaving or (self._every and step % self._every == 0):
             self._write(trainer, trainer.current_epoch, step)
         if leaving:
@@ -88,14 +91,16 @@ class SavedState(LightningCheckpoint):
         """
         epoch = trainer.current_epoch + 1
         self._write(trainer, epoch, 0)
-        if self._leaving(trainer) and epoch < (trainer.max_epochs or 0):
+        if self._leaving(trainer, 0) and epoch < (trainer.max_epochs or 0):
             raise KeyboardInterrupt
 
-    def _leaving(self, trainer: pl.Trainer) -> bool:
+    def _leaving(self, trainer: pl.Trainer, step: int) -> bool:
         # A signal reaches the processes at different steps, or only one of them: they leave together.
         wanted = self._stop is not None and self._stop.wanted
         if current_ranks().size == 1:
             return wanted
+        if step % _AGREED_EVERY and trainer.strategy.root_device.type == "cuda":
+            return False  # to ask the others waits for the GPU
         return bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
 
     def _write(self, trainer: pl.Trainer, epoch: int, step: int) -> None:

@@ -68,6 +68,19 @@ def test_processes_together_make_the_draws_of_one(epoch: int, world_size: int, m
     assert {draw.epoch for draw in woven} == {epoch}
 
 
+@given(length=st.integers(1, 60), share=st.integers(1, 8), processes=st.integers(1, 5))
+def test_an_epoch_of_several_processes_has_the_batches_of_one(length: int, share: int, processes: int) -> None:
+    samplers = [UniformSampler(length, seed=3, rank=rank, world_size=processes) for rank in range(processes)]
+    ranks = [list(DrawSampler(sampler, multiple=share)) for sampler in samplers]
+    woven = [draw for together in zip(*ranks, strict=True) for draw in together]
+    batch = share * processes
+    if length >= batch:
+        assert woven == list(DrawSampler(UniformSampler(length, seed=3), multiple=batch))
+        assert len(woven) == length // batch * batch
+    else:  # less than a batch: all that divides evenly among them, the beginning repeated
+        assert len(woven) == -(-length // processes) // share * batch
+
+
 @pytest.mark.parametrize(("multiple", "length"), [(1, 11), (2, 10), (4, 8), (11, 11), (12, 0)])
 def test_what_is_left_beyond_a_multiple_is_not_drawn(multiple: int, length: int) -> None:
     sampler = DrawSampler(UniformSampler(11, seed=3), multiple=multiple)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,16 +157,20 @@ def test_a_run_of_one_process_goes_on_in_two_from_the_end_of_an_epoch(
     np.testing.assert_allclose(tables[1], tables[0], rtol=1e-5)
 
 
+def with_damaged_image(table: Path, folder: Path) -> Path:
+    """Copy the data; with the uniform sampler the second process comes to the damaged image, in its second batch."""
+    shutil.copytree(table.parent, folder / "data")
+    sequence = build_sampler("uniform", torch.ones(TRAIN, 1), seed=0).global_sequence(0)
+    (folder / "data" / f"train_{sequence[11]:03d}.png").write_bytes(b"not an image")
+    return folder / "data" / table.name
+
+
 def test_an_image_that_one_process_cannot_read_ends_both_and_is_named(
     small_images: Path, tmp_path: Path, started: list[subprocess.Popen[str]]
 ) -> None:
-    shutil.copytree(small_images.parent, tmp_path / "data")
-    config = config_of(tmp_path / "data" / small_images.name, 2, sampler="uniform", **{"nc.every": 0})
-    sequence = build_sampler("uniform", torch.ones(TRAIN, 1), seed=0).global_sequence(0)
-    damaged = tmp_path / "data" / f"train_{sequence[11]:03d}.png"  # in the second batch, of the second process
-    damaged.write_bytes(b"not an image")
+    config = config_of(with_damaged_image(small_images, tmp_path), 2, sampler="uniform", **{"nc.every": 0})
     before = time.monotonic()
-    with pytest.raises(ProcessError, match=rf"process 1 of 2 failed: .*{damaged.name}"):
+    with pytest.raises(ProcessError, match=r"process 1 of 2 failed: .*train_\d+\.png"):
         train(config, tmp_path / "run", progress=False)
     assert time.monotonic() - before < 100
     assert [process.poll() is None for process in started] == [False]
@@ -255,6 +260,12 @@ def nctools(*arguments: str | Path, folder: Path, start: tuple[str, ...] = ()) -
     )  # fmt: skip
 
 
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 200
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
@@ -280,13 +291,41 @@ def test_torchrun_starts_the_processes(small_images: Path, two: RunDirectory, tm
 
 
 @pytest.mark.slow
+def test_torchrun_hands_a_signal_on(small_images: Path, tmp_path: Path) -> None:
+    process = nctools(*words(small_images, "--epochs", "500", "--workers", "1"), folder=tmp_path, start=TORCHRUN)
+    wait_for(tmp_path / "run" / "metrics.csv")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert told.count("the state is saved after this step") == 1
+    assert told.count("interrupted; go on with: nctools train --resume run") == 1
+    assert (tmp_path / "run" / "checkpoints" / "resume.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_an_image_that_cannot_be_read_ends_processes_of_torchrun(small_images: Path, tmp_path: Path) -> None:
+    table = with_damaged_image(small_images, tmp_path)
+    several = words(table, "--set=sampler=uniform", "--set=nc.every=0")
+    _, told = nctools(*several, folder=tmp_path, start=TORCHRUN).communicate(timeout=120)
+    assert re.search(r"^error: .*train_\d+\.png", told, re.MULTILINE), told
+    assert re.search(r"^error: process 1 of 2 failed: .*train_\d+\.png", told, re.MULTILINE), told
+
+
+@pytest.mark.slow
+def test_seeds_start_their_processes_themselves(small_images: Path, tmp_path: Path) -> None:
+    _, told = nctools(*words(small_images, "--seeds", "0,1"), folder=tmp_path, start=TORCHRUN).communicate(timeout=120)
+    assert "--seeds starts its processes itself (--devices)" in " ".join(told.replace("│", " ").split())
+    several = words(small_images, "--seeds", "0,1", "--devices", "2", "--epochs", "1", "--nc-every", "0")
+    process = nctools(*several, folder=tmp_path)
+    said, told = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+    assert "over 2 seeds" in said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_once_and_leaves_with_130(number: signal.Signals, small_images: Path, tmp_path: Path) -> None:
-    process = nctools(*words(small_images, "--devices", "2", "--epochs", "500"), folder=tmp_path)
-    table = tmp_path / "run" / "metrics.csv"
-    until = time.monotonic() + 200
-    while not table.exists() and time.monotonic() < until:
-        time.sleep(0.2)
+    process = nctools(*words(small_images, "--devices", "2", "--epochs", "500", "--workers", "1"), folder=tmp_path)
+    wait_for(tmp_path / "run" / "metrics.csv")
     process.send_signal(number)
     said, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
@@ -299,9 +338,7 @@ def test_a_signal_saves_once_and_leaves_with_130(number: signal.Signals, small_i
 @pytest.mark.slow
 def test_no_process_outlives_the_first(small_images: Path, tmp_path: Path) -> None:
     process = nctools(*words(small_images, "--devices", "2", "--epochs", "500"), folder=tmp_path)
-    until = time.monotonic() + 200
-    while not (tmp_path / "run" / "metrics.csv").exists() and time.monotonic() < until:
-        time.sleep(0.2)
+    wait_for(tmp_path / "run" / "metrics.csv")
     others = children_of(process.pid)
     assert len(others) == 1
     process.kill()
