@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from nctools.training.fit import train
 
 def main() -> None:
     """Read a job from stdin and take part in its training."""
-    line = sys.stdin.readline()
+    line = _first_line()
     if not line:
         return
     job = json.loads(line)
@@ -25,8 +24,18 @@ def main() -> None:
         return  # the first process tells
 
 
+# From the descriptor, not from sys.stdin: a process that loads images closes that first of all, and would wait for the
+# thread that reads it, which is not in that process.
+def _first_line() -> bytes:
+    text = b""
+    while not text.endswith(b"\n") and (more := os.read(0, 1)):
+        text += more
+    return text
+
+
 def _end_with_the_first() -> None:
-    sys.stdin.read()
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

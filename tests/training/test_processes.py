@@ -244,6 +244,11 @@ def test_half_precision_trains_over_two_processes(
 
 
 @pytest.mark.slow
+def test_processes_that_load_images_change_nothing(small_images: Path, two: RunDirectory, tmp_path: Path) -> None:
+    assert_equal_runs(train(config_of(small_images, 2, workers=1), tmp_path / "run", progress=False), two)
+
+
+@pytest.mark.slow
 def test_several_trainings_in_a_row(small_images: Path, tmp_path: Path) -> None:
     runs = [
         train(config_of(small_images, 2, epochs=1, **{"nc.every": 0}), tmp_path / name, progress=False)

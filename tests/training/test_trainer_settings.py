@@ -102,6 +102,7 @@ def test_a_compiler_that_is_not_there_is_said_before_anything_is_written(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile does
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_compiled_training_writes_what_a_plain_one_writes(devices: int, small_images: Path, tmp_path: Path) -> None:
     runs = [
