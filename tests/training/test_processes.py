@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -257,12 +257,26 @@ def test_several_trainings_in_a_row(small_images: Path, tmp_path: Path) -> None:
     assert_equal_runs(*runs)
 
 
+COMMANDS: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_command_stays() -> Iterator[None]:
+    yield
+    for process in COMMANDS:
+        process.kill()
+        process.communicate()
+    COMMANDS.clear()
+
+
 def nctools(*arguments: str | Path, folder: Path, start: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *start, "-m", "nctools", *map(str, arguments)], cwd=folder, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    COMMANDS.append(process)
+    return process
 
 
 def wait_for(path: Path) -> None:
