@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nctools import collapse, data, evaluation, features, losses, methods, models, plots, studies, training
+    from nctools import collapse, data, evaluation, features, figures, losses, methods, models, plots, studies, training
     from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
@@ -35,7 +35,19 @@ _HOME = {
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
 }
-_FOLDERS = ("collapse", "data", "evaluation", "features", "losses", "methods", "models", "plots", "studies", "training")
+_FOLDERS = (
+    "collapse",
+    "data",
+    "evaluation",
+    "features",
+    "figures",
+    "losses",
+    "methods",
+    "models",
+    "plots",
+    "studies",
+    "training",
+)
 
 __all__ = [
     "CollapseResult",
@@ -51,6 +63,7 @@ __all__ = [
     "extract",
     "extract_checkpoint",
     "features",
+    "figures",
     "load_result",
     "losses",
     "measure",

@@ -63,12 +63,26 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "store_measurement": ("features", "collapse", "stored_pairs"),
     "measurement": ("forward_options", "checkpoints", "features", "collapse", "store_measurement"),
-    "report": ("plots", "collapse"),
+    # Paths in, drawings out: what a figure shows is read or measured here.
+    "figures": (
+        *("plots", "collapse", "features", "evaluation", "data", "models.output"),
+        *("forward_options", "prepared", "checkpoints", "trained_runs", "run_evaluation", "run_scores"),
+        *("measurement", "store_measurement", "stored_pairs", "localisation"),
+    ),
+    # What a trained run answers on the images of a split: one pass, kept beside the run.
+    "run_scores": ("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
+    # Class maps against boxes.
+    "localisation": ("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
+    "report": (
+        *("plots", "figures", "collapse", "evaluation", "data", "forward_options", "checkpoints", "measurement"),
+        *("trained_runs", "run_evaluation", "run_scores", "localisation", "features"),
+    ),
     "__main__": ("cli",),
     "cli": (
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
-        *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison"),
+        *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison", "figures"),
+        *("run_scores", "localisation"),
     ),
 }
 # The only modules (or folders) that may import a library.
@@ -77,7 +91,7 @@ LIBRARY_HOME: dict[str, tuple[str, ...]] = {
     "click": ("cli",),
     "rich": ("cli", "training", "features.progress"),
     "lightning": ("training",),
-    "torchcam": ("features.class_maps",),
+    "torchcam": ("features.maps",),
 }
 # Loaded only inside the function that needs them; the folders named may import them at the top.
 HEAVY: dict[str, tuple[str, ...]] = {
@@ -311,7 +325,7 @@ def test_studies_and_examples_import_public_names_only() -> None:
         ("measurement", "import typer", "only cli may import typer"),
         ("metric", "def f():\n    import lightning.pytorch", "only training may import lightning"),
         ("cli.doctor", "def f():\n    import pytorch_lightning", "only training may import lightning"),
-        ("features.hooks", "def f():\n    import torchcam", "only features.class_maps may import torchcam"),
+        ("features.hooks", "def f():\n    import torchcam", "only features.maps may import torchcam"),
         ("collapse.nc1", "import sklearn", "collapse needs numpy, scipy and torch alone"),
         ("collapse.groups", "def f():\n    import pandas", "collapse needs numpy, scipy and torch alone"),
         ("collapse.result", "import pandas as pd", "inside the function"),

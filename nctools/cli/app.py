@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from nctools import __version__
-from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, plot, train
+from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, train
 from nctools.cli.output import notes_of, say
+from nctools.cli.plot import app as plot
 from nctools.errors import MissingExtraError, NctoolsError, UnknownNameError
 
 EPILOG = (

@@ -14,9 +14,6 @@ from nctools.cli.options import DataRoot, Force, JsonFile, Quiet
 from nctools.cli.output import input_errors, print_table, print_wide, refuse_to_overwrite, say, to_paste, write_json
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
     from nctools.data.description import DatasetDescription
 
 app = typer.Typer(
@@ -81,11 +78,10 @@ def describe(
     if json_file != "-":
         _print_facts(facts)
     if figure is not None:
-        from nctools.plots import save_figure
+        from nctools.figures import distribution_of, save_drawing
 
-        drawn, table = draw_distribution(facts)
         with input_errors():
-            for path in save_figure(drawn, figure, table):
+            for path in save_drawing(distribution_of(facts), figure):
                 say(f"wrote {path}")
     elif json_file != "-" and not quiet:
         another = None if split == "train" else split
@@ -94,26 +90,6 @@ def describe(
         say(f"figure: {to_paste('data', 'describe', name, **given, figure=file)}")
     for note in facts.notes:
         say(f"note: {note}")
-
-
-def draw_distribution(facts: DatasetDescription) -> tuple[Figure, pd.DataFrame]:
-    """Draw what ``describe`` prints.
-
-    Args:
-        facts: What ``describe_dataset`` returned.
-
-    Returns:
-        The figure and the drawn data.
-    """
-    from nctools.plots import distribution, distribution_data
-
-    labels, pairs = facts.labels_per_image, facts.co_occurrence
-    counts, names, groups = facts.class_counts, facts.class_names, facts.groups
-    which = {"name": facts.name, "split": facts.split}
-    return (
-        distribution(counts, names, groups, labels_per_image=labels, cooccurrence=pairs, **which),
-        distribution_data(counts, names, groups, labels_per_image=labels, cooccurrence=pairs),
-    )
 
 
 def _print_facts(facts: DatasetDescription) -> None:

@@ -120,15 +120,14 @@ def _print_comparison(evaluations: dict[str, Evaluation], results: dict[str, Col
 
 
 def _draw(runs: list[RunDirectory], folder: Path) -> list[Path]:
-    from nctools.cli.data import draw_distribution
-    from nctools.cli.plot import angles_of, curves_of
     from nctools.data.description import describe_dataset
     from nctools.data.loading import load_dataset
-    from nctools.plots import save_figure
+    from nctools.figures import angles_of, curves_of, distribution_of, save_drawing
 
+    paths = [finished.path for finished in runs]
     drawn = {
-        "nc-curves": curves_of([run.path for run in runs], space=None, metrics=_COLLAPSE),
-        "angles": angles_of([finished.path for finished in runs], space=None, centre="class"),
-        "distribution": draw_distribution(describe_dataset(load_dataset(DATASET))),
+        "nc-curves": curves_of(paths, metrics=_COLLAPSE),
+        "angles": angles_of(paths),
+        "distribution": distribution_of(describe_dataset(load_dataset(DATASET))),
     }
-    return [save_figure(figure, folder / f"{name}.png", data)[0] for name, (figure, data) in drawn.items()]
+    return [save_drawing(drawing, folder / f"{name}.png")[0] for name, drawing in drawn.items()]

@@ -60,7 +60,7 @@ def test_layers_are_drawn_from_a_feature_file_and_from_saved_results(
     drawn = []
     for place, source in enumerate((layered_features, document, table, saved)):
         target = tmp_path / f"{place}.svg"
-        outcome = nctools_command("plot", "layers", source, "-o", target, "--style", ("map", "lines")[place % 2])
+        outcome = nctools_command("plot", "layers", source, "-o", target, "--kind", ("map", "lines")[place % 2])
         assert outcome.code == 0, outcome.err
         assert outcome.out.split() == [str(target), str(target.with_suffix(".csv"))]
         drawn.append(pd.read_csv(target.with_suffix(".csv")))

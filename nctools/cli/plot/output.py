@@ -1,0 +1,72 @@
+"""Options that the plot commands share: which runs, where the figure goes, how it looks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nctools.cli.output import input_errors, refuse_to_overwrite
+from nctools.run_directory import newest_run
+
+if TYPE_CHECKING:
+    from nctools.figures.drawing import Drawing
+
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Run directories, checkpoints or feature files, side by side. Default: the newest run."),
+]
+Out = Annotated[
+    Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: RUN/figures/KIND.png.")
+]
+SpaceOption = Annotated[str | None, typer.Option("--space", help="Feature space. Default: each run's main space.")]
+Formats = Annotated[
+    str | None, typer.Option("--format", help="More formats of the same name: png, svg, pdf, separated by commas.")
+]
+
+
+def chosen_inputs(inputs: list[Path] | None) -> list[Path]:
+    """Return what the user named, else the newest run.
+
+    Args:
+        inputs: The command's arguments.
+
+    Returns:
+        One path or more.
+    """
+    return list(inputs or []) or [newest_run().path]
+
+
+def default_target(first: Path, name: str) -> Path:
+    """Return where a figure goes that the user gave no name.
+
+    Args:
+        first: The first input.
+        name: File name, with its suffix.
+
+    Returns:
+        A file among the figures of a run, or in the working folder.
+    """
+    return first / "figures" / name if first.is_dir() else Path(name)
+
+
+def draw_to(target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool) -> None:
+    """Draw, write the figure and its data, and print their paths.
+
+    Args:
+        target: File of the figure.
+        draw: Makes the drawing; called after the target was found to be free.
+        formats: More formats, separated by commas.
+        force: Replace files that are there.
+    """
+    more = [name for name in (formats or "").split(",") if name.strip()]
+    for path in (target, *(target.with_suffix(f".{name.strip().lstrip('.')}") for name in more)):
+        refuse_to_overwrite(path, force=force)
+    from nctools.figures.drawing import save_drawing
+
+    with input_errors():
+        written = save_drawing(draw(), target, formats=more)
+    sys.stdout.write("".join(f"{path}\n" for path in written))

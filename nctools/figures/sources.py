@@ -1,0 +1,141 @@
+"""What figures are drawn from: features of a run, saved results, tables; and how several inputs are told apart."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nctools.errors import ConfigError
+from nctools.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nctools.collapse.result import CollapseResult
+    from nctools.features.store import FeatureStore
+
+
+@contextmanager
+def open_features(path: Path) -> Iterator[FeatureStore]:
+    """Open the training features of a run, a checkpoint or a feature file.
+
+    A run is read from ``features/train.h5`` where that exists; else its last checkpoint sees the training images.
+
+    Args:
+        path: Run directory, checkpoint or feature file.
+
+    Yields:
+        The store.
+
+    Raises:
+        ConfigError: If a directory holds neither features nor a checkpoint.
+    """
+    from nctools.features.store import FeatureStore
+
+    run = RunDirectory(path)
+    stored = path if path.suffix in {".h5", ".hdf5"} else run.features / "train.h5"
+    if stored == path or stored.is_file():
+        with FeatureStore(stored) as store:
+            yield store
+        return
+    checkpoint = run.checkpoints / "last.pt" if path.is_dir() else path
+    if path.is_dir() and not checkpoint.is_file():
+        raise ConfigError(f"{path} is not a finished run: it holds neither features/train.h5 nor checkpoints/last.pt")
+    from nctools.checkpoints import extract_checkpoint
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train", shard_size=None) as store,
+    ):
+        yield store
+
+
+def read_result(path: Path) -> CollapseResult:
+    """Read what ``CollapseResult.save`` or ``nctools measure --json`` wrote; the latter holds a result per input.
+
+    Args:
+        path: The ``.json`` or ``.csv`` file.
+
+    Returns:
+        The result.
+
+    Raises:
+        ConfigError: If the file is missing, damaged, or holds several results.
+    """
+    from nctools.collapse.result import CollapseResult, load_result
+    from nctools.collapse.space_result import parts_of
+
+    if path.suffix == ".json":
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read as JSON ({' '.join(str(error).split())})") from error
+        if isinstance(document, dict) and document.get("command") == "measure":
+            results = document.get("results", [])
+            if len(results) != 1:
+                raise ConfigError(f"{path} holds {len(results)} results: measure one input and draw that")
+            try:
+                return CollapseResult(parts_of(results[0]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ConfigError(f"{path} is a damaged NC result ({type(error).__name__}: {error})") from error
+    return load_result(path)
+
+
+def is_table(path: Path) -> bool:
+    """Tell an NC table from a run directory.
+
+    Args:
+        path: A path that a user gave.
+
+    Returns:
+        Whether it is a CSV file.
+    """
+    return path.suffix == ".csv"
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read ``metrics.csv`` or ``nc.csv`` of a run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table.
+
+    Raises:
+        ConfigError: If it is missing or no table.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist: is {path.parent} a run directory of nctools train?") from error
+    except (ValueError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as a table ({' '.join(str(error).split())})") from error
+
+
+def short_title(path: Path, paths: Sequence[Path]) -> str:
+    """Find the shortest tail of a path that tells it from the others.
+
+    Args:
+        path: One of ``paths``.
+        paths: All inputs.
+
+    Returns:
+        The title.
+
+    Example:
+        >>> short_title(Path("runs/a/erm"), [Path("runs/a/erm"), Path("runs/b/erm")])
+        'a/erm'
+    """
+    resolved = [other.resolve().parts for other in paths]
+    own = path.resolve().parts
+    for length in range(1, len(own) + 1):
+        if sum(parts[-length:] == own[-length:] for parts in resolved) == 1:
+            return "/".join(own[-length:])
+    return str(path)
