@@ -43,6 +43,7 @@ class Data:
         single_label: Each image has exactly one label.
         about: One line for the user.
         split: Name of the split, if the data tell.
+        images: The images that ``loader`` goes through, where they are a data set of ours.
     """
 
     loader: Iterable[Sequence[Tensor]]
@@ -53,6 +54,7 @@ class Data:
     single_label: bool
     about: str
     split: str = ""
+    images: MultiLabelDataset | None = None
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,7 @@ def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> D
         single_label=images.single_label,
         about=about,
         split=images.split,
+        images=images,
     )
 
 

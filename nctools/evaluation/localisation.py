@@ -143,7 +143,9 @@ def mean_by_class(values: Floats, classes: NDArray[np.int64], num_classes: int) 
     """
     counts = np.bincount(classes, minlength=num_classes)
     sums = np.bincount(classes, weights=values, minlength=num_classes)
-    return np.divide(sums, counts, out=np.full(num_classes, np.nan), where=counts > 0)
+    means = np.full(num_classes, np.nan)
+    means[counts > 0] = sums[counts > 0] / counts[counts > 0]
+    return means
 
 
 def _positive(maps: Matrix, boxes: Sequence[Floats], size: tuple[int, int]) -> Floats:
