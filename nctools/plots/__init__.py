@@ -10,15 +10,21 @@ from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
 from nctools.plots.long_tail import construction, construction_data
+from nctools.plots.map_panels import MapRow
+from nctools.plots.maps import class_map_data, class_map_grid, class_map_groups
 from nctools.plots.settings import score_over_setting
 from nctools.plots.theme import group_colours, save_figure
 from nctools.plots.value_pairs import value_against_value
 from nctools.plots.variants import variant_scores
 
 __all__ = [
+    "MapRow",
     "angle_map",
     "angle_map_data",
     "class_angle_lines",
+    "class_map_data",
+    "class_map_grid",
+    "class_map_groups",
     "construction",
     "construction_data",
     "distribution",
