@@ -6,12 +6,11 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nctools.errors import StoreError
@@ -34,6 +33,7 @@ class ClassMaps:
         logits: ``[B, C]`` float32 of all classes, or None.
         method: ``"attention"``, ``"cam"``, ``"gradcam"``, ...
         layer: Where the maps were taken, or None.
+        assumed: Of maps made of a transformer's tokens, how these were laid out; else empty.
 
     Raises:
         ValueError: If shapes or types do not agree.
@@ -49,6 +49,7 @@ class ClassMaps:
     logits: Tensor | None
     method: str
     layer: str | None
+    assumed: str = ""
 
     def __post_init__(self) -> None:
         shape = list(self.maps.shape)
@@ -100,8 +101,8 @@ class ClassMaps:
             path: File to write (``.npz``).
         """
         facts = {"format": FORMAT, "format_version": FORMAT_VERSION, "method": self.method, "layer": self.layer}
-        facts["upsampling"] = _UPSAMPLING
-        arrays: dict[str, NDArray[np.generic]] = {
+        facts |= {"assumed": self.assumed, "upsampling": _UPSAMPLING}
+        arrays: dict[str, Any] = {
             "facts": np.array(json.dumps(facts)),
             "maps": self.maps.numpy(),
             "classes": self.classes.numpy(),
@@ -157,4 +158,5 @@ def _read(stream: BinaryIO) -> ClassMaps:
         logits=torch.from_numpy(found["logits"]) if "logits" in found else None,
         method=str(facts["method"]),
         layer=None if layer is None else str(layer),
+        assumed=str(facts["assumed"]),
     )
