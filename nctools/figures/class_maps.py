@@ -78,14 +78,30 @@ def class_maps_of(
         drawn, found = rows_of_run(ready, data, rows, Wanted(method, layer, classes, groups), title)
         runs.append(drawn)
         if npz is not None:
-            npz.parent.mkdir(parents=True, exist_ok=True)
-            found.save(npz.with_stem(f"{npz.stem}-{title.replace('/', '-')}") if title else npz)
+            found.save(map_files(npz, paths)[len(runs) - 1])
     ordered = [row for of_image in zip(*runs, strict=True) for row in of_image]
-    draw_groups = len(ordered) == 1 and len(ordered[0].classes) > _ROWS_FROM
-    height, width = found.maps.shape[-2:]
-    about = {"groups": groups, "method": found.method, "map_size": (height, width)}
-    if draw_groups:
-        figure = class_map_groups(ordered[0], names, scale=scale, **about)
+    size = (found.maps.shape[-2], found.maps.shape[-1])
+    if len(ordered) == 1 and len(ordered[0].classes) > _ROWS_FROM:
+        figure = class_map_groups(ordered[0], names, groups=groups, scale=scale, method=found.method, map_size=size)
     else:
-        figure = class_map_grid(ordered, names, scale=scale, **about)
+        figure = class_map_grid(ordered, names, groups=groups, scale=scale, method=found.method, map_size=size)
     return Drawing(figure, class_map_data(ordered, names, groups=groups))
+
+
+def map_files(npz: Path, paths: Sequence[Path]) -> list[Path]:
+    """Name the files that ``class_maps_of`` writes the maps to.
+
+    Args:
+        npz: What it was given.
+        paths: The runs.
+
+    Returns:
+        A file for each run.
+
+    Example:
+        >>> [file.name for file in map_files(Path("cam.npz"), [Path("runs/erm"), Path("runs/mlc_nc")])]
+        ['cam-erm.npz', 'cam-mlc_nc.npz']
+    """
+    if len(paths) == 1:
+        return [npz]
+    return [npz.with_stem(f"{npz.stem}-{short_title(path, paths).replace('/', '-')}") for path in paths]

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -27,13 +25,14 @@ from nctools.plots.map_panels import (
 from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, group_colours, place_axes, text_width
 
 MARGIN: Final = 5.0
-HEADING: Final = 12.0
+HEADING: Final = 9.5
 """Height of the name of a group above its maps."""
 _GAP: Final = 5.0
 _WIDEST_PANEL: Final = 96.0
 _NARROWEST_SHEET: Final = 250.0  # that group names and colour bar fit side by side
 _ONE_LINE: Final = 7  # more maps of an image stand in lines of ten beside an image of twice the size
-_LINE: Final = 10
+_SHORTEST_LINE: Final = 6
+_LONGEST_LINE: Final = 10
 _CAPTION_SIZE: Final = 6.2
 _CAPTION_LINE: Final = 8.5
 _BAR_WIDTH: Final = 70.0
@@ -100,15 +99,23 @@ def row_sheet(most: int) -> Sheet:
         One line for up to seven maps, else lines of ten.
     """
     if most > _ONE_LINE:
-        return group_sheet()
+        return group_sheet(_LONGEST_LINE)
     panel = min((72 * DOUBLE_COLUMN - 2 * MARGIN + _GAP) / (most + 1) - _GAP, _WIDEST_PANEL)
     return Sheet(panel, most, panel)
 
 
-def group_sheet() -> Sheet:
-    """Return the columns of many maps: lines of ten beside an image of twice their size."""
-    panel = (72 * DOUBLE_COLUMN - 2 * MARGIN + _GAP) / (_LINE + 2) - _GAP
-    return Sheet(panel, _LINE, 2 * panel + _GAP)
+def group_sheet(most: int) -> Sheet:
+    """Choose the columns of many maps, which stand in lines beside an image of twice their size.
+
+    Args:
+        most: Most maps of a group.
+
+    Returns:
+        Lines of so many, but of six at least and ten at most.
+    """
+    per_line = min(max(most, _SHORTEST_LINE), _LONGEST_LINE)
+    panel = (72 * DOUBLE_COLUMN - 2 * MARGIN + _GAP) / (per_line + 2) - _GAP
+    return Sheet(panel, per_line, 2 * panel + _GAP)
 
 
 def draw_row(figure: Figure, row: MapRow, look: Look, sheet: Sheet, top: float) -> None:
@@ -152,7 +159,7 @@ def draw_heading(figure: Figure, group: str, groups: Mapping[str, Sequence[int]]
     """
     across, down = _points(figure)
     colour = group_colours(groups).get(group, GREY)
-    figure.text(left / across, 1 - top / down, group, color=colour, fontsize=8, va="top", parse_math=False)
+    figure.text(left / across, 1 - top / down, group, color=colour, fontsize=7.5, va="top", parse_math=False)
 
 
 def caption_lines(caption: str, width: float) -> list[str]:
@@ -202,11 +209,14 @@ def groups_shown(rows: Sequence[MapRow], look: Look) -> list[str]:
     return [group for group in look.groups if group in there]
 
 
-def draw_foot(figure: Figure, look: Look, caption: Sequence[str], groups: Sequence[str]) -> None:
+def draw_foot(
+    figure: Figure, rows: Sequence[MapRow], look: Look, caption: Sequence[str], groups: Sequence[str]
+) -> None:
     """Draw the colours of the groups, the colour bar and the caption at the lower edge.
 
     Args:
         figure: With ``foot_height`` free at its lower edge.
+        rows: The images; the colours lie over them.
         look: The colour scale.
         caption: Lines.
         groups: Groups to name.
@@ -219,21 +229,21 @@ def draw_foot(figure: Figure, look: Look, caption: Sequence[str], groups: Sequen
         place = (MARGIN / across, 1 - top / down)
         options = {"ncols": len(handles), "handlelength": 1.0, "borderaxespad": 0.0, "borderpad": 0.0}
         figure.legend(handles=handles, loc="upper left", bbox_to_anchor=place, columnspacing=1.2, **options)
-    _draw_bar(figure, look, top)
+    _draw_bar(figure, look, top, behind=float(np.mean([row.image.mean() for row in rows])))
     for number, line in enumerate(caption):
         bottom = MARGIN + (len(caption) - 1 - number) * _CAPTION_LINE
         figure.text(MARGIN / across, bottom / down, line, fontsize=_CAPTION_SIZE, color=GREY, parse_math=False)
 
 
-def _draw_bar(figure: Figure, look: Look, top: float) -> None:
+def _draw_bar(figure: Figure, look: Look, top: float, *, behind: float) -> None:
     across, _ = _points(figure)
     end = "max" if look.highest is None else f"{look.highest:.3g}"
     right = across - MARGIN - text_width(end, _CAPTION_SIZE) - 4.0
     axes = place_axes(figure, right - _BAR_WIDTH, top + 1.5, _BAR_WIDTH, _BAR_HEIGHT)
-    shades = ScalarMappable(Normalize(0, 1), matplotlib.colormaps[COLOURS])
-    bar = figure.colorbar(shades, cax=axes, orientation="horizontal", alpha=OPAQUE)
-    bar.set_ticks([])
-    bar.outline.set_linewidth(0.4)
+    # Over the mean grey of the images: over white the colours would be others than in the maps.
+    axes.set_facecolor(f"{behind / 255:.3f}")
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=COLOURS, alpha=OPAQUE, aspect="auto")
+    axes.set(xticks=[], yticks=[])
     for place, words, side in ((-0.04, "0", "right"), (1.04, end, "left")):
         axes.text(place, 0.5, words, transform=axes.transAxes, ha=side, va="center", fontsize=_CAPTION_SIZE, color=INK)
 

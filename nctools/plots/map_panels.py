@@ -132,7 +132,7 @@ def draw_map(axes: Axes, row: MapRow, place: int, look: Look, width: float) -> N
     colour = look.colour_of(index)
     _finish(axes, colour if true else GREY, 2.0 if true else 0.4)
     check = _CHECK if true else ""
-    _title(axes, check + fit_width(look.class_names[index], TITLE_SIZE, width - text_width(check, TITLE_SIZE)), colour)
+    _title(axes, fit_width(check + look.class_names[index], TITLE_SIZE, width), colour)
     _words(axes, _value_words(row, place, width))
 
 

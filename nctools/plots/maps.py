@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from nctools.plots.map_layout import (
@@ -77,7 +78,7 @@ def class_map_grid(
         figure = new_figure(sheet.width / 72, (MARGIN + sum(heights) + foot_height(caption)) / 72)
         for top, row in zip(accumulate(heights, initial=MARGIN), rows, strict=False):
             draw_row(figure, row, look, sheet, top)
-        draw_foot(figure, look, caption, groups_shown(rows, look))
+        draw_foot(figure, rows, look, caption, groups_shown(rows, look))
     return figure
 
 
@@ -114,8 +115,8 @@ def class_map_groups(
         ['cat.jpg', 'cow', '✓ dog', 'cat']
     """
     look = _look([row], class_names, groups, scale)
-    sheet = group_sheet()
     parts = _by_group(row, look)
+    sheet = group_sheet(max(map(len, parts.values())))
     with style():
         caption = caption_lines(_caption([row], scale, method, map_size), sheet.width)
         heights = [HEADING + sheet.lines_height(row, len(places)) for places in parts.values()]
@@ -125,7 +126,7 @@ def class_map_groups(
         for top, (group, places) in zip(accumulate(heights, initial=MARGIN), parts.items(), strict=False):
             draw_heading(figure, group or "other", look.groups, sheet.left, top)
             draw_lines(figure, row, places, look, sheet, top + HEADING)
-        draw_foot(figure, look, caption, [])
+        draw_foot(figure, [row], look, caption, [])
     return figure
 
 
@@ -205,12 +206,14 @@ def _by_group(row: MapRow, look: Look) -> dict[str, list[int]]:
 
 def _caption(rows: Sequence[MapRow], scale: Scale, method: str, map_size: tuple[int, int] | None) -> str:
     height, width = rows[0].image.shape[:2]
-    of = "" if map_size is None else f" of {map_size[0]} x {map_size[1]}"
-    enlarged = f"{method} maps{of}, enlarged bilinearly to {height} x {width} px"
-    colours = "of each map" if scale == "map" else "of all maps"
+    of = "" if map_size is None else f", {map_size[0]} x {map_size[1]}"
+    enlarged = f"Maps: {method}{of}, enlarged bilinearly to {height} x {width} px"
     marks = ["✓ and thick frame: true label"]
     if any(row.boxes for row in rows):
         marks.append("white outline: its box")
     if any(row.scores is not None for row in rows):
         marks.append("number: predicted probability")
-    return f"{enlarged}; colours from 0 to the maximum {colours}, below 0 as 0. {'; '.join(marks).capitalize()}."
+    if any(row.energy is not None and not np.isnan(row.energy).all() for row in rows):
+        marks.append("in box: share of the map")
+    colours = "each map" if scale == "map" else "all maps"
+    return f"{enlarged}; colours from 0 to the maximum of {colours}, below 0 as 0. {'; '.join(marks)}."

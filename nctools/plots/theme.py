@@ -221,10 +221,17 @@ def fit_width(text: str, size: float, width: float) -> str:
         >>> fit_width("runs/voc_lt/mlc_nc-seed0", 8, 60)
         'runs/v…-seed0'
     """
-    longest = len(text)
-    while longest > 3 and text_width(shorten(text, longest), size) > width:
-        longest -= 1
-    return shorten(text, longest)
+    if text_width(text, size) <= width:
+        return text
+    # By halves: measuring is slow, and a figure may have hundreds of names.
+    fits, too_long = 3, len(text)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if text_width(shorten(text, middle), size) <= width:
+            fits = middle
+        else:
+            too_long = middle
+    return shorten(text, fits)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str], data: pd.DataFrame | None = None) -> list[Path]:

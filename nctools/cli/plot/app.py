@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from nctools.cli.plot import angles, distribution, layers, nc_curves
+from nctools.cli.plot import angles, class_maps, distribution, layers, nc_curves
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
 app.command("angles")(angles.run)
+app.command("attention", short_help="Attention maps of class-wise heads over images.")(class_maps.run)
+app.command("cam", short_help="Class activation maps over images.")(class_maps.run)
+app.command("gradcam", short_help="Grad-CAM and its relatives over images.")(class_maps.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
