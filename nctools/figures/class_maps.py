@@ -41,8 +41,8 @@ def class_maps_of(
         method: How the maps are made, see ``nctools.class_maps``.
         layer: Where they are taken; None: where the method usually takes them.
         images: Ids, or how many are chosen: in turn one whose rarest label is of the tail, medium and head.
-        classes: ``"top"`` (the true labels, then the highest scores, six in all), ``"true"``, ``"predicted"``
-            (probability above one half, or the highest), ``"all"``, or names.
+        classes: ``"top"`` (the true labels, then the highest scores of the first run, six in all), ``"true"``,
+            ``"predicted"`` (probability above one half, or the highest), ``"all"``, or names.
         split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
         seed: Of the choice of images.
         scale: ``"map"``: the colours of each map reach to its maximum; ``"common"``: to that of all.
@@ -66,6 +66,7 @@ def class_maps_of(
     names: list[str] = []
     groups: dict[str, list[int]] = {}
     chosen: int | Sequence[str] = images
+    columns: list[list[int]] | None = None
     for path in paths:
         ready = prepare(checkpoint_of(path), options, split=split, default_split="test")
         data = images_of(ready)
@@ -75,8 +76,10 @@ def class_maps_of(
         rows = chosen_rows(data, groups, chosen, seed)
         chosen = [data.ids[row] for row in rows]  # those of the first run
         title = short_title(path, paths) if len(paths) > 1 else ""
-        drawn, found = rows_of_run(ready, data, rows, Wanted(method, layer, classes, groups), title)
+        drawn, found = rows_of_run(ready, data, rows, Wanted(method, layer, classes, groups, columns), title)
         runs.append(drawn)
+        if classes == "top":  # what stands under each other can be compared
+            columns = [row.classes for row in drawn]
         if npz is not None:
             found.save(map_files(npz, paths)[len(runs) - 1])
     ordered = [row for of_image in zip(*runs, strict=True) for row in of_image]

@@ -30,12 +30,14 @@ class Wanted:
         layer: Where they are taken, or None.
         classes: As for ``chosen_classes``.
         groups: Groups of classes.
+        chosen: Of each image the classes, where they are chosen already.
     """
 
     method: str
     layer: str | None
     classes: str | Sequence[str]
     groups: Mapping[str, Sequence[int]]
+    chosen: Sequence[list[int]] | None = None
 
 
 def rows_of_run(
@@ -69,7 +71,7 @@ def rows_of_run(
     with ready_model(model, ready.device):
         with torch.no_grad():
             scores = _probabilities(run_batch(model, inputs, ready.device), data)
-        classes = [
+        classes = wanted.chosen or [
             chosen_classes(wanted.classes, true, score, data.class_names, wanted.groups)
             for true, score in zip(present, scores, strict=True)
         ]

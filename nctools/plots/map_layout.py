@@ -25,7 +25,7 @@ from nctools.plots.map_panels import (
 from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, group_colours, place_axes, text_width
 
 MARGIN: Final = 5.0
-HEADING: Final = 9.5
+HEADING: Final = 13.0
 """Height of the name of a group above its maps."""
 _GAP: Final = 5.0
 _WIDEST_PANEL: Final = 96.0
@@ -159,7 +159,7 @@ def draw_heading(figure: Figure, group: str, groups: Mapping[str, Sequence[int]]
     """
     across, down = _points(figure)
     colour = group_colours(groups).get(group, GREY)
-    figure.text(left / across, 1 - top / down, group, color=colour, fontsize=7.5, va="top", parse_math=False)
+    figure.text(left / across, 1 - (top + 4.0) / down, group, color=colour, fontsize=7.5, va="top", parse_math=False)
 
 
 def caption_lines(caption: str, width: float) -> list[str]:

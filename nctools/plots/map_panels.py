@@ -133,11 +133,20 @@ def draw_map(axes: Axes, row: MapRow, place: int, look: Look, width: float) -> N
     _finish(axes, colour if true else GREY, 2.0 if true else 0.4)
     check = _CHECK if true else ""
     _title(axes, fit_width(check + look.class_names[index], TITLE_SIZE, width), colour)
-    _words(axes, _value_words(row, place, width))
+    _words(axes, value_words(row, place, width))
 
 
-def _value_words(row: MapRow, place: int, width: float) -> str:
-    # Score, then as much about the box as there is room for.
+def value_words(row: MapRow, place: int, width: float) -> str:
+    """Write the score, and the share of the map in the box where there is room.
+
+    Args:
+        row: The image and its maps.
+        place: Which of the maps.
+        width: Width of the panel in points.
+
+    Returns:
+        The words below the map.
+    """
     score = "" if row.scores is None else f"{row.scores[place]:.2f}"
     if row.energy is None or np.isnan(row.energy[place]):
         return score

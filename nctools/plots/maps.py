@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from nctools.plots.map_layout import (
@@ -23,7 +22,7 @@ from nctools.plots.map_layout import (
     groups_shown,
     row_sheet,
 )
-from nctools.plots.map_panels import Look, MapRow, draw_image
+from nctools.plots.map_panels import Look, MapRow, draw_image, value_words
 from nctools.plots.theme import new_figure, style
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def class_map_grid(
     look = _look(rows, class_names, groups, scale)
     sheet = row_sheet(max(len(row.classes) for row in rows))
     with style():
-        caption = caption_lines(_caption(rows, scale, method, map_size), sheet.width)
+        caption = caption_lines(_caption(rows, scale, method, map_size, sheet.panel), sheet.width)
         heights = [sheet.row_height(row) for row in rows]
         figure = new_figure(sheet.width / 72, (MARGIN + sum(heights) + foot_height(caption)) / 72)
         for top, row in zip(accumulate(heights, initial=MARGIN), rows, strict=False):
@@ -118,7 +117,7 @@ def class_map_groups(
     parts = _by_group(row, look)
     sheet = group_sheet(max(map(len, parts.values())))
     with style():
-        caption = caption_lines(_caption([row], scale, method, map_size), sheet.width)
+        caption = caption_lines(_caption([row], scale, method, map_size, sheet.panel), sheet.width)
         heights = [HEADING + sheet.lines_height(row, len(places)) for places in parts.values()]
         height = max(sum(heights), HEADING + sheet.image_height(row))
         figure = new_figure(sheet.width / 72, (MARGIN + height + foot_height(caption)) / 72)
@@ -204,7 +203,7 @@ def _by_group(row: MapRow, look: Look) -> dict[str, list[int]]:
     return {group: places for group, places in parts.items() if places}
 
 
-def _caption(rows: Sequence[MapRow], scale: Scale, method: str, map_size: tuple[int, int] | None) -> str:
+def _caption(rows: Sequence[MapRow], scale: Scale, method: str, map_size: tuple[int, int] | None, panel: float) -> str:
     height, width = rows[0].image.shape[:2]
     of = "" if map_size is None else f", {map_size[0]} x {map_size[1]}"
     enlarged = f"Maps: {method}{of}, enlarged bilinearly to {height} x {width} px"
@@ -213,7 +212,7 @@ def _caption(rows: Sequence[MapRow], scale: Scale, method: str, map_size: tuple[
         marks.append("white outline: its box")
     if any(row.scores is not None for row in rows):
         marks.append("number: predicted probability")
-    if any(row.energy is not None and not np.isnan(row.energy).all() for row in rows):
+    if any("in box" in value_words(row, place, panel) for row in rows for place in range(len(row.classes))):
         marks.append("in box: share of the map")
     colours = "each map" if scale == "map" else "all maps"
     return f"{enlarged}; colours from 0 to the maximum of {colours}, below 0 as 0. {'; '.join(marks)}."

@@ -20,14 +20,8 @@ def thirds(num_classes: int) -> dict[str, list[int]]:
     return {name: list(range(cuts[i], cuts[i + 1])) for i, name in enumerate(("head", "medium", "tail"))}
 
 
-def map_row(
-    classes: list[int],
-    *,
-    true: list[int] | None = None,
-    sides: tuple[int, int] = (12, 16),
-    run: str = "",
-    seed: int = 0,
-) -> MapRow:
+def map_row(classes: list[int], *, true: list[int] | None = None, run: str = "", seed: int = 0) -> MapRow:
+    sides = (12, 16)
     rng = np.random.default_rng(seed)
     present = np.array([index in (classes[:2] if true is None else true) for index in classes])
     return MapRow(
@@ -57,11 +51,18 @@ def outlines(axes: Axes) -> list[tuple[float, float, float, float]]:
     return [(*box.get_xy(), box.get_width(), box.get_height()) for box in boxes]
 
 
-@pytest.mark.parametrize("num_classes", [1, 2, 6, 7, 8, 20, 80])
-@pytest.mark.parametrize("runs", [("",), ("runs/mlc_nc-of-a-long-study/s0", "erm")])
-def test_words_of_rows_neither_overlap_nor_leave_the_figure(num_classes: int, runs: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("num_classes", "images", "runs"),
+    [
+        *((1, 1, ("",)), (2, 2, ("",)), (7, 1, ("",)), (8, 1, ("",)), (80, 1, ("",))),
+        *((1, 1, ("a", "b")), (6, 1, ("runs/mlc_nc-of-a-long-study/s0", "erm")), (20, 1, ("a",))),
+    ],
+)
+def test_words_of_rows_neither_overlap_nor_leave_the_figure(
+    num_classes: int, images: int, runs: tuple[str, ...]
+) -> None:
     names = long_names(num_classes)
-    rows = [map_row(list(range(num_classes)), run=run, seed=image) for image in range(2) for run in runs]
+    rows = [map_row(list(range(num_classes)), run=run, seed=image) for image in range(images) for run in runs]
     figure = class_map_grid(rows, names, groups=thirds(num_classes), map_size=(7, 7), method="smoothgradcam++")
     assert len(figure.axes) == len(rows) * (1 + num_classes) + 1
     assert clipped_words(figure) == []
@@ -112,7 +113,7 @@ def test_colours_reach_from_zero_to_the_maximum_that_the_caption_names(scale: Li
     drawn = [axes.images[1] for axes in (*figure.axes[1:3], *figure.axes[4:6])]
     highest = [float(row.maps[place].max()) for row in rows for place in range(2)]
     expected = highest if scale == "map" else [max(highest)] * 4
-    assert [image.get_clim() for image in drawn] == [(0, pytest.approx(value)) for value in expected]
+    np.testing.assert_allclose([image.get_clim() for image in drawn], [(0, value) for value in expected])
     assert all(np.asarray(image.get_array()).min() == 0 for image in drawn)
     caption = " ".join(text.get_text() for text in figure.texts)
     assert caption.startswith("Maps: cam, 3 x 4, enlarged bilinearly to 12 x 16 px; colours from 0 to the maximum of")
@@ -165,7 +166,7 @@ def test_shapes_that_do_not_fit_are_told(change: dict[str, object], message: str
 
 
 def test_what_cannot_be_drawn_is_told() -> None:
-    with pytest.raises(ValueError, match="image 'photograph.*' has 101 maps; at most 100"):
+    with pytest.raises(ValueError, match=r"image 'photograph.*' has 101 maps; at most 100"):
         class_map_grid([map_row(list(range(101)))], long_names(101))
     with pytest.raises(ValueError, match="has a map of class 7: 3 names"):
         class_map_grid([map_row([7])], list("abc"))
