@@ -84,6 +84,11 @@ def find_cam(model: nn.Module, images: Tensor, place: LayerSpec | None, facts: T
     for module in reversed(classifiers):
         anchors = module_anchors(module)
         assert anchors is not None  # only such modules are recorded
+        if not bool(anchors.weight.any()):
+            raise ValueError(
+                f"the classifier {_names(model, [module])} holds only zeros, so that its maps would, too: train the "
+                "model first"
+            )
         for name, feature_map, layout in watcher.maps():
             if feature_map.shape[1] != anchors.weight.shape[1]:
                 continue
@@ -173,8 +178,7 @@ def _rounding(tensor: Tensor) -> float:
 def _refusal(
     model: nn.Module, classifiers: list[nn.Module], nearest: tuple[float, str] | None, place: LayerSpec | None
 ) -> str:
-    names = {module: name for name, module in unwrapped(model).named_modules()}
-    heads = ", ".join(repr(names[module]) for module in classifiers)
+    heads = _names(model, classifiers)
     mend = 'take method="gradcam"'
     if nearest is None:
         where = "no module gives" if place is None else f"{place} is not"
@@ -190,3 +194,8 @@ def _refusal(
         f"differ by {excess:.3g} times what rounding explains: something that is not linear lies between them (an "
         f"activation, a norm, max pooling); {mend}"
     )
+
+
+def _names(model: nn.Module, classifiers: list[nn.Module]) -> str:
+    names = {module: name for name, module in unwrapped(model).named_modules()}
+    return ", ".join(repr(names[module]) for module in classifiers)
