@@ -30,6 +30,7 @@ from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
     NO_VALUE,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -223,7 +224,9 @@ def _panels(order: ClassOrder) -> tuple[Figure, Axes, Axes, Axes]:
     under_bars = slope * names_length(order, pitch * len(order.names)) + 10.0 + bars_note * _BELOW
     beside_map = names_length(order, _MAP)
     second_row = _ABOVE + _BARS[1] + under_bars + _ABOVE
-    under_map = max(beside_map, 8.0) + _BELOW + (0 if name_step(len(order.names), _MAP) == 1 else _NOTE)
+    under_map = (
+        max(beside_map, 8.0) + font_size(_BELOW) + (0 if name_step(len(order.names), _MAP) == 1 else font_size(_NOTE))
+    )
     told = group_labels(order, pitch * len(order.names), counts=True) and group_labels(order, _MAP)
     figure = new_figure(_WIDTH / 72, (second_row + _MAP + under_map + (0 if told else LEGEND_HEIGHT)) / 72)
     map_left = _WIDTH - _MAP_RIGHT - _MAP
@@ -294,7 +297,7 @@ def _write(axes: Axes, x: float, y: float, text: str, *, upright: bool = False) 
         textcoords="offset points",
         ha="center",
         va="bottom",
-        fontsize=_COUNT_SIZES[0 if upright else 1],
+        fontsize=font_size(_COUNT_SIZES[0 if upright else 1]),
         rotation=90 if upright else 0,
     )
 

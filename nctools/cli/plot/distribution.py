@@ -10,7 +10,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, data_settings, reading_labels
 from nctools.cli.options import DataRoot, Force
 from nctools.cli.output import input_errors
-from nctools.cli.plot.output import Formats, Out, draw_to
+from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
 
 if TYPE_CHECKING:
     from nctools.data.description import DatasetDescription
@@ -25,6 +25,7 @@ def run(
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
     settings: DataSettingsText = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw class counts, labels per image and co-occurrence of a data set.
@@ -38,6 +39,7 @@ def run(
         lambda: distribution_of(described(dataset, data_root, split, settings)),
         formats=formats,
         force=force,
+        style=style,
     )
 
 
