@@ -15,11 +15,13 @@ from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
 if TYPE_CHECKING:
     from nctools.data.description import DatasetDescription
 
+DatasetArgument = Annotated[
+    str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
+]
+
 
 def run(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
-    ],
+    dataset: DatasetArgument,
     out: Out = None,
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
