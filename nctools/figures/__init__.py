@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nctools.figures.angles import angles_of
+from nctools.figures.cooccurrence import cooccurrence_of
 from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
 from nctools.figures.drawing import Drawing, save_drawing
@@ -11,6 +12,7 @@ from nctools.figures.layers import layers_of
 __all__ = [
     "Drawing",
     "angles_of",
+    "cooccurrence_of",
     "curves_of",
     "distribution_of",
     "layers_of",

@@ -23,6 +23,7 @@ from nctools.plots.theme import (
     INK,
     NO_VALUE,
     fit_width,
+    font_size,
     new_figure,
     place_axes,
     style,
@@ -136,10 +137,18 @@ def _draw_map(
     style_ticks(axes)
     length = axes.get_window_extent().width / axes.figure.dpi * 72
     axes.set_title(fit_width(metric, 8.0, length), pad=13.0, parse_math=False)
-    axes.text(0.5, 1.0 + 4.0 / _height(axes), note, transform=axes.transAxes, ha="center", color=GREY, size=NAME_SIZE)
+    axes.text(
+        0.5,
+        1.0 + 4.0 / _height(axes),
+        note,
+        transform=axes.transAxes,
+        ha="center",
+        color=GREY,
+        size=font_size(NAME_SIZE),
+    )
     for (row, column), value in np.ndenumerate(shown):
         colour = INK if math.isnan(value) else _readable(colours, norm, float(value))
-        axes.text(column, row, words[row][column], ha="center", va="center", color=colour, size=NAME_SIZE)
+        axes.text(column, row, words[row][column], ha="center", va="center", color=colour, size=font_size(NAME_SIZE))
     bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.0 + 5.0 / length, 0, _BAR / length, 1)))
     _tick_bar(bar, norm)
 
