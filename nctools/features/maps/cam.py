@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.features.hooks import tensor_at
-from nctools.features.layers import LAST_CALL, LayerSpec, is_linear, is_pointwise, module_anchors, no_classifier_message
+from nctools.features.layers import LAST_CALL, LayerSpec, is_linear, is_pointwise, module_anchors
 from nctools.features.maps.faults import needed_logits
 from nctools.features.maps.layout import Grid, MapLayout, TokenFacts, find_layout
 from nctools.features.probing import run_observed
@@ -77,8 +77,8 @@ def find_cam(model: nn.Module, images: Tensor, place: LayerSpec | None, facts: T
     classifiers = [module for module in watcher.classifiers if module_rows(module) == logits.shape[1]]
     if not classifiers:
         raise ValueError(
-            no_classifier_message(model, f"nn.Linear or 1x1 convolution with {logits.shape[1]} outputs")
-            + '; CAM needs one: take method="gradcam"'
+            f"{type(unwrapped(model)).__name__} has no nn.Linear or 1x1 convolution with {logits.shape[1]} outputs, whose "
+            'weights CAM needs: take method="gradcam", or "attention" where it has a class-wise head'
         )
     nearest: tuple[float, str] | None = None
     for module in reversed(classifiers):
