@@ -62,7 +62,7 @@ def block_data(
 
     Args:
         blocks: Run -> metric -> groups x groups (``CollapseResult.blocks``).
-        metrics: Metric ids, in drawn order; None takes those of the usual two that a run has, else its first two.
+        metrics: Metric ids, in drawn order; None takes two: the usual ones, as far as a run has them, then others.
 
     Returns:
         A row for each metric, run and ordered pair of groups: ``run, metric, group_i, group_j, value``. NaN where there
@@ -103,7 +103,7 @@ def block_map(
 
     Args:
         blocks: Run -> metric -> groups x groups (``CollapseResult.blocks``).
-        metrics: Metric ids, a band each; None takes those of the usual two that a run has, else its first two.
+        metrics: Metric ids, a band each; None takes two: the usual ones, as far as a run has them, then others.
         num_classes: Number of classes of the simplex; angles and cosines have a limit only where it is known.
 
     Returns:
@@ -264,7 +264,8 @@ def _checked_metrics(blocks: Mapping[str, Mapping[str, pd.DataFrame]], metrics: 
         )
     if metrics is None:
         usual: list[str] = [metric for metric in USUAL_METRICS if metric in present]
-        return usual or present[: len(USUAL_METRICS)]
+        others = [metric for metric in present if metric not in usual]
+        return (usual + others)[: len(USUAL_METRICS)]
     unknown = [metric for metric in metrics if metric not in present]
     if unknown or not metrics:
         raise ValueError(f"no run has blocks of {', '.join(unknown) or 'no metric'}; there are: {', '.join(present)}")

@@ -26,14 +26,13 @@ from nctools.plots.theme import (
     short_numbers,
     style,
     style_ticks,
-    text_width,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NAME_SIZE: Final = 5.2
-_NOTE_SIZE: Final = 6.0
+_NOTE_SIZE: Final = 5.6
 _TITLE_SIZE: Final = 8.0
 _ALL_NAMED: Final = 24  # up to so many classes, each gets its name where there is room
 _MOST_NAMED: Final = 6
@@ -47,10 +46,12 @@ _CROWDED: Final = 150
 # Points in and around the panels.
 _LEFT: Final = 56.0
 _TICKS: Final = 27.0
-_TITLE: Final = 17.0
+_TITLE: Final = 15.0
 _AXIS: Final = 27.0
 _LEGEND_LINE: Final = 11.0
 _PANEL: Final = 116.0
+_NOTE: Final = 9.0  # over each panel
+_ROW: Final = _NOTE + _PANEL + 4.0
 
 
 def per_class_values(
@@ -97,17 +98,17 @@ def per_class_values(
         handles = _legend_handles(colours, drawn)
         columns = legend_columns(handles, width)
         legend = _LEGEND_LINE * -(-len(handles) // columns)
-        figure = new_figure(width / 72, (_TITLE + len(rows) * (_PANEL + PANEL_GAP) + _AXIS + legend) / 72)
+        figure = new_figure(width / 72, (_TITLE + len(rows) * _ROW + _AXIS + legend) / 72)
         for row, metric in enumerate(rows):
             values = drawn[drawn["metric"] == metric]
             for column, run in enumerate(tables):
-                top = _TITLE + row * (_PANEL + PANEL_GAP)
+                top = _TITLE + _NOTE + row * _ROW
                 axes = place_axes(figure, _LEFT + column * (panel + PANEL_GAP), top, panel, _PANEL)
                 _scale(axes, metric, values, counts)
                 axes.tick_params(labelbottom=row == len(rows) - 1, labelleft=column == 0)
                 _draw_panel(axes, metric, values[values["run"] == run], colours)
                 if row == 0:
-                    axes.set_title(fit_width(run, _TITLE_SIZE, panel), pad=4.0, parse_math=False)
+                    axes.set_title(fit_width(run, _TITLE_SIZE, panel), pad=_NOTE + 2.0, parse_math=False)
                 if row == len(rows) - 1:
                     axes.set_xlabel(fit_width(count_label, 7.0, panel))
                 if column == 0:
@@ -150,9 +151,8 @@ def _draw_panel(axes: Axes, metric: str, rows: pd.DataFrame, colours: Mapping[st
         axes.axhline(limit, color=GREY, linewidth=0.8, linestyle=_LIMIT_DASHES, zorder=1)
     radius = next(radius for most, radius in _RADII if len(known) <= most)
     _draw_points(axes, known, colours, radius)
-    places = axes.transData.transform(known[["n", "value"]].to_numpy(dtype=float)) - axes.get_window_extent().p0
-    note = _write_note(axes, rows, places * 72.0 / axes.figure.dpi)
-    _name_classes(axes, metric, known, colours, radius, [] if note is None else [note])
+    _write_note(axes, rows)
+    _name_classes(axes, metric, known, colours, radius)
 
 
 def _draw_points(axes: Axes, known: pd.DataFrame, colours: Mapping[str, str], radius: float) -> None:
@@ -177,45 +177,36 @@ def _draw_points(axes: Axes, known: pd.DataFrame, colours: Mapping[str, str], ra
             axes.plot(ends, [mean, mean], color=colours[group], linewidth=1.3, zorder=2, solid_capstyle="butt")
 
 
-def _write_note(axes: Axes, rows: pd.DataFrame, points: NDArray[np.float64]) -> Box | None:
-    # In the corner that covers the fewest points; gives the box that it fills, in points.
+def _write_note(axes: Axes, rows: pd.DataFrame) -> None:
+    # Above the panel, where it covers no point.
     rho, left_out = float(rows["spearman"].iloc[0]), int((~rows["drawn"]).sum())
-    lines = [f"ρ = {rho:.2f}".replace("-", "−")] if np.isfinite(rho) else []
-    lines += [f"{left_out} of {len(rows)} classes without a value"] if left_out else []
-    if not lines:
-        return None
-    across, up = (float(side) * 72.0 / axes.figure.dpi for side in (axes.bbox.width, axes.bbox.height))
-    width = max(text_width(line, _NOTE_SIZE) for line in lines) + 4.0
-    height = 1.3 * _NOTE_SIZE * len(lines) + 2.0
-    corners: list[Box] = [
-        (left, low, left + width, low + height)
-        for low in (up - height - 1.0, 1.0)
-        for left in (across - width - 1.0, 2.0)
-    ]
-
-    def covered(box: Box) -> int:
-        inside = (points > np.array(box[:2]) - 3.0) & (points < np.array(box[2:]) + 3.0)
-        return int(inside.all(axis=1).sum())
-
-    box = min(corners, key=covered)
-    middle = ((box[0] + box[2]) / 2 / across, (box[1] + box[3]) / 2 / up)
+    parts = [f"ρ = {rho:.2f}".replace("-", "−")] if np.isfinite(rho) else []
+    parts += [f"{left_out} of {len(rows)} without a value"] if left_out else []
     axes.text(
-        *middle,
-        "\n".join(lines),
+        1.0,
+        1.0 + 2.0 / _PANEL,
+        " · ".join(parts),
         transform=axes.transAxes,
-        ha="center",
-        va="center",
+        ha="right",
+        va="bottom",
         fontsize=_NOTE_SIZE,
         color=GREY,
-        linespacing=1.2,
-        zorder=4,
     )
-    return box
 
 
-def _name_classes(
-    axes: Axes, metric: str, known: pd.DataFrame, colours: Mapping[str, str], radius: float, taken: Sequence[Box]
-) -> None:
+def _line_boxes(axes: Axes) -> list[Box]:
+    # Where mean lines and the limit run, in points: names keep off them.
+    scale = 72.0 / axes.figure.dpi
+    boxes: list[Box] = []
+    for line in axes.lines:
+        if line.get_linestyle() != "None":
+            ends = (line.get_transform().transform(line.get_xydata()) - axes.bbox.p0) * scale
+            (left, low), (right, _) = ends.tolist()
+            boxes.append((left, low - 0.5, right, low + 0.5))
+    return boxes
+
+
+def _name_classes(axes: Axes, metric: str, known: pd.DataFrame, colours: Mapping[str, str], radius: float) -> None:
     heights = known["value"].to_numpy(dtype=float)
     heights = np.log(heights) if has_log_axis(metric) else heights
     extreme = np.argsort(-np.abs(heights - np.median(heights)), kind="stable")
@@ -230,7 +221,7 @@ def _name_classes(
         colours=[colours.get(str(group), GREY) for group in known["group"]],
         size=_NAME_SIZE,
         radius=radius,
-        taken=taken,
+        taken=_line_boxes(axes),
     )
 
 

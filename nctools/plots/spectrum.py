@@ -34,7 +34,7 @@ Spectra = Mapping[str, Mapping[str, tuple[Eigenvalues, Eigenvalues]]]
 _FORMULAS: Final = {
     "class": (
         r"$\Sigma_B = \frac{1}{C}\,\sum_c\, (\mu_c-\mu_G)(\mu_c-\mu_G)^\top$",
-        r"$\Sigma_W = \frac{1}{C}\,\sum_c \frac{1}{n_c}\,\sum_i\, (h_{ci}-\mu_c)(h_{ci}-\mu_c)^\top$",
+        r"$\Sigma_W = \frac{1}{C}\,\sum_c\; \frac{1}{n_c}\;\sum_i\, (h_{ci}-\mu_c)(h_{ci}-\mu_c)^\top$",
     ),
     "sample": (
         r"$\Sigma_B = \frac{1}{N}\,\sum_c\, n_c\,(\mu_c-\mu_G)(\mu_c-\mu_G)^\top$",
@@ -43,14 +43,17 @@ _FORMULAS: Final = {
 }
 _WEIGHTS: Final = {"class": "every class alike", "sample": "every pair alike"}
 _DASHES: Final[dict[str, tuple[float, Sequence[float]] | Literal["-"]]] = {"between": "-", "within": (0, (3, 1.5))}
+_DOTS: Final = (0, (1, 1.5))
 _DECADES: Final = 8  # below the largest eigenvalue of the figure
 _MOST_MARKED: Final = 25
 _TITLE_SIZE: Final = 8.0
-_NOTE_SIZE: Final = 6.0
+_NOTE_SIZE: Final = 5.6
 # Points in and around the panels.
-_LEFT: Final = 50.0
-_TICKS: Final = 27.0
-_TITLE: Final = 17.0
+_LEFT: Final = 55.0
+_TICKS: Final = 31.0
+_TITLE: Final = 15.0
+_NOTE: Final = 9.0  # over the panels of the upper row
+_BETWEEN: Final = 11.0
 _VALUES: Final = 120.0
 _SHARES: Final = 72.0
 _AXIS: Final = 27.0
@@ -123,7 +126,7 @@ def spectrum_lines(
     Example:
         >>> figure = spectrum_lines({"erm": {"all": (np.array([3.0, 1.0]), np.array([0.5, 0.5, 0.0]))}}, {"erm": 3})
         >>> [text.get_text() for text in figure.axes[0].texts]
-        ['tr $\\Sigma_W$ / tr $\\Sigma_B$ = 0.25', 'C − 1 = 2']
+        ['C − 1 = 2 · tr $\\Sigma_W$ / tr $\\Sigma_B$ = 0.25']
     """
     _check(spectra)
     missing = [run for run in spectra if num_classes.get(run, 0) < 1]
@@ -138,17 +141,17 @@ def spectrum_lines(
         formulas = _FORMULAS[weighting] if width < _BOTH_FORMULAS else ("      ".join(_FORMULAS[weighting]),)
         rows = -(-len(handles) // legend_columns(handles, width))
         foot = _FOOT * len(formulas) + _LEGEND_LINE * rows
-        lower = _TITLE + _VALUES + PANEL_GAP
+        lower = _TITLE + _NOTE + _VALUES + _BETWEEN
         figure = new_figure(width / 72, (lower + _SHARES + _AXIS + foot) / 72)
         places = {run: _LEFT + column * (panel + PANEL_GAP) for column, run in enumerate(spectra)}
         for run, left in places.items():
-            axes = place_axes(figure, left, _TITLE, panel, _VALUES)
+            axes = place_axes(figure, left, _TITLE + _NOTE, panel, _VALUES)
             _prepare(axes, last, num_classes[run], first=left == _LEFT)
             log_axis(axes, "y", _value_range(spectra))
             _draw_groups(axes, spectra[run], colours, shares=False)
-            _write_notes(axes, spectra[run]["all"], num_classes[run])
+            _write_note(axes, spectra[run]["all"], num_classes[run])
             axes.tick_params(labelbottom=False)
-            axes.set_title(fit_width(run, _TITLE_SIZE, panel), pad=4.0, parse_math=False)
+            axes.set_title(fit_width(run, _TITLE_SIZE, panel), pad=_NOTE + 2.0, parse_math=False)
         for run, left in places.items():
             axes = place_axes(figure, left, lower, panel, _SHARES)
             _prepare(axes, last, num_classes[run], first=left == _LEFT)
@@ -187,7 +190,7 @@ def _shares(values: Eigenvalues) -> Eigenvalues:
 
 def _prepare(axes: Axes, last: int, num_classes: int, *, first: bool) -> None:
     log_axis(axes, "x", np.array([1.0, last]))
-    axes.axvline(max(num_classes - 1, 1), color=GREY, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    axes.axvline(max(num_classes - 1, 1), color=GREY, linewidth=0.8, linestyle=_DOTS, zorder=1)
     axes.tick_params(labelleft=first)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#e9e9e9", linewidth=0.5)
@@ -228,33 +231,20 @@ def _value_range(spectra: Spectra) -> NDArray[np.float64]:
     return np.array([max(float(positive.min()), highest * 10.0**-_DECADES), highest])
 
 
-def _write_notes(axes: Axes, pair: tuple[Eigenvalues, Eigenvalues], num_classes: int) -> None:
+def _write_note(axes: Axes, pair: tuple[Eigenvalues, Eigenvalues], num_classes: int) -> None:
+    # Above the panel, where it covers no line.
     between, within = (float(np.sum(values)) for values in pair)
-    if between > 0:
-        axes.text(
-            0.03,
-            0.12,
-            rf"tr $\Sigma_W$ / tr $\Sigma_B$ = {within / between:.3g}",
-            transform=axes.transAxes,
-            fontsize=_NOTE_SIZE,
-            color=GREY,
-            zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-        )
-    place = max(num_classes - 1, 1)
-    low, high = axes.get_xlim()
-    on_left = np.log(place / low) > 0.5 * np.log(high / low)
-    axes.annotate(
-        f"C − 1 = {num_classes - 1}",
-        (place, 0.02),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(-2.5 if on_left else 2.5, 0.0),
-        textcoords="offset points",
-        ha="right" if on_left else "left",
+    parts = [f"C − 1 = {num_classes - 1}"]
+    parts += [rf"tr $\Sigma_W$ / tr $\Sigma_B$ = {within / between:.3g}"] if between > 0 else []
+    axes.text(
+        1.0,
+        1.0 + 2.0 / _VALUES,
+        " · ".join(parts),
+        transform=axes.transAxes,
+        ha="right",
         va="bottom",
         fontsize=_NOTE_SIZE,
         color=GREY,
-        zorder=4,
     )
 
 
@@ -264,6 +254,7 @@ def _legend_handles(colours: Mapping[str, str]) -> list[Line2D]:
         Line2D([], [], color=INK, linestyle=dashes, linewidth=1.3, label=words[scatter])
         for scatter, dashes in _DASHES.items()
     ]
+    handles.append(Line2D([], [], color=GREY, linestyle=_DOTS, linewidth=0.8, label="rank C − 1"))
     if len(colours) > 1:
         handles += [Line2D([], [], color=colour, linewidth=2.5, label=group) for group, colour in colours.items()]
     return handles
