@@ -44,6 +44,7 @@ class Data:
         about: One line for the user.
         split: Name of the split, if the data tell.
         images: The images that ``loader`` goes through, where they are a data set of ours.
+        train_counts: Training images of each class, or None if the data do not tell.
     """
 
     loader: Iterable[Sequence[Tensor]]
@@ -55,6 +56,7 @@ class Data:
     about: str
     split: str = ""
     images: MultiLabelDataset | None = None
+    train_counts: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Prepared:
     def class_names(self) -> list[str] | None:
         """Class names of the data, else those of the checkpoint."""
         return self.data.class_names or self.network.class_names
+
+    @property
+    def class_counts(self) -> list[int] | None:
+        """Training images of each class: those of the checkpoint, else of the data; None if nobody knows them."""
+        return self.network.class_counts or self.data.train_counts
 
 
 def prepare(
@@ -277,6 +284,7 @@ def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> D
         about=about,
         split=images.split,
         images=images,
+        train_counts=images.train_counts,
     )
 
 
@@ -295,6 +303,7 @@ def _loaded(data: object, options: ForwardOptions, name: str) -> Data:
         ids=ids_of(inside) if isinstance(loader, DataLoader) and _in_order(loader) else None,
         groups=None if known is None else known.groups,
         single_label=known is not None and known.single_label,
+        train_counts=None if known is None else known.train_counts,
         about=f"data from {name}, prepared by it",
     )
 

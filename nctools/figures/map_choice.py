@@ -90,7 +90,7 @@ def chosen_classes(
         return [index for index in highest if scores[index] > _PREDICTED] or highest[:1]
     if classes == "true" and present:
         return present
-    if classes in ("top", "true"):  # noqa: PLR6201 - a list of names cannot be looked up in a set
+    if classes in ("top", "true"):
         others = [index for index in highest if not true[index]]
         return [*present, *others[: max(_TOP - len(present), 0)]] if classes == "top" else highest[:1]
     place = {name: index for index, name in enumerate(class_names)}

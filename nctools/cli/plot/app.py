@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from nctools.cli.plot import angles, class_maps, distribution, layers, nc_curves
+from nctools.cli.plot import (
+    angles,
+    blocks,
+    class_maps,
+    cooccurrence,
+    distribution,
+    layers,
+    nc_curves,
+    per_class,
+    spectrum,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
@@ -14,3 +24,7 @@ app.command("cam", short_help="Class activation maps over images.")(class_maps.r
 app.command("gradcam", short_help="Grad-CAM and its relatives over images.")(class_maps.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
+app.command("cooccurrence")(cooccurrence.run)
+app.command("blocks")(blocks.run)
+app.command("per-class")(per_class.run)
+app.command("spectrum")(spectrum.run)

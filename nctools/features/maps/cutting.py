@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import chain
@@ -46,7 +46,7 @@ class CutPass:
 
 @contextmanager
 def differentiable(model: nn.Module) -> Iterator[None]:
-    """Set a model to eval mode with frozen parameters and let gradients be computed, whatever the caller has set.
+    """Set a model to eval mode with frozen parameters and let gradients be computed; not in inference mode.
 
     Modes and ``requires_grad`` are put back at the end, also after an error.
 
@@ -69,7 +69,7 @@ def differentiable(model: nn.Module) -> Iterator[None]:
         model.eval()
         for parameter in trained:
             parameter.requires_grad_(False)
-        with torch.inference_mode(False), torch.enable_grad(), eager_execution():
+        with torch.enable_grad(), eager_execution():
             yield
     finally:
         for parameter in trained:
@@ -167,11 +167,9 @@ def _exchanged(value: object, old: Tensor, new: Tensor) -> object:
     # The same structure with another tensor in it.
     if value is old:
         return new
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        named: object = type(value)._make(_exchanged(part, old, new) for part in value)
-        return named
     if isinstance(value, (tuple, list)):
-        return type(value)(_exchanged(part, old, new) for part in value)
+        make: Callable[[Iterable[object]], object] = getattr(value, "_make", type(value))  # of a named tuple
+        return make(_exchanged(part, old, new) for part in value)
     if isinstance(value, Mapping):
         changed = copy.copy(value)
         for key, part in value.items():

@@ -64,43 +64,42 @@ def gradient_maps(
         ValueError: If a number is not finite, or the logits do not depend on the patches of a transformer.
     """
     with differentiable(model):
-        # A tensor of inference mode could not be kept for the gradients.
-        given = images.clone() if images.is_inference() else images.detach()
-        cut = run_cut(model, given, spec)
+        cut = run_cut(model, images, spec)
         reader = _Reader(cut, (images.shape[2], images.shape[3]), facts)
         chosen = chosen_classes(classes, cut.logits.shape[1])
         wanted: list[int] = chosen.tolist()
         if method in _TORCH_CAM:
             maps = _by_torch_cam(_TORCH_CAM[method], cut, wanted, reader.read)
         else:
-            cuts = [cut] if method == "gradcam++" else _noisy(model, given, spec)
+            cuts = [cut] if method == "gradcam++" else _noisy(model, images, spec)
             maps = [_plus_plus(reader.activation, [reader.read(noisy.gradient(c)) for noisy in cuts]) for c in wanted]
         reader.check()
         return GradientMaps(torch.stack(maps, dim=1), chosen, cut.logits.detach(), reader.layout)
 
 
 class _Reader:
-    """Lays activations and gradients out as maps, and sees to it that they are finite and that some is not 0."""
+    """Lays activations and gradients out as maps; sees to it that they are finite and some gradient is not 0."""
 
     def __init__(self, cut: CutPass, image_size: tuple[int, int], facts: TokenFacts) -> None:
-        self._spec = cut.spec
-        self._reached = False
+        self._cut = cut
         self.layout = find_layout(cut.activation.shape, image_size, facts, str(cut.spec))
-        self.activation = self.read(cut.activation.detach())
+        # Elsewhere the graph itself tells whether the logits depend on the map.
         self._reached = self.layout.kind != "tokens"
+        self.activation = self.read(cut.activation)
 
     def read(self, tensor: Tensor) -> Tensor:
         found = self.layout.lay_out(tensor.detach())
         found = found if found.dtype == torch.float64 else found.float()
-        check_finite(found, f"{self._spec} or the gradients there")
-        self._reached = self._reached or bool(found.any())
+        check_finite(found, f"{self._cut.spec} or the gradients there")
+        if tensor is not self._cut.activation:
+            self._reached = self._reached or bool(found.any())
         return found
 
     def check(self) -> None:
         if not self._reached:
             raise ValueError(
-                f"the logits do not depend on the patches at {self._spec} (all their gradients are 0): behind the last "
-                "attention only the class token counts; name an earlier layer, or leave layer out"
+                f"the logits do not depend on the patches at {self._cut.spec} (all their gradients are 0): behind the "
+                "last attention only the class token counts; name an earlier layer, or leave layer out"
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +10,12 @@ from torch import Tensor, nn
 from nctools.errors import UnknownNameError
 from nctools.features.batches import logits_of
 from nctools.features.inference import home_of
-from nctools.features.layers import parse_layer
+from nctools.features.layers import LayerSpec, parse_layer
 from nctools.features.maps.attention import attention_maps
 from nctools.features.maps.cam import find_cam
 from nctools.features.maps.faults import check_finite, check_images, chosen_classes
 from nctools.features.maps.gradients import GRADIENT_METHODS, gradient_maps
-from nctools.features.maps.layout import Grid, token_facts
+from nctools.features.maps.layout import Grid, TokenFacts, token_facts
 from nctools.features.maps.result import ClassMaps
 from nctools.features.maps.searching import last_map
 from nctools.features.unwrapping import unwrapped
@@ -83,19 +82,18 @@ def class_maps(
     check_images(images)
     place = None if layer is None else parse_layer(model, layer)
     inner = unwrapped(model)
-    images = images.to(home_of(inner))
-    check_finite(images, "the pixels")
-    if method == "attention":
-        return _attention(inner, images, layer, classes, grid)
-    facts = token_facts(inner, prefix_tokens, grid)
-    if method == "cam":
-        linear = find_cam(inner, images, place, facts)
-        wanted = chosen_classes(classes, linear.logits.shape[1])
-        found = _result(linear.maps(wanted), wanted, linear.logits, method, linear.place)
-        return replace(found, assumed=linear.layout.assumed)
-    spec = last_map(inner, images, facts) if place is None else place
-    made = gradient_maps(inner, images, spec, facts, method, classes)
-    return replace(_result(made.maps, made.classes, made.logits, method, str(spec)), assumed=made.layout.assumed)
+    # What is made in inference mode could not be used outside, and knows no gradients.
+    with torch.inference_mode(False):
+        given = (images.clone() if images.is_inference() else images.detach()).to(home_of(inner))
+        check_finite(given, "the pixels")
+        if method == "attention":
+            return _attention(inner, given, layer, classes, grid)
+        facts = token_facts(inner, prefix_tokens, grid)
+        if method == "cam":
+            return _cam(inner, given, place, classes, facts)
+        spec = last_map(inner, given, facts) if place is None else place
+        made = gradient_maps(inner, given, spec, facts, method, classes)
+        return _result(made.maps, made.classes, made.logits, method, str(spec), made.layout.assumed)
 
 
 def _attention(
@@ -111,7 +109,17 @@ def _attention(
     return _result(maps[:, wanted.to(maps.device)], wanted, logits, "attention", place)
 
 
-def _result(maps: Tensor, classes: Tensor, logits: Tensor | None, method: str, place: str) -> ClassMaps:
+def _cam(
+    model: nn.Module, images: Tensor, place: LayerSpec | None, classes: Sequence[int] | Tensor | None, facts: TokenFacts
+) -> ClassMaps:
+    found = find_cam(model, images, place, facts)
+    wanted = chosen_classes(classes, found.logits.shape[1])
+    return _result(found.maps(wanted), wanted, found.logits, "cam", found.place, found.layout.assumed)
+
+
+def _result(
+    maps: Tensor, classes: Tensor, logits: Tensor | None, method: str, place: str, assumed: str = ""
+) -> ClassMaps:
     check_finite(maps, f"the {method} maps at {place}")
     return ClassMaps(
         maps=maps.detach().to("cpu", torch.float32, copy=True).contiguous(),
@@ -119,4 +127,5 @@ def _result(maps: Tensor, classes: Tensor, logits: Tensor | None, method: str, p
         logits=None if logits is None else logits.detach().to("cpu", torch.float32, copy=True),
         method=method,
         layer=place,
+        assumed=assumed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.features.batches import logits_of
-from nctools.features.layers import LayerSpec, is_pointwise, layer_names, parse_layer
+from nctools.features.layers import LAST_CALL, LayerSpec, is_pointwise, layer_names
 from nctools.features.maps.cutting import differentiable
 from nctools.features.maps.layout import Grid, MapLayout, TokenFacts, find_layout, patch_ratio
 from nctools.features.selection import first_tensor, parts_of
@@ -67,16 +67,15 @@ def last_map(model: nn.Module, images: Tensor, facts: TokenFacts) -> LayerSpec:
                 handle.remove()
         logits = logits_of(output)
         if logits is not None and logits.ndim == 2 and logits.requires_grad:
-            found = _last(
-                list(watcher.candidates), logits, has_maps=first_tensor(parts_of(output).get("maps")) is not None
-            )
+            has_maps = first_tensor(parts_of(output).get("maps")) is not None
+            found = _last(watcher.candidates, logits, has_maps=has_maps)
             if found is not None:
-                # As a user would have written it.
-                return parse_layer(inner, str(found.spec))
+                return found.spec
     shown = ", ".join(layer_names(model)[-10:])
     raise ValueError(
         f"{type(inner).__name__} has no map: no module returns [B, ch, h, w] or tokens [B, T, ch] with more than one "
-        f'place that its logits depend on; larger images, or layer="MODULE" may help; its last modules are: {shown}'
+        "place that its logits depend on (on which a classifier of zeros does not): train it, take larger images, or "
+        f'name layer="MODULE"; its last modules are: {shown}'
     )
 
 
@@ -85,10 +84,21 @@ class _Watcher:
 
     def __init__(self, image_size: Grid, facts: TokenFacts) -> None:
         self._image_size, self._facts = image_size, facts
-        self.candidates: deque[_Candidate] = deque(maxlen=_REMEMBERED)
+        self._calls: Counter[str] = Counter()
+        self._found: dict[str, _Candidate] = {}
+
+    @property
+    def candidates(self) -> list[_Candidate]:
+        """In the order of their last calls."""
+        return list(self._found.values())[-_REMEMBERED:]
 
     def see(self, name: str, module: nn.Module, args: tuple[object, ...], output: object) -> None:
-        if not isinstance(output, Tensor) or len(output.shape) not in (3, 4) or not output.requires_grad:
+        self._calls[name] += 1
+        self._found.pop(name, None)
+        if not isinstance(output, Tensor) or output.ndim not in (3, 4) or not output.requires_grad:
+            return
+        # Queries, keys and values of an attention are no maps, and what is pooled to a fixed size is stretched.
+        if isinstance(module, (nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)):
             return
         try:
             layout = find_layout(output.shape, self._image_size, self._facts, name)
@@ -100,7 +110,8 @@ class _Watcher:
             and layout.height * layout.width > 1
             and patch_ratio(layout, self._image_size) <= _MOST_RATIO
         ):
-            self.candidates.append(_Candidate(LayerSpec(name, "output"), output, layout, is_pointwise(module)))
+            spec = LayerSpec(name, "output", call=LAST_CALL if self._calls[name] > 1 else None)
+            self._found[name] = _Candidate(spec, output, layout, is_pointwise(module))
 
 
 def _last(candidates: list[_Candidate], logits: Tensor, *, has_maps: bool) -> _Candidate | None:
@@ -114,8 +125,7 @@ def _last(candidates: list[_Candidate], logits: Tensor, *, has_maps: bool) -> _C
     for candidate, gradient in reversed(reached):
         if bool(candidate.layout.lay_out(gradient).any()):
             return candidate
-    # A classifier of zeros, before its training.
-    return next((candidate for candidate, _ in reversed(reached) if candidate.layout.kind != "tokens"), None)
+    return None
 
 
 def _plausible(candidates: list[_Candidate], num_classes: int, *, has_maps: bool) -> list[_Candidate]:

@@ -120,3 +120,10 @@ def test_half_precision_is_allowed_its_rounding() -> None:
     torch.testing.assert_close(
         found.maps.mean((2, 3)) + bias_of(model.classifier).float(), found.logits, rtol=0.02, atol=0.02
     )
+
+
+def test_classifier_of_zeros_is_refused() -> None:
+    model = own_method("erm")
+    nn.init.zeros_(model.classifier.weight)  # type: ignore[union-attr, arg-type]
+    with pytest.raises(ValueError, match=r"classifier 'classifier' holds only zeros.*train the model first"):
+        class_maps(model, images(), method="cam")

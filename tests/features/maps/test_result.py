@@ -81,7 +81,7 @@ def test_half_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_enlarged_maps_keep_their_values_at_the_middle_of_each_cell() -> None:
     maps = made()
     for mode in ("bilinear", "nearest"):
-        large = maps.upsampled((12, 18), mode=mode)  # type: ignore[arg-type]
+        large = maps.upsampled((12, 18), mode=mode)
         assert large.shape == (2, 3, 12, 18)
         torch.testing.assert_close(large[:, :, 1::3, 1::3], maps.maps)
     assert maps.upsampled((12, 18), mode="nearest").unique().numel() == maps.maps.unique().numel()
