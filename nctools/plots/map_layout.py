@@ -22,7 +22,7 @@ from nctools.plots.map_panels import (
     draw_image,
     draw_map,
 )
-from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, group_colours, place_axes, text_width
+from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, font_size, group_colours, place_axes, text_width
 
 MARGIN: Final = 5.0
 HEADING: Final = 13.0
@@ -37,7 +37,7 @@ _CAPTION_SIZE: Final = 6.2
 _CAPTION_LINE: Final = 8.5
 _BAR_WIDTH: Final = 70.0
 _BAR_HEIGHT: Final = 5.0
-_LEGEND: Final = 16.0
+_LEGEND: Final = 18.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,9 @@ def draw_heading(figure: Figure, group: str, groups: Mapping[str, Sequence[int]]
     """
     across, down = _points(figure)
     colour = group_colours(groups).get(group, GREY)
-    figure.text(left / across, 1 - (top + 4.0) / down, group, color=colour, fontsize=7.5, va="top", parse_math=False)
+    figure.text(
+        left / across, 1 - (top + 4.0) / down, group, color=colour, fontsize=font_size(7.5), va="top", parse_math=False
+    )
 
 
 def caption_lines(caption: str, width: float) -> list[str]:
@@ -172,14 +174,16 @@ def caption_lines(caption: str, width: float) -> list[str]:
     Returns:
         The lines, each as long as fits.
     """
-    lines = [""]
+    blank = text_width("n n", _CAPTION_SIZE) - 2 * text_width("n", _CAPTION_SIZE)
+    lines, room = [""], 0.0
     for word in caption.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if text_width(longer, _CAPTION_SIZE) > width - 2 * MARGIN - 2:
+        room -= text_width(word, _CAPTION_SIZE) + blank
+        if room < 0:
             lines.append(word)
+            room = width - 2 * MARGIN - text_width(word, _CAPTION_SIZE) - blank
         else:
-            lines[-1] = longer
-    return lines
+            lines[-1] = f"{lines[-1]} {word}"
+    return lines[1:]
 
 
 def foot_height(caption: Sequence[str]) -> float:
@@ -232,7 +236,9 @@ def draw_foot(
     _draw_bar(figure, look, top, behind=float(np.mean([row.image.mean() for row in rows])))
     for number, line in enumerate(caption):
         bottom = MARGIN + (len(caption) - 1 - number) * _CAPTION_LINE
-        figure.text(MARGIN / across, bottom / down, line, fontsize=_CAPTION_SIZE, color=GREY, parse_math=False)
+        figure.text(
+            MARGIN / across, bottom / down, line, fontsize=font_size(_CAPTION_SIZE), color=GREY, parse_math=False
+        )
 
 
 def _draw_bar(figure: Figure, look: Look, top: float, *, behind: float) -> None:
@@ -245,7 +251,16 @@ def _draw_bar(figure: Figure, look: Look, top: float, *, behind: float) -> None:
     axes.imshow(np.linspace(0, 1, 256)[None], cmap=COLOURS, alpha=OPAQUE, aspect="auto")
     axes.set(xticks=[], yticks=[])
     for place, words, side in ((-0.04, "0", "right"), (1.04, end, "left")):
-        axes.text(place, 0.5, words, transform=axes.transAxes, ha=side, va="center", fontsize=_CAPTION_SIZE, color=INK)
+        axes.text(
+            place,
+            0.5,
+            words,
+            transform=axes.transAxes,
+            ha=side,
+            va="center",
+            fontsize=font_size(_CAPTION_SIZE),
+            color=INK,
+        )
 
 
 def _points(figure: Figure) -> tuple[float, float]:

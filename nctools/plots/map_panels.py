@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from nctools.plots.theme import GREY, INK, fit_width, group_colours, style_ticks, text_width
+from nctools.plots.theme import GREY, INK, fit_width, font_size, group_colours, style_ticks, text_width
 
 COLOURS: Final = "inferno"  # perceptually uniform: as much brighter as the value is higher
 OPAQUE: Final = 0.62  # of the map; the grey image shines through
@@ -156,11 +156,11 @@ def value_words(row: MapRow, place: int, width: float) -> str:
 
 
 def _title(axes: Axes, text: str, colour: str) -> None:
-    axes.set_title(text, fontsize=TITLE_SIZE, pad=2.5, color=colour, parse_math=False)
+    axes.set_title(text, fontsize=font_size(TITLE_SIZE), pad=2.5, color=colour, parse_math=False)
 
 
 def _words(axes: Axes, text: str) -> None:
-    axes.set_xlabel(text, fontsize=_WORDS_SIZE, labelpad=2.0, color=INK, parse_math=False)
+    axes.set_xlabel(text, fontsize=font_size(_WORDS_SIZE), labelpad=2.0, color=INK, parse_math=False)
 
 
 def _outline(axes: Axes, corners: NDArray[np.floating], colour: str, linewidth: float) -> None:

@@ -6,10 +6,13 @@ from typing import Literal
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from nctools.plots import MapRow, class_map_data, class_map_grid, class_map_groups, group_colours
+from nctools.plots.theme import GREY
 from tests.plots.layout import clipped_words, overlapping_words
 
 COLOURS = group_colours(["head", "medium", "tail"])
@@ -51,6 +54,19 @@ def outlines(axes: Axes) -> list[tuple[float, float, float, float]]:
     return [(*box.get_xy(), box.get_width(), box.get_height()) for box in boxes]
 
 
+def caption_fits(figure: Figure) -> bool:
+    """Whether the lines below the maps lie inside the figure, and below its axes and legends."""
+    canvas = FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    lines = [text for text in figure.texts if text.get_color() == GREY]
+    boxes = [line.get_window_extent(canvas.get_renderer()) for line in lines]
+    lowest = min(axes.get_window_extent().y0 for axes in figure.axes)
+    lowest = min([lowest, *(legend.get_window_extent().y0 for legend in figure.legends)])
+    width = figure.get_size_inches()[0] * figure.dpi
+    return all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= lowest for box in boxes)
+
+
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize(
     ("num_classes", "images", "runs"),
     [
@@ -66,16 +82,19 @@ def test_words_of_rows_neither_overlap_nor_leave_the_figure(
     figure = class_map_grid(rows, names, groups=thirds(num_classes), map_size=(7, 7), method="smoothgradcam++")
     assert len(figure.axes) == len(rows) * (1 + num_classes) + 1
     assert clipped_words(figure) == []
+    assert caption_fits(figure)
     assert overlapping_words(figure) == []
     assert figure.get_size_inches()[0] <= 7.0 + 1e-9
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [2, 20, 80])
 def test_words_of_groups_neither_overlap_nor_leave_the_figure(num_classes: int) -> None:
     names = long_names(num_classes)
     figure = class_map_groups(map_row(list(range(num_classes))), names, groups=thirds(num_classes), map_size=(7, 7))
     assert len(figure.axes) == 1 + num_classes + 1
     assert clipped_words(figure) == []
+    assert caption_fits(figure)
     assert overlapping_words(figure) == []
 
 

@@ -10,7 +10,7 @@ import typer
 
 from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, Weights, WeightsOption
 from nctools.cli.output import refuse_to_overwrite, say
-from nctools.cli.plot.output import Formats, Out, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import Formats, Look, Out, StyleOption, chosen_inputs, default_target, draw_to
 
 
 class Scale(StrEnum):
@@ -68,6 +68,7 @@ def run(
     weights: WeightsOption = Weights.raw,
     device: Device = "auto",
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw class maps over images: true labels checked and framed, groups in their colours, scores below.
@@ -106,6 +107,7 @@ def run(
         ),
         formats=formats,
         force=force,
+        style=style,
     )
     for file in files:
         say(f"wrote {file}")
