@@ -37,7 +37,7 @@ _CAPTION_SIZE: Final = 6.2
 _CAPTION_LINE: Final = 8.5
 _BAR_WIDTH: Final = 70.0
 _BAR_HEIGHT: Final = 5.0
-_LEGEND: Final = 18.0
+_LEGEND: Final = 16.0
 
 
 @dataclass(frozen=True)
@@ -174,16 +174,14 @@ def caption_lines(caption: str, width: float) -> list[str]:
     Returns:
         The lines, each as long as fits.
     """
-    blank = text_width("n n", _CAPTION_SIZE) - 2 * text_width("n", _CAPTION_SIZE)
-    lines, room = [""], 0.0
+    lines = [""]
     for word in caption.split():
-        room -= text_width(word, _CAPTION_SIZE) + blank
-        if room < 0:
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, _CAPTION_SIZE) > width - 2 * MARGIN - 2.0:
             lines.append(word)
-            room = width - 2 * MARGIN - text_width(word, _CAPTION_SIZE) - blank
         else:
-            lines[-1] = f"{lines[-1]} {word}"
-    return lines[1:]
+            lines[-1] = longer
+    return lines
 
 
 def foot_height(caption: Sequence[str]) -> float:
