@@ -11,6 +11,7 @@ from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
 from nctools.plots.long_tail import construction, construction_data
+from nctools.plots.map_bars import score_bars, score_bars_data
 from nctools.plots.settings import score_over_setting
 from nctools.plots.theme import group_colours, save_figure
 from nctools.plots.value_pairs import value_against_value
@@ -33,6 +34,8 @@ __all__ = [
     "nc_curves",
     "nc_curves_data",
     "save_figure",
+    "score_bars",
+    "score_bars_data",
     "score_over_setting",
     "value_against_value",
     "variant_scores",
