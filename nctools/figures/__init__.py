@@ -8,6 +8,7 @@ from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
 from nctools.figures.drawing import Drawing, save_drawing
 from nctools.figures.layers import layers_of
+from nctools.figures.logits import logits_of
 from nctools.figures.score_bars import map_bars_of
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "curves_of",
     "distribution_of",
     "layers_of",
+    "logits_of",
     "map_bars_of",
     "save_drawing",
 ]
