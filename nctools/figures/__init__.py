@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nctools.figures.ablation import ablation_of
 from nctools.figures.angles import angles_of
 from nctools.figures.cooccurrence import cooccurrence_of
 from nctools.figures.curves import curves_of
@@ -13,6 +14,7 @@ from nctools.figures.score_bars import map_bars_of
 
 __all__ = [
     "Drawing",
+    "ablation_of",
     "angles_of",
     "cooccurrence_of",
     "curves_of",

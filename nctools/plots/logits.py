@@ -44,7 +44,8 @@ _GAP: Final = 8.0
 _HEIGHT: Final = 150.0
 _ABOVE: Final = 16.0
 _BELOW: Final = 38.0  # groups, shares, and what the shares are
-_LEGEND: Final = 28.0
+_LEGENDS: Final = (15.0, 26.0)  # one line, two
+_WIDE: Final = 360.0  # enough for a legend of one line
 _NARROWEST: Final = 44.0  # of a group
 
 
@@ -131,7 +132,7 @@ def _panels(runs: Sequence[str], words: Sequence[str]) -> tuple[Figure, list[Axe
     rows = math.ceil(len(runs) / columns)
     row = _ABOVE + _HEIGHT + _BELOW
     whole = _LEFT + columns * width + (columns - 1) * _GAP + _RIGHT
-    figure = new_figure(whole / 72, (rows * row + _LEGEND) / 72)
+    figure = new_figure(whole / 72, (rows * row + _LEGENDS[whole < _WIDE]) / 72)
     panels = [
         place_axes(figure, _LEFT + place % columns * (width + _GAP), place // columns * row + _ABOVE, width, _HEIGHT)
         for place in range(len(runs))
@@ -154,12 +155,10 @@ def _draw_half(axes: Axes, place: int, side: int, rows: pd.DataFrame, colour: st
     at, density = histogram["at"].to_numpy(float), histogram["value"].to_numpy(float)
     widths = _HALF * density / density.max()
     axes.fill_betweenx(at, place, place + side * widths, color=colour, alpha=0.85, linewidth=0, zorder=2)
-    for row in rows[rows["quantity"] == "quantile"].itertuples():
-        if row.at not in {0.25, 0.5, 0.75}:
-            continue
-        end = place + side * max(float(np.interp(row.value, at, widths)), 0.12)
-        middle = row.at == 0.5
-        axes.plot([place, end], [row.value] * 2, color=INK, linewidth=1.3 if middle else 0.6, zorder=3)
+    marks = rows[(rows["quantity"] == "quantile") & rows["at"].isin([0.25, 0.5, 0.75])]
+    for level, value in zip(marks["at"].to_numpy(float), marks["value"].to_numpy(float), strict=True):
+        end = place + side * max(float(np.interp(value, at, widths)), 0.12)
+        axes.plot([place, end], [value, value], color=INK, linewidth=1.3 if level == 0.5 else 0.6, zorder=3)
 
 
 def _style(axes: Axes, groups: Sequence[str], words: Sequence[str]) -> None:
@@ -189,7 +188,7 @@ def _legend(figure: Figure, threshold: float | None) -> None:
     ]
     if threshold is not None:
         handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (4, 2)), label="threshold"))
-    narrow = float(figure.get_size_inches()[0]) < 5
+    narrow = 72 * float(figure.get_size_inches()[0]) < _WIDE
     figure.legend(
         handles=handles,
         loc="lower center",

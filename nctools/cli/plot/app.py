@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from nctools.cli.plot import angles, cooccurrence, distribution, layers, logits, map_bars, nc_curves
+from nctools.cli.plot import ablation, angles, cooccurrence, distribution, layers, logits, map_bars, nc_curves
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
@@ -14,3 +14,4 @@ app.command("distribution")(distribution.run)
 app.command("cooccurrence")(cooccurrence.run)
 app.command("map-bars")(map_bars.run)
 app.command("logits")(logits.run)
+app.command("ablation")(ablation.run)
