@@ -28,6 +28,13 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(help="Run directories, checkpoints or feature files, side by side. Default: the newest run."),
 ]
+ResultInputs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Run directories, checkpoints, feature files or saved results (.json), side by side. "
+        "Default: the newest run."
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: RUN/figures/KIND.png.")
 ]
@@ -59,6 +66,18 @@ def chosen_inputs(inputs: list[Path] | None) -> list[Path]:
         One path or more.
     """
     return list(inputs or []) or [newest_run().path]
+
+
+def split_names(names: str | None) -> list[str] | None:
+    """Split what the user separated by commas.
+
+    Args:
+        names: The option as given.
+
+    Returns:
+        The names, or None where the option was left out.
+    """
+    return [name.strip() for name in names.split(",") if name.strip()] if names else None
 
 
 def default_target(first: Path, name: str) -> Path:
