@@ -34,6 +34,7 @@ _ONE_LINE: Final = 7  # more maps of an image stand in lines of ten beside an im
 _SHORTEST_LINE: Final = 6
 _LONGEST_LINE: Final = 10
 _CAPTION_SIZE: Final = 6.2
+_HINTED: Final = 0.96  # a line of pixels may be so much wider than its outlines: letters begin at whole pixels
 _CAPTION_LINE: Final = 8.5
 _BAR_WIDTH: Final = 70.0
 _BAR_HEIGHT: Final = 5.0
@@ -174,10 +175,11 @@ def caption_lines(caption: str, width: float) -> list[str]:
     Returns:
         The lines, each as long as fits.
     """
+    room = _HINTED * (width - 2 * MARGIN)
     lines = [""]
     for word in caption.split():
         longer = f"{lines[-1]} {word}".strip()
-        if text_width(longer, _CAPTION_SIZE) > width - 2 * MARGIN - 2.0:
+        if text_width(longer, _CAPTION_SIZE) > room:
             lines.append(word)
         else:
             lines[-1] = longer
