@@ -38,6 +38,7 @@ _NUMBER_SIZES: Final = (6.5, 5.6, 4.8)  # the last is the least that print keeps
 _TITLE_SIZE: Final = 7.0
 _HEADING_SIZE: Final = 8.0
 _LONGEST_NAME: Final = 16
+_MEASURED: Final = 12
 # Points in and around the matrices.
 _ROOMY_CELL: Final = 34.0
 _PADDING: Final = 3.0
@@ -152,6 +153,7 @@ class _Layout:
         names = _names([str(name) for matrix in matrices for name in matrix.index])
         num_groups = max(len(matrix) for matrix in matrices)
         words = {cell_words(float(value)) for matrix in matrices for value in matrix.to_numpy().ravel()}
+        words = set(sorted(words, key=len)[-_MEASURED:])  # digits are equally wide
         longest = max(text_width(name, _WORD_SIZE) for name in names)
         left = _MARGIN + longest + _NAME_GAP
         beside = left + _BAR_WORDS + _BAR

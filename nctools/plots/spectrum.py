@@ -52,7 +52,7 @@ _NOTE_SIZE: Final = 5.6
 _LEFT: Final = 55.0
 _TICKS: Final = 31.0
 _TITLE: Final = 15.0
-_NOTE: Final = 9.0  # over the panels of the upper row
+_NOTE: Final = 10.0  # over the panels of the upper row
 _BETWEEN: Final = 11.0
 _VALUES: Final = 120.0
 _SHARES: Final = 72.0
@@ -103,10 +103,11 @@ def spectrum_lines(
         ``Sigma_B = 1/C sum_c (mu_c - mu_G)(mu_c - mu_G)^T``, ``mu_G`` the mean of the class means,
         ``Sigma_W = 1/C sum_c 1/n_c sum_i (h_ci - mu_c)(h_ci - mu_c)^T``
 
-    and with ``"sample"`` class ``c`` weighs ``n_c / N`` in place of ``1 / C`` in both, ``mu_G`` being the mean over
-    pairs. The scatters of a group are the same sums over its classes, around the ``mu_G`` of all classes. Both rows
-    have a logarithmic rank; the upper one, logarithmic too, reaches eight decades down. A dotted line marks the rank
-    ``C - 1``, the most that ``Sigma_B`` can have. The note is the ratio of the traces over all classes.
+    where ``Sigma_W`` leaves out classes of one pair (``C`` being the number of the others); with ``"sample"`` class
+    ``c`` weighs ``n_c / N`` in place of ``1 / C`` in both, and ``mu_G`` is the mean over pairs. The scatters of a group
+    are the same sums over its classes, around the ``mu_G`` of all classes. Both rows have a logarithmic rank; the upper
+    one, logarithmic too, reaches at most eight decades down. A dotted line marks the rank ``C - 1``, the most that
+    ``Sigma_B`` can have. The note is the ratio of the traces over all classes.
 
     Args:
         spectra: Run -> group -> eigenvalues of the between-class and of the within-class scatter, descending
