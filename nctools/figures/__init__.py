@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nctools.figures.angles import angles_of
 from nctools.figures.blocks import blocks_of
+from nctools.figures.cooccurrence import cooccurrence_of
 from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
 from nctools.figures.drawing import Drawing, save_drawing
@@ -15,6 +16,7 @@ __all__ = [
     "Drawing",
     "angles_of",
     "blocks_of",
+    "cooccurrence_of",
     "curves_of",
     "distribution_of",
     "layers_of",

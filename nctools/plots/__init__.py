@@ -6,6 +6,7 @@ from nctools.plots.angles import angle_map, angle_map_data
 from nctools.plots.blocks import block_data, block_map
 from nctools.plots.class_angles import class_angle_lines
 from nctools.plots.class_distribution import distribution, distribution_data
+from nctools.plots.cooccurrence import cooccurrence_data, cooccurrence_map
 from nctools.plots.curves import nc_curves, nc_curves_data
 from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
@@ -27,6 +28,8 @@ __all__ = [
     "class_angle_lines",
     "construction",
     "construction_data",
+    "cooccurrence_data",
+    "cooccurrence_map",
     "distribution",
     "distribution_data",
     "group_colours",

@@ -16,6 +16,7 @@ from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
     fit_width,
+    font_size,
     new_figure,
     place_axes,
     style,
@@ -113,8 +114,16 @@ def _draw_map(
     norm, colours, note = colour_scale(metric, matrix, num_classes)
     length = axes.get_window_extent().width / axes.figure.dpi * 72
     axes.set_title(fit_width(metric, 8.0, length), pad=13.0, parse_math=False)
-    axes.text(0.5, 1.0 + 4.0 / _height(axes), note, transform=axes.transAxes, ha="center", color=GREY, size=NAME_SIZE)
-    draw_cells(axes, matrix, norm, colours, NAME_SIZE)
+    axes.text(
+        0.5,
+        1.0 + 4.0 / _height(axes),
+        note,
+        transform=axes.transAxes,
+        ha="center",
+        color=GREY,
+        size=font_size(NAME_SIZE),
+    )
+    draw_cells(axes, matrix, norm, colours, font_size(NAME_SIZE))
     bar = axes.figure.colorbar(axes.images[0], cax=axes.inset_axes((1.0 + 5.0 / length, 0, _BAR / length, 1)))
     tick_bar(bar, norm)
 

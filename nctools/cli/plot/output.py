@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ from nctools.run_directory import newest_run
 
 if TYPE_CHECKING:
     from nctools.figures.drawing import Drawing
+
+
+class Look(StrEnum):
+    """How a figure looks; its content is the same."""
+
+    screen = "screen"
+    paper = "paper"
+
 
 Inputs = Annotated[
     list[Path] | None,
@@ -32,6 +41,10 @@ Out = Annotated[
 SpaceOption = Annotated[str | None, typer.Option("--space", help="Feature space. Default: each run's main space.")]
 Formats = Annotated[
     str | None, typer.Option("--format", help="More formats of the same name: png, svg, pdf, separated by commas.")
+]
+
+StyleOption = Annotated[
+    Look, typer.Option("--style", help="screen, or paper: serif letters for a two-column paper, PNG with 300 dpi.")
 ]
 
 
@@ -72,7 +85,9 @@ def default_target(first: Path, name: str) -> Path:
     return first / "figures" / name if first.is_dir() else Path(name)
 
 
-def draw_to(target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool) -> None:
+def draw_to(
+    target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool, style: Look = Look.screen
+) -> None:
     """Draw, write the figure and its data, and print their paths.
 
     Args:
@@ -80,12 +95,14 @@ def draw_to(target: Path, draw: Callable[[], Drawing], *, formats: str | None, f
         draw: Makes the drawing; called after the target was found to be free.
         formats: More formats, separated by commas.
         force: Replace files that are there.
+        style: What ``--style`` says.
     """
     more = [name for name in (formats or "").split(",") if name.strip()]
     for path in (target, *(target.with_suffix(f".{name.strip().lstrip('.')}") for name in more)):
         refuse_to_overwrite(path, force=force)
     from nctools.figures.drawing import save_drawing
+    from nctools.plots.theme import use_style
 
-    with input_errors():
+    with input_errors(), use_style(style.value):
         written = save_drawing(draw(), target, formats=more)
     sys.stdout.write("".join(f"{path}\n" for path in written))
