@@ -19,6 +19,7 @@ from nctools.plots.theme import (
     INK,
     SINGLE_COLUMN,
     fit_width,
+    font_size,
     new_figure,
     place_axes,
     shorten,
@@ -212,8 +213,8 @@ def _draw_band(
         axes = place_axes(figure, x, y, width, height)
         if position == 0:
             _head(axes, metric, note, layout)
-        draw_cells(axes, values[run], norm, colours, layout.size)
-        axes.set_title(fit_width(run, _TITLE_SIZE, width), size=_TITLE_SIZE, pad=3.0, parse_math=False)
+        draw_cells(axes, values[run], norm, colours, font_size(layout.size))
+        axes.set_title(fit_width(run, _TITLE_SIZE, width), size=font_size(_TITLE_SIZE), pad=3.0, parse_math=False)
         _name_groups(axes, [str(name) for name in matrix.index], layout, named_rows=column == 0)
         panels.append(axes)
     beside = panels[min(len(panels), layout.columns) - 1]
@@ -234,7 +235,7 @@ def _head(axes: Axes, metric: str, note: str, layout: _Layout) -> None:
             xycoords="axes fraction",
             xytext=(_MARGIN - layout.left + shift, _TITLE + 4.0),
             textcoords="offset points",
-            fontsize=size,
+            fontsize=font_size(size),
             color=colour,
             parse_math=False,
         )
@@ -242,8 +243,8 @@ def _head(axes: Axes, metric: str, note: str, layout: _Layout) -> None:
 
 def _name_groups(axes: Axes, groups: Sequence[str], layout: _Layout, *, named_rows: bool) -> None:
     names = _names(groups)
-    axes.set_xticks(range(len(groups)), names, rotation=90 if layout.turned else 0, fontsize=_WORD_SIZE)
-    axes.set_yticks(range(len(groups)), names, fontsize=_WORD_SIZE)
+    axes.set_xticks(range(len(groups)), names, rotation=90 if layout.turned else 0, fontsize=font_size(_WORD_SIZE))
+    axes.set_yticks(range(len(groups)), names, fontsize=font_size(_WORD_SIZE))
     axes.tick_params(length=0, pad=2.5)
     for axis in (axes.xaxis, axes.yaxis):
         for label, group in zip(axis.get_ticklabels(), groups, strict=True):

@@ -17,6 +17,7 @@ from nctools.plots.theme import (
     GREY,
     INK,
     fit_width,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -244,7 +245,7 @@ def _write_note(axes: Axes, pair: tuple[Eigenvalues, Eigenvalues], num_classes: 
         transform=axes.transAxes,
         ha="right",
         va="bottom",
-        fontsize=_NOTE_SIZE,
+        fontsize=font_size(_NOTE_SIZE),
         color=GREY,
     )
 
@@ -266,7 +267,13 @@ def _write_foot(figure: Figure, handles: list[Line2D], formulas: Sequence[str], 
     height = 72 * float(figure.get_size_inches()[1])
     for place, formula in enumerate(reversed(formulas)):
         figure.text(
-            0.5, (_FOOT / 2 + place * _FOOT) / height, formula, ha="center", va="center", fontsize=6.5, color=GREY
+            0.5,
+            (_FOOT / 2 + place * _FOOT) / height,
+            formula,
+            ha="center",
+            va="center",
+            fontsize=font_size(6.5),
+            color=GREY,
         )
     figure.legend(
         handles=handles,

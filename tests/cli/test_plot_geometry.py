@@ -28,7 +28,12 @@ def finished_run(tmp_path: Path) -> Path:
     [
         ("blocks", ("--metrics", "nc1_cdnv, nc2_angle_deviation"), "metric", {"nc1_cdnv", "nc2_angle_deviation"}),
         ("per-class", ("--metrics", "nc1_quotient", "--space", "features"), "metric", {"nc1_quotient"}),
-        ("spectrum", ("--by-group", "--weighting", "sample"), "group", {"all", "head", "medium", "tail"}),
+        (
+            "spectrum",
+            ("--by-group", "--weighting", "sample", "--style", "paper"),
+            "group",
+            {"all", "head", "medium", "tail"},
+        ),
         ("spectrum", (), "group", {"all"}),
     ],
 )

@@ -29,6 +29,7 @@ def numbers(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts if text.get_transform() == axes.transData]
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize(
     ("groups", "runs", "metrics"),
     [

@@ -40,6 +40,7 @@ def names(figure: Figure, panel: int = 0) -> list[str]:
     return [text.get_text() for text in figure.axes[panel].texts[1:]]
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [2, 20, 80, 1000])
 @pytest.mark.parametrize("runs", [1, 3])
 def test_words_neither_overlap_nor_leave_the_figure(num_classes: int, runs: int) -> None:

@@ -9,17 +9,20 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nctools.plots.point_names import Box, name_points
+from nctools.plots.theme import style
 
 
 def named(points: NDArray[np.float64], most: int = 1000, taken: tuple[Box, ...] = ()) -> tuple[Axes, list[int]]:
     axes = Figure(figsize=(3, 3), dpi=150).add_axes((0.1, 0.1, 0.8, 0.8), xlim=(0, 10), ylim=(0, 10))
     names = [f"class {i % 10}" for i in range(len(points))]
     order, colours = list(range(len(points))), ["k"] * len(points)
-    return axes, name_points(
-        axes, points, names, order=order, most=most, colours=colours, size=5.0, radius=1.5, taken=taken
-    )
+    with style():
+        return axes, name_points(
+            axes, points, names, order=order, most=most, colours=colours, size=5.0, radius=1.5, taken=taken
+        )
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("number", [1, 20, 80, 1000])
 def test_names_touch_no_name_no_point_and_no_edge(number: int) -> None:
     points = np.random.default_rng(number).uniform(0, 10, (number, 2))

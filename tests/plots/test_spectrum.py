@@ -18,6 +18,7 @@ def pair(num_classes: int, width: int, seed: int = 0) -> Pair:
     return between, np.sort(10 ** generator.normal(-2, 2, width))[::-1]
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize(("num_classes", "width"), [(2, 1), (2, 16), (20, 512), (80, 20), (1000, 2048)])
 @pytest.mark.parametrize("runs", [1, 3])
 def test_words_neither_overlap_nor_leave_the_figure(num_classes: int, width: int, runs: int) -> None:
