@@ -5,6 +5,7 @@ from __future__ import annotations
 from nctools.figures.ablation import ablation_of
 from nctools.figures.angles import angles_of
 from nctools.figures.blocks import blocks_of
+from nctools.figures.class_maps import class_maps_of
 from nctools.figures.cooccurrence import cooccurrence_of
 from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
@@ -20,6 +21,7 @@ __all__ = [
     "ablation_of",
     "angles_of",
     "blocks_of",
+    "class_maps_of",
     "cooccurrence_of",
     "curves_of",
     "distribution_of",

@@ -8,6 +8,7 @@ from nctools.cli.plot import (
     ablation,
     angles,
     blocks,
+    class_maps,
     cooccurrence,
     distribution,
     layers,
@@ -21,6 +22,9 @@ from nctools.cli.plot import (
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
 app.command("angles")(angles.run)
+app.command("attention", short_help="Attention maps of class-wise heads over images.")(class_maps.run)
+app.command("cam", short_help="Class activation maps over images.")(class_maps.run)
+app.command("gradcam", short_help="Grad-CAM and its relatives over images.")(class_maps.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
 app.command("cooccurrence")(cooccurrence.run)
