@@ -6,6 +6,8 @@ from nctools.figures.angles import angles_of
 from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
 from nctools.figures.drawing import Drawing, save_drawing
+from nctools.figures.embedding import embedding_of
+from nctools.figures.embedding_page import save_embedding_page
 from nctools.figures.layers import layers_of
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "angles_of",
     "curves_of",
     "distribution_of",
+    "embedding_of",
     "layers_of",
     "save_drawing",
+    "save_embedding_page",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from nctools.cli.plot import angles, distribution, layers, nc_curves
+from nctools.cli.plot import angles, distribution, embedding, layers, nc_curves
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
 app.command("angles")(angles.run)
+app.command("embedding")(embedding.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
