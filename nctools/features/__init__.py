@@ -1,23 +1,30 @@
 """Features of any model: hooks, extraction to a file, reading it, and other programs' files."""
 
 from nctools.features.classifier import FoundClassifier, find_classifier
+from nctools.features.embedding_cache import embeddings_beside, read_embeddings, reduce_once
 from nctools.features.exchange import export_store, import_arrays
 from nctools.features.extraction import extract
 from nctools.features.hooks import FeatureExtractor
 from nctools.features.layers import LayerSpec, layer_names
 from nctools.features.listing import LayerRow, list_layers
+from nctools.features.reduction import Embedding, reduce
 from nctools.features.store import FeatureStore
 
 __all__ = [
+    "Embedding",
     "FeatureExtractor",
     "FeatureStore",
     "FoundClassifier",
     "LayerRow",
     "LayerSpec",
+    "embeddings_beside",
     "export_store",
     "extract",
     "find_classifier",
     "import_arrays",
     "layer_names",
     "list_layers",
+    "read_embeddings",
+    "reduce",
+    "reduce_once",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -39,41 +40,53 @@ def exact_neighbours(rows: Tensor, num_neighbours: int, *, queries: Tensor | Non
     """
     if not 1 <= num_neighbours <= len(rows):
         raise ValueError(f"num_neighbours is {num_neighbours}, but there are {len(rows)} rows: give 1 to {len(rows)}")
-    # Distances stay, and there is less to round.
-    centre = rows.double().mean(0)
+    search = _Search.over(rows)
     asked = rows if queries is None else queries
-    near, far = (asked.double() - centre).float(), (rows.double() - centre).float()
-    squares = far.double().square().sum(1)
     indices = torch.empty(len(asked), num_neighbours, dtype=torch.int64)
     distances = torch.empty(len(asked), num_neighbours)
     for start in range(0, len(asked), _BLOCK):
         part = slice(start, start + _BLOCK)
         own = torch.arange(start, min(start + _BLOCK, len(asked))) if queries is None else None
-        indices[part], distances[part] = _of_block(asked[part], near[part], rows, far, squares, num_neighbours, own)
+        indices[part], distances[part] = search.of_block(asked[part], num_neighbours, own)
     return indices, distances
 
 
-def _of_block(
-    asked: Tensor,
-    near: Tensor,
-    rows: Tensor,
-    far: Tensor,
-    squares: Tensor,
-    num_neighbours: int,
-    own: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    taken = min(num_neighbours + _MORE, len(rows))
-    values, found = _candidates(near, far, squares, taken, own)
-    lengths = near.double().square().sum(1)
-    # The distance beyond the last candidate tells how finely the product must know it.
-    if bool((values[:, -1].double() + lengths < _COARSE * (lengths + squares.mean())).any()):
-        _, found = _candidates(near.double(), far.double(), squares, taken, own)
-    exact = _differences(asked, rows, found)
-    if own is not None:
-        exact.masked_fill_(found == own[:, None], -1.0)  # itself before its duplicates
-    distances, order = exact.sort(dim=1, stable=True)
-    kept = order[:, :num_neighbours]
-    return found.gather(1, kept), distances[:, :num_neighbours].clamp_min(0).float()
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Rows among which neighbours are searched.
+
+    Args:
+        rows: ``[n, D]`` as they were given.
+        centre: Their mean, float64: distances stay when it is taken away, and there is less to round.
+        centred: ``rows - centre`` in float32.
+        squares: Squared lengths of ``rows - centre``, float64.
+    """
+
+    rows: Tensor
+    centre: Tensor
+    centred: Tensor
+    squares: Tensor
+
+    @staticmethod
+    def over(rows: Tensor) -> _Search:
+        centre = rows.double().mean(0)
+        moved = rows.double() - centre
+        return _Search(rows, centre, moved.float(), moved.square().sum(1))
+
+    def of_block(self, asked: Tensor, num_neighbours: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
+        taken = min(num_neighbours + _MORE, len(self.rows))
+        near = asked.double() - self.centre
+        values, found = _candidates(near.float(), self.centred, self.squares, taken, own)
+        lengths = near.square().sum(1)
+        # The distance to the last candidate tells how finely the product has to know it.
+        if bool((values[:, -1].double() + lengths < _COARSE * (lengths + self.squares.mean())).any()):
+            _, found = _candidates(near, self.rows.double() - self.centre, self.squares, taken, own)
+        exact = _differences(asked, self.rows, found)
+        if own is not None:
+            exact.masked_fill_(found == own[:, None], -1.0)  # itself before its duplicates
+        distances, order = exact.sort(dim=1, stable=True)
+        kept = order[:, :num_neighbours]
+        return found.gather(1, kept), distances[:, :num_neighbours].clamp_min(0).float()
 
 
 def _candidates(near: Tensor, far: Tensor, squares: Tensor, taken: int, own: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -42,7 +42,9 @@ _MOST_COLUMNS: Final = 3
 _FLATTEST: Final = 0.55  # height of a panel over its width
 # Points around the panels.
 _LEFT: Final = 34.0
+_LEFT_WITHOUT_NUMBERS: Final = 16.0
 _GAP: Final = 36.0
+_GAP_WITHOUT_NUMBERS: Final = 18.0
 _COMMON_GAP: Final = 8.0
 _RIGHT: Final = 5.0
 _ABOVE: Final = 16.0
@@ -52,7 +54,7 @@ _LINE: Final = 10.0
 # Size of the marks in points: up to so many classes.
 _MEANS: Final = ((20, 5.0), (100, 3.4), (math.inf, 2.4))
 _LONGEST_IN_LEGEND: Final = 13
-_BESIDE_ENTRY: Final = 23.0  # mark, and room to the next one
+_BESIDE_ENTRY: Final = 20.0  # mark, and room to the next one
 
 
 def embedding(
@@ -173,8 +175,9 @@ def _panels(
 ) -> tuple[Figure, list[Axes], int]:
     across = min(len(windows), _MOST_COLUMNS)
     width = 72 * (SINGLE_COLUMN if len(windows) == 1 else DOUBLE_COLUMN)
-    gap = _COMMON_GAP if common else _GAP
-    side = (width - _LEFT - _RIGHT - gap * (across - 1)) / across
+    gap = _COMMON_GAP if common else _GAP if has_numbers else _GAP_WITHOUT_NUMBERS
+    start = _LEFT if has_numbers else _LEFT_WITHOUT_NUMBERS
+    side = (width - start - _RIGHT - gap * (across - 1)) / across
     (left, right), (bottom, top) = windows[0]
     tall = side * (top - bottom) / (right - left)
     down = math.ceil(len(windows) / across)
@@ -183,7 +186,7 @@ def _panels(
     row = _ABOVE + tall + (_BELOW if has_numbers else _BELOW_WITHOUT_NUMBERS)
     figure = new_figure(width / 72, (down * row + legend) / 72)
     panels = [
-        place_axes(figure, _LEFT + (i % across) * (side + gap), _ABOVE + (i // across) * row, side, tall)
+        place_axes(figure, start + (i % across) * (side + gap), _ABOVE + (i // across) * row, side, tall)
         for i in range(len(windows))
     ]
     return figure, panels, columns
