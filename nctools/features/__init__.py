@@ -7,16 +7,20 @@ from nctools.features.extraction import extract
 from nctools.features.hooks import FeatureExtractor
 from nctools.features.layers import LayerSpec, layer_names
 from nctools.features.listing import LayerRow, list_layers
+from nctools.features.maps import MAP_METHODS, ClassMaps, class_maps, load_class_maps
 from nctools.features.reduction import Embedding, reduce
 from nctools.features.store import FeatureStore
 
 __all__ = [
+    "MAP_METHODS",
+    "ClassMaps",
     "Embedding",
     "FeatureExtractor",
     "FeatureStore",
     "FoundClassifier",
     "LayerRow",
     "LayerSpec",
+    "class_maps",
     "embeddings_beside",
     "export_store",
     "extract",
@@ -24,6 +28,7 @@ __all__ = [
     "import_arrays",
     "layer_names",
     "list_layers",
+    "load_class_maps",
     "read_embeddings",
     "reduce",
     "reduce_once",

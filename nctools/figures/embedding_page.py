@@ -101,12 +101,10 @@ def _page(data: pd.DataFrame) -> str:
         figure.update_yaxes(scaleanchor=x, scaleratio=1, row=1, col=column)
     figure.update_layout(template="plotly_white", height=720, margin={"l": 40, "r": 20, "t": 50, "b": 40})
     page: str = figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True})
-    # A phone takes the page as wide as it is.
-    return page.replace(
-        "<head>",
-        '<head><title>Embedding</title><meta name="viewport" content="width=device-width, initial-scale=1">',
-        1,
-    ).replace("<html>", '<!DOCTYPE html>\n<html lang="en">', 1)
+    # A phone takes the page as wide as it is; some versions of plotly write no doctype.
+    head = '<title>Embedding</title><meta name="viewport" content="width=device-width, initial-scale=1">'
+    body = page[page.index("<html>") + len("<html>") :].replace("<head>", f"<head>{head}", 1)
+    return f'<!DOCTYPE html>\n<html lang="en">{body}\n'
 
 
 def _hover(row: dict[Any, Any]) -> str:
