@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nctools.figures.ablation import ablation_of
 from nctools.figures.angles import angles_of
 from nctools.figures.blocks import blocks_of
 from nctools.figures.cooccurrence import cooccurrence_of
@@ -11,11 +12,14 @@ from nctools.figures.drawing import Drawing, save_drawing
 from nctools.figures.embedding import embedding_of
 from nctools.figures.embedding_page import save_embedding_page
 from nctools.figures.layers import layers_of
+from nctools.figures.logits import logits_of
 from nctools.figures.per_class import per_class_of
+from nctools.figures.score_bars import map_bars_of
 from nctools.figures.spectrum import spectrum_of
 
 __all__ = [
     "Drawing",
+    "ablation_of",
     "angles_of",
     "blocks_of",
     "cooccurrence_of",
@@ -23,6 +27,8 @@ __all__ = [
     "distribution_of",
     "embedding_of",
     "layers_of",
+    "logits_of",
+    "map_bars_of",
     "per_class_of",
     "save_drawing",
     "save_embedding_page",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import typer
 
 from nctools.cli.plot import (
+    ablation,
     angles,
     blocks,
     cooccurrence,
     distribution,
     embedding,
     layers,
+    logits,
+    map_bars,
     nc_curves,
     per_class,
     spectrum,
@@ -23,6 +26,9 @@ app.command("embedding")(embedding.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
 app.command("cooccurrence")(cooccurrence.run)
+app.command("map-bars")(map_bars.run)
+app.command("logits")(logits.run)
+app.command("ablation")(ablation.run)
 app.command("blocks")(blocks.run)
 app.command("per-class")(per_class.run)
 app.command("spectrum")(spectrum.run)

@@ -11,7 +11,17 @@ import typer
 
 from nctools.cli.options import Force
 from nctools.cli.output import input_errors, refuse_to_overwrite
-from nctools.cli.plot.output import Formats, Inputs, Out, SpaceOption, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import (
+    Formats,
+    Inputs,
+    Look,
+    Out,
+    SpaceOption,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+)
 
 if TYPE_CHECKING:
     from nctools.figures.drawing import Drawing
@@ -75,6 +85,7 @@ def run(
         Path | None, typer.Option("--html", help="Also an interactive page: hover tells image and labels.")
     ] = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw features in two dimensions, with class means and the vertices of the nearest ETF.
@@ -111,7 +122,7 @@ def run(
         )
         return drawn[0]
 
-    draw_to(out or default_target(chosen[0], name), draw, formats=formats, force=force)
+    draw_to(out or default_target(chosen[0], name), draw, formats=formats, force=force, style=style)
     if html is not None:
         with input_errors():
             sys.stdout.write(f"{save_embedding_page(drawn[0], html)}\n")
