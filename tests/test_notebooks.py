@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import pairwise
@@ -22,7 +22,7 @@ from tests.test_import_directions import notebook_source, public_names, study_vi
 FOLDER: Final = Path(__file__).parents[1] / "examples"
 NOTEBOOKS: Final = sorted(FOLDER.glob("*.ipynb"))
 LARGEST: Final = 600_000  # bytes
-LONGEST: Final = 120.0  # seconds
+LONGEST: Final = 120.0  # seconds of the processor
 METADATA: Final = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -101,7 +101,7 @@ def executed(notebook: Notebook, folder: Path) -> Notebook:
     fresh = deepcopy(notebook)
     client = NotebookClient(
         fresh,
-        timeout=LONGEST,
+        timeout=2 * LONGEST,  # a cell, on a machine that does other work beside it
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
@@ -109,6 +109,12 @@ def executed(notebook: Notebook, folder: Path) -> Notebook:
     )
     client.execute()
     return fresh
+
+
+def seconds_of_kernels() -> float:
+    """Processor time of the kernels that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def kinds_of_outputs(notebook: Notebook) -> list[list[str]]:
@@ -158,9 +164,9 @@ def test_each_notebook_uses_public_names_only(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_notebook_runs_in_time_and_shows_what_its_file_shows(path: Path, tmp_path: Path) -> None:
-    kept, start = read(path), time.perf_counter()
+    kept, start = read(path), seconds_of_kernels()
     fresh = executed(kept, tmp_path)
-    assert time.perf_counter() - start < LONGEST
+    assert seconds_of_kernels() - start < LONGEST
     assert kinds_of_outputs(fresh) == kinds_of_outputs(kept)
     assert [fault for _, cell in code_cells(fresh) for fault in output_faults(cell)] == []
 
@@ -220,11 +226,11 @@ def main(names: list[str]) -> None:
     for path in NOTEBOOKS:
         if names and not path.name.startswith(tuple(names)):
             continue
-        start = time.perf_counter()
+        start = seconds_of_kernels()
         with tempfile.TemporaryDirectory() as folder:
             fresh = normalised(executed(read(path), Path(folder)))
         path.write_text(text_of(fresh), encoding="utf-8")
-        print(f"{path.name}: {time.perf_counter() - start:.0f} s, {path.stat().st_size // 1000} kB")
+        print(f"{path.name}: {seconds_of_kernels() - start:.0f} s, {path.stat().st_size // 1000} kB")
 
 
 if __name__ == "__main__":
