@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the package's own tables: metrics, methods, data sets, public names.
+"""Writes the pages that follow from the package's own tables: metrics, methods, data sets, public names; and notebooks.
 
 They land in ``docs/_generated/`` at each build, so the site cannot tell of a metric that is not there.
 """
@@ -134,12 +134,17 @@ def pages() -> dict[str, str]:
     return texts
 
 
+def notebooks(folder: Path) -> dict[str, str]:
+    """File name -> text of the notebooks, which are shown with the outputs that they are kept with."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.ipynb"))}
+
+
 def write_pages(app: Sphinx) -> None:
     """Write what changed, so that an unchanged page is not read again."""
     folder = Path(app.srcdir) / "_generated"
     folder.mkdir(exist_ok=True)
-    texts = pages()
-    for stale in {path.name for path in folder.glob("*.md")} - texts.keys():
+    texts = pages() | notebooks(Path(app.srcdir).parent / "examples")
+    for stale in {path.name for path in folder.iterdir()} - texts.keys():
         (folder / stale).unlink()
     for name, text in texts.items():
         path = folder / name
