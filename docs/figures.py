@@ -236,7 +236,7 @@ def examples(runs: Path) -> None:
         store,
         maps="mean",
         overwrite=True,
-        layers={**layers, "features": "classifier:input"},
+        layers=layers,
     )
     facts = nctools.data.describe_dataset(nctools.data.load_dataset("digits_lt", "train"))
     for name, drawing in {

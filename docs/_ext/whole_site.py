@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from sphinx.errors import SphinxError
+from sphinx.util import logging
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -23,6 +23,7 @@ LOADED = {
     **dict.fromkeys(("link", "image"), "href"),
 }
 _REMOTE_IN_CSS = re.compile(r"(?:url\(\s*|@import\s+)[\"']?((?:https?:)?//[^\"')\s]+)")
+_LOGGER = logging.getLogger(__name__)
 _NOT_FILES = {"data", "mailto", "javascript"}
 
 
@@ -86,11 +87,10 @@ def _fault(tag: str, address: str, path: Path, pages: dict[Path, Page], folder: 
 
 
 def look(app: Sphinx, exception: Exception | None) -> None:
-    """End the build with what is wrong."""
+    """Warn of what is wrong, which ends a build with ``-W`` as a failed one."""
     if exception is None and app.builder.format == "html":
-        faults = site_faults(Path(app.outdir))
-        if faults:
-            raise SphinxError("\n".join([f"{len(faults)} faults in the built site:", *faults]))
+        for fault in site_faults(Path(app.outdir)):
+            _LOGGER.warning("in the built site: %s", fault)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
