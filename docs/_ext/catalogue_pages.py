@@ -116,7 +116,8 @@ def command_help(text: str) -> str:
         words = " ".join(paragraph.split())
         example = re.match(r"Examples?: (nctools .*)", words)
         paragraphs.append(f"```text\n{example[1]}\n```" if example else literal(words))
-    return "\n\n".join(paragraphs)
+    # Examples that follow each other are one block.
+    return "\n\n".join(paragraphs).replace("\n```\n\n```text\n", "\n")
 
 
 def argument_shown(argument: object) -> str:
