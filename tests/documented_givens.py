@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,36 +38,54 @@ def loader():
 Namespace = dict[str, object]
 
 
-def given_for(page: str, runs: Path) -> Namespace:
+@dataclass(frozen=True)
+class SmallRuns:
+    """Runs that pages go on from, of one epoch each: trained when a page first asks, then kept for the others.
+
+    Args:
+        folder: Where they are kept.
+    """
+
+    folder: Path
+
+    def put(self, *names: str) -> None:
+        """Copy runs to ``runs/`` of the working folder.
+
+        Args:
+            names: ``erm``, or ``mlc_nc`` and ``mlc_nc-s0``, ``mlc_nc-s1``, ... with that seed.
+        """
+        for name in names:
+            method, _, seed = name.partition("-s")
+            trained = self.folder / f"{method}-s{seed or 0}"
+            if not trained.exists():
+                _train(method, int(seed or 0), trained)
+            shutil.copytree(trained, Path("runs") / name)
+
+
+def _train(method: str, seed: int, out: Path) -> None:
+    from nctools.training import make_config, train
+
+    short: dict[str, object] = {"epochs": 1, "seed": seed}
+    if method == "mlc_nc":
+        short |= {"num_features": 32, "warmup_epochs": 0}
+    train(make_config(method, "digits_lt", short), out, progress=False)
+
+
+def given_for(page: str, runs: SmallRuns, *, everything: bool = True) -> Namespace:
     """Make in the working folder what a page takes as given.
 
     Args:
         page: Path of the page in the repository.
-        runs: Folder of ``small_runs``.
+        runs: Trained runs.
+        everything: Also what only blocks marked slow need.
 
     Returns:
         The names that its Python blocks take as given.
     """
-    return _GIVEN[page](runs) if page in _GIVEN else {}
-
-
-def small_runs(folder: Path) -> Path:
-    """Train the runs that pages go on from: MLC-NC with three seeds and ERM, one epoch each."""
-    from nctools.training import make_config, train
-
-    short: dict[str, object] = {"epochs": 1, "num_features": 32, "warmup_epochs": 0}
-    train(make_config("mlc_nc", "digits_lt", short), folder / "mlc_nc", progress=False)
-    shutil.copytree(folder / "mlc_nc", folder / "mlc_nc-s0")
-    for seed in (1, 2):
-        settings = {**short, "seed": seed}
-        train(make_config("mlc_nc", "digits_lt", settings), folder / f"mlc_nc-s{seed}", progress=False)
-    train(make_config("erm", "digits_lt", {"epochs": 1}), folder / "erm", progress=False)
-    return folder
-
-
-def _copy(runs: Path, *names: str) -> None:
-    for name in names:
-        shutil.copytree(runs / name, Path("runs") / name)
+    given = _GIVEN[page](runs) if page in _GIVEN else {}
+    if everything and page in _SLOW_RUNS:
+        runs.put(*_SLOW_RUNS[page])
+    return given
 
 
 class Network(nn.Module):
@@ -124,14 +143,14 @@ def _foreign_weights() -> None:
     torch.save({"state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, "lit.ckpt")
 
 
-def _for_readme(runs: Path) -> Namespace:
+def _for_readme(runs: SmallRuns) -> Namespace:
     _photographs()
     _foreign_weights()
     return {}
 
 
-def _for_measure(runs: Path) -> Namespace:
-    _copy(runs, "mlc_nc", "erm")
+def _for_measure(runs: SmallRuns) -> Namespace:
+    runs.put("mlc_nc", "erm")
     _photographs()
     _foreign_weights()
     # From 116 pairs of the first class down to 4 of the last: head, medium and tail.
@@ -155,7 +174,7 @@ def _for_measure(runs: Path) -> Namespace:
     }  # fmt: skip
 
 
-def _for_own_model(runs: Path) -> Namespace:
+def _for_own_model(runs: SmallRuns) -> Namespace:
     _for_readme(runs)
     import lightning.pytorch as pl
 
@@ -171,8 +190,8 @@ def _for_own_model(runs: Path) -> Namespace:
     }  # fmt: skip
 
 
-def _for_train(runs: Path) -> Namespace:
-    _copy(runs, "erm")
+def _for_train(runs: SmallRuns) -> Namespace:
+    runs.put("erm")
     names = nctools.data.load_dataset("digits_lt", "test").class_names
     np.savez("vectors.npz", vectors=np.random.default_rng(0).normal(size=(20, 30)), class_names=np.array(names))
     from lightning.pytorch import Trainer
@@ -184,8 +203,8 @@ def _for_train(runs: Path) -> Namespace:
     }  # fmt: skip
 
 
-def _for_evaluate(runs: Path) -> Namespace:
-    _copy(runs, "mlc_nc", "mlc_nc-s0", "mlc_nc-s1", "mlc_nc-s2")
+def _for_evaluate(runs: SmallRuns) -> Namespace:
+    runs.put("mlc_nc")
     generator = torch.Generator().manual_seed(0)
     return {
         "nctools": nctools, "class_names": CLASSES, "probabilities": torch.rand(50, 4, generator=generator),
@@ -193,7 +212,7 @@ def _for_evaluate(runs: Path) -> Namespace:
     }  # fmt: skip
 
 
-def _for_data(runs: Path) -> Namespace:
+def _for_data(runs: SmallRuns) -> Namespace:
     _photographs()
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 255, (30, 3, 8, 8), generator=generator, dtype=torch.uint8)
@@ -204,23 +223,21 @@ def _for_data(runs: Path) -> Namespace:
     }  # fmt: skip
 
 
-def _for_many_devices(runs: Path) -> Namespace:
-    _copy(runs, "mlc_nc")
+def _for_see(runs: SmallRuns) -> Namespace:
+    runs.put("mlc_nc", "erm")
     return {}
 
 
-def _for_see(runs: Path) -> Namespace:
-    _copy(runs, "mlc_nc", "erm")
-    return {}
-
-
-_GIVEN: dict[str, Callable[[Path], Namespace]] = {
+_GIVEN: dict[str, Callable[[SmallRuns], Namespace]] = {
     "README.md": _for_readme,
     "docs/guides/data.md": _for_data,
     "docs/guides/evaluate.md": _for_evaluate,
-    "docs/guides/many-devices.md": _for_many_devices,
     "docs/guides/measure.md": _for_measure,
     "docs/guides/own-model.md": _for_own_model,
     "docs/guides/see.md": _for_see,
     "docs/guides/train.md": _for_train,
+}
+_SLOW_RUNS = {
+    "docs/guides/evaluate.md": ("mlc_nc-s0", "mlc_nc-s1", "mlc_nc-s2"),
+    "docs/guides/many-devices.md": ("mlc_nc",),
 }

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from nctools.cli.app import main
-from tests.documented_givens import given_for, small_runs
+from tests.documented_givens import SmallRuns, given_for
 from tests.documented_pages import PAGES, SHELL, Block, code_blocks, name_of, shell_lines
 
 NOT_RUN = {
@@ -73,24 +73,25 @@ def run_command(words: list[str]) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_runs(tmp_path_factory.mktemp("documented") / "runs")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> SmallRuns:
+    return SmallRuns(tmp_path_factory.mktemp("documented"))
 
 
 def blocks_of(page: Path) -> list[Block]:
     return [block for block in code_blocks(page.read_text(encoding="utf-8"), "python", *SHELL) if not block.skipped]
 
 
-def read_page(page: Path, blocks: list[Block], monkeypatch: pytest.MonkeyPatch, folder: Path, runs: Path) -> None:
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)
+def read_page(page: Path, patch: pytest.MonkeyPatch, folder: Path, runs: SmallRuns, *, everything: bool) -> None:
+    patch.chdir(folder)
+    patch.syspath_prepend(folder)
     with warnings.catch_warnings():
         # Pages show what nctools warns of; what libraries are about to drop stays an error.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
-        reader = Reader(name_of(page), given_for(name_of(page), runs))
-        for block in blocks:
-            reader.read(block)
+        reader = Reader(name_of(page), given_for(name_of(page), runs, everything=everything))
+        for block in blocks_of(page):
+            if everything or not block.slow:
+                reader.read(block)
 
 
 QUICK = [page for page in PAGES if any(not block.slow for block in blocks_of(page))]
@@ -98,14 +99,14 @@ SLOW = [page for page in PAGES if any(block.slow for block in blocks_of(page))]
 
 
 @pytest.mark.parametrize("page", QUICK, ids=name_of)
-def test_documented_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: Path) -> None:
-    read_page(page, [block for block in blocks_of(page) if not block.slow], monkeypatch, tmp_path, runs)
+def test_documented_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: SmallRuns) -> None:
+    read_page(page, monkeypatch, tmp_path, runs, everything=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SLOW, ids=name_of)
-def test_all_documented_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: Path) -> None:
-    read_page(page, blocks_of(page), monkeypatch, tmp_path, runs)
+def test_all_documented_code_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: SmallRuns) -> None:
+    read_page(page, monkeypatch, tmp_path, runs, everything=True)
 
 
 def test_a_command_that_fails_is_told_with_page_and_line() -> None:
