@@ -18,7 +18,7 @@ from nctools.run_directory import SETTINGS_OF_PLACE, RunDirectory
 Which = Literal["best", "last"]
 
 # The seed of the frames is that of the run, where no other was given.
-_SEEDS: Final = frozenset({"seed", "arguments.seed"})
+SEEDS: Final = frozenset({"seed", "arguments.seed"})
 # Of a checkpoint: what it learned, not what was asked for.
 _OUTCOMES: Final = frozenset({"epoch", "validation"})
 _ABSENT: Final = "(not there)"
@@ -268,4 +268,4 @@ def _flat(document: Mapping[str, object], prefix: str = "") -> dict[str, object]
 
 
 def _differ(key: str, first: Mapping[str, object], second: Mapping[str, object]) -> bool:
-    return key not in _SEEDS and first.get(key, _ABSENT) != second.get(key, _ABSENT)
+    return key not in SEEDS and first.get(key, _ABSENT) != second.get(key, _ABSENT)

@@ -47,6 +47,12 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def side_notes(self) -> list[str]:
+        """Warnings about the feature spaces beside the main one."""
+        parts = [] if self.collapse is None else self.collapse.parts[1:]
+        return [f"{part.space}: {warning}" for part in parts for warning in part.warnings]
+
+    @property
     def name(self) -> str:
         """What tells the run from the others."""
         return self.facts.name
@@ -91,7 +97,8 @@ def collect_runs(
         A record for each run.
 
     Raises:
-        NctoolsError: If there is no such run, or neither scores nor NC values of any.
+        ConfigError: If there is no such run, or neither scores nor NC values of any.
+        CheckpointError: If a folder holds no run.
     """
     folders = run_folders(paths)
     records = []
@@ -112,7 +119,8 @@ def _collected(facts: RunFacts, tell: Tell, options: ForwardOptions) -> RunRecor
         evaluation, scored = _scores(facts, notes, options)
     tell(f"{facts.name}: measuring neural collapse on the training images")
     collapse, measured, training = _collapse(facts, notes, tell, options)
-    notes += [] if collapse is None else collapse.warnings
+    if collapse is not None:
+        notes += collapse.parts[0].warnings
     if evaluation is not None and evaluation.left_out:
         notes.append(
             f"{len(evaluation.left_out)} of {len(evaluation.class_names)} classes have no test image "
@@ -159,12 +167,10 @@ def _collapse(
                     f"features/train.h5 was made of epoch {epoch}, the last checkpoint is of epoch {last}: "
                     "remove the file to have it made anew"
                 )
-            images = f"{len(store)} training images"
+            images = f"{len(store):,} training images"
             measured = images if epoch is None else f"{images}, epoch {epoch}"
             targets, groups = store.targets.numpy(), store.groups or {}
-            return result, measured, describe_labels(
-                targets, store.classes, groups, name=facts.dataset, split="train"
-            )
+            return result, measured, describe_labels(targets, store.classes, groups, name=facts.dataset, split="train")
     except (NctoolsError, OSError, ValueError) as error:
         why = _words(error)
     return (*_saved_collapse(facts, why, notes), None)

@@ -45,14 +45,19 @@ def report_document(
         "command": "report",
         "summary": list(summary),
         "runs": [_run(record) for record in records],
-        "comparison": None if comparison is None else {"sentences": comparison.sentences, "differing": comparison.differing},
-        "figures": [{"id": p.section.id, "title": p.section.title, "runs": p.runs, "missing": p.missing or None} for p in pictures],
+        "comparison": None
+        if comparison is None
+        else {"sentences": comparison.sentences, "differing": comparison.differing},
+        "figures": [
+            {"id": p.section.id, "title": p.section.title, "runs": p.runs, "missing": p.missing or None}
+            for p in pictures
+        ],
         "definitions": {name: METRICS[name].definition() for name in metrics if name in METRICS},
     }
 
 
 def json_for_script(document: object) -> str:
-    """Write JSON that may stand inside a ``<script>`` element.
+    r"""Write JSON that may stand inside a ``<script>`` element.
 
     Args:
         document: JSON-ready values.
@@ -62,7 +67,7 @@ def json_for_script(document: object) -> str:
 
     Example:
         >>> json_for_script({"name": "</script>"})
-        '{"name":"\\\\u003c/script\\\\u003e"}'
+        '{"name":"\\u003c/script\\u003e"}'
     """
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.translate(_UNSAFE)

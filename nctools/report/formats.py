@@ -33,18 +33,18 @@ def number(value: float | None, digits: int = 3) -> str:
         digits: Significant digits.
 
     Returns:
-        Text without superfluous zeros.
+        Text; every value of a column has as many digits.
 
     Example:
-        >>> number(110.1418), number(0.0021553), number(18093254.0), number(None)
-        ('110', '0.00216', '1.81e+07', 'n/a')
+        >>> number(110.1418), number(6.9), number(0.0021553), number(18093254.0), number(None)
+        ('110', '6.90', '0.00216', '1.81e+07', 'n/a')
     """
     if value is None or math.isnan(value):
         return NOTHING
     # A number of four digits before the point needs no exponent.
     if 1000 <= abs(value) < 100_000:
         return f"{value:.0f}"
-    return f"{value:.{digits}g}"
+    return f"{value:#.{digits}g}".rstrip(".")
 
 
 def several(names: Sequence[str]) -> str:

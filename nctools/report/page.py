@@ -17,7 +17,10 @@ from nctools.report.comparison import compare
 from nctools.report.document import json_for_script, report_document
 from nctools.report.formats import number, percent, several
 from nctools.report.pictures import Picture
-from nctools.report.tables import class_tables, collapse_table, differing_table, facts_table, score_note, score_table
+from nctools.report.table_classes import class_tables
+from nctools.report.table_collapse import collapse_table
+from nctools.report.table_facts import differing_table, facts_table
+from nctools.report.table_scores import score_note, score_table
 from nctools.report.terms import SCORE_TERMS, terms_of
 from nctools.report.words import FIRST, collapse_value, mean_precision, summary
 
@@ -38,37 +41,47 @@ def render(records: Sequence[RunRecord], pictures: Sequence[Picture], *, created
     sentences, comparison = summary(records), compare(records)
     document = report_document(records, pictures, comparison, summary=sentences, created=created)
     metrics = dict.fromkeys(name for record in records if record.collapse for name in record.collapse.definitions)
-    return _environment().get_template("page.html.j2").render(
-        title=_title(records),
-        records=records,
-        created=created,
-        version=__version__,
-        summary=sentences,
-        cards=[_card(record) for record in records],
-        scores=score_table(records),
-        collapse=collapse_table(records),
-        other_spaces=collapse_table(records, other_spaces=True),
-        classes=class_tables(records),
-        facts=facts_table(records),
-        comparison=comparison,
-        differing=differing_table(records, comparison),
-        has_notes=any(record.notes for record in records),
-        score_note=score_note(records),
-        parts={part: [p for p in pictures if p.section.part == part] for part in ("scores", "collapse", "classes", "images")},
-        terms=[*SCORE_TERMS.values(), *terms_of(metrics)],
-        configs=[(record.name, yaml.safe_dump(dict(record.facts.config), sort_keys=False)) for record in records if record.facts.config],
-        citations=citations_of(records),
-        style=Markup(_text("page.css")),  # noqa: S704 - our own file
-        script=Markup(_text("page.js")),  # noqa: S704
-        document=Markup(json_for_script(document)),  # noqa: S704 - escaped for a script element
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=_title(records),
+            records=records,
+            created=created,
+            version=__version__,
+            summary=sentences,
+            cards=[_card(record) for record in records],
+            scores=score_table(records),
+            collapse=collapse_table(records),
+            other_spaces=collapse_table(records, other_spaces=True),
+            classes=class_tables(records),
+            facts=facts_table(records),
+            comparison=comparison,
+            differing=differing_table(records, comparison),
+            has_notes=any(record.notes for record in records),
+            score_note=score_note(records),
+            parts={
+                part: [p for p in pictures if p.section.part == part]
+                for part in ("scores", "collapse", "classes", "images")
+            },
+            terms=[*SCORE_TERMS.values(), *terms_of(metrics)],
+            configs=[
+                (record.name, yaml.safe_dump(dict(record.facts.config), sort_keys=False))
+                for record in records
+                if record.facts.config
+            ],
+            citations=citations_of(records),
+            # Our own files, and JSON that is escaped for a script element: the only text that is not escaped by the templates.
+            style=Markup(_text("page.css")),
+            script=Markup(_text("page.js")),
+            document=Markup(json_for_script(document)),
+        )
     )
 
 
 def _environment() -> Environment:
     loader = DictLoader({name: _text(name) for name in _TEMPLATES})
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _text(name: str) -> str:

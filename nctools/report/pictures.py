@@ -87,7 +87,8 @@ def _picture(section: Section, records: Sequence[RunRecord]) -> Picture:
         uri = image_uri(drawing)
     except (NctoolsError, OSError, ValueError) as error:
         return Picture(section, names, missing=" ".join(str(error).split()))
-    except Exception as error:  # noqa: BLE001 - a page without one figure is better than no page
+    except Exception as error:
+        # A page without one figure is better than no page.
         return Picture(section, names, missing=f"{type(error).__name__}: {' '.join(str(error).split())}")
     width, height = (round(_CSS_DPI * inches) for inches in drawing.figure.get_size_inches())
     suffix = "" if len(records) > 1 else f"-{records[0].name.replace('/', '-')}"

@@ -13,7 +13,7 @@ from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.catalogue import METHODS, MethodEntry
 from nctools.methods.checkpoint import describe_checkpoint, load_checkpoint
 from nctools.run_directory import RunDirectory
-from nctools.trained_runs import TrainedRun, finished_epochs
+from nctools.trained_runs import SEEDS, TrainedRun, finished_epochs, settings_that_count
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class RunFacts:
         return value if isinstance(value, int) else None
 
     @property
+    def configuration(self) -> str:
+        """What runs of one configuration and different seeds have in common."""
+        settings = settings_that_count(self.config)
+        return repr(sorted((key, str(value)) for key, value in settings.items() if key not in SEEDS))
+
+    @property
     def planned(self) -> int | None:
         """Epochs that it was to run."""
         recipe = self.config.get("recipe")
@@ -126,7 +132,8 @@ def read_run(folder: Path, name: str) -> RunFacts:
     last = next((path for path in (run.checkpoints / "last.pt", run.checkpoints / "best.pt") if path.is_file()), None)
     if last is None and not run.config.is_file():
         raise ConfigError(
-            f"{folder} is no run directory (neither config.yaml nor checkpoints/last.pt): name what `nctools train` wrote"
+            f"{folder} is no run directory (neither config.yaml nor checkpoints/last.pt): name what `nctools train` "
+            "wrote"
         )
     faults: list[str] = []
     return RunFacts(
@@ -138,7 +145,10 @@ def read_run(folder: Path, name: str) -> RunFacts:
         finished=finished_epochs(run.metrics),
         seconds=_seconds(run.metrics),
         written=_day(last or run.config),
-        faults=(*faults, *([] if last else [f"{folder} holds no checkpoint (checkpoints/last.pt): nothing was scored"])),
+        faults=(
+            *faults,
+            *([] if last else [f"{folder} holds no checkpoint (checkpoints/last.pt): nothing was scored"]),
+        ),
     )
 
 

@@ -43,7 +43,7 @@ class Section:
 SECTIONS: Final = (
     Section(
         "nc-curves", "collapse", "Collapse over the epochs",
-        "Each line is a group of classes; the closer to the dashed line, the more collapsed. NC1 has a logarithmic axis.",
+        "Each line is a group of classes. NC1, NC2 and NC3 fall to 0 as features collapse; NC1 has a logarithmic axis.",
         "curves_of", "Lines of NC1, NC2, NC3 and validation mAP over the epochs, for each group of classes",
     ),
     Section(
@@ -53,8 +53,9 @@ SECTIONS: Final = (
     ),
     Section(
         "distribution", "classes", "The long tail",
-        "Bars are training images of each class, most frequent first; below, how many labels images have and which classes come together.",
-        "distribution_of", "Bars of training images by class, labels per image, and a heat map of classes that come together",
+        "Bars are the training images of each class, most frequent first; below, how many labels an image has, and "
+        "which classes come together.",
+        "distribution_of", "Bars of training images by class, labels per image, and a heat map of classes in one image",
     ),
 )  # fmt: skip
 

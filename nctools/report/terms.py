@@ -62,5 +62,5 @@ def terms_of(metrics: Iterable[str]) -> list[Term]:
 def _term(name: str) -> Term:
     row = METRICS[name]
     limit = row.limit if row.direction == "-" else f"{row.limit} ({row.direction})"
-    lines = (("formula", row.formula), ("at collapse", limit), ("value of a group", row.aggregator))
+    lines = (("formula", row.formula), ("at collapse", limit), ("group value", row.aggregator))
     return Term(name, row.title, (*lines, ("source", row.source)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from nctools.report.collect import RunRecord
@@ -77,7 +78,9 @@ def _of_one(record: RunRecord) -> list[str]:
 def _range_of_classes(record: RunRecord) -> list[str]:
     found = record.evaluation
     assert found is not None
-    known = [(value, name) for value, name in zip(found.average_precision, found.class_names, strict=True) if value == value]
+    known = [
+        (value, name) for value, name in zip(found.average_precision, found.class_names, strict=True) if value == value
+    ]
     if len(known) < 2:
         return []
     (low, worst), (high, best) = min(known), max(known)
@@ -86,9 +89,8 @@ def _range_of_classes(record: RunRecord) -> list[str]:
     def named(name: str) -> str:
         return f"“{name}”" + (f", {counts[name]:,} training images" if name in counts else "")
 
-    return [
-        f"Single classes range from {percent(low)} % ({named(worst)}) to {percent(high)} % ({named(best)}) average precision."
-    ]
+    lowest, highest = f"{percent(low)} % ({named(worst)})", f"{percent(high)} % ({named(best)})"
+    return [f"The average precision of single classes ranges from {lowest} to {highest}."]
 
 
 def _collapse_of_one(record: RunRecord) -> list[str]:
@@ -116,7 +118,11 @@ def _of_several(records: Sequence[RunRecord]) -> list[str]:
     collapsed = _ranked(records, lambda record: collapse_value(record, FIRST), highest=False)
     if collapsed:
         (value, first), *rest = collapsed
-        others = several([f"{record.name} {number(other)}" for other, record in rest]) if rest else "no other run has a value"
+        others = (
+            several([f"{record.name} {number(other)}" for other, record in rest])
+            if rest
+            else "no other run has a value"
+        )
         sentences.append(
             f"{first.name} is most collapsed by NC1 ({FIRST}, training images, 0 at full collapse): {number(value)}"
             + (f" against {others}." if rest else f"; {others}.")
@@ -130,18 +136,19 @@ def _do_the_measures_agree(
 ) -> list[str]:
     leaders = {"NC1": first.name}
     for name, metric in (("NC2", SECOND), ("NC3", THIRD)):
-        order = _ranked(records, lambda record, metric=metric: collapse_value(record, metric), highest=False)
+        order = _ranked(records, partial(collapse_value, metric=metric), highest=False)
         if order:
             leaders[name] = order[0][1].name
-    others = {name: leader for name, leader in leaders.items() if leader != first.name}
+    others: dict[str, list[str]] = {}
+    for name, leader in leaders.items():
+        if leader != first.name:
+            others.setdefault(leader, []).append(name)
     sentences = []
-    if len(leaders) > 1:
-        told = several([f"by {name} {leader}" for name, leader in others.items()]) if others else ""
-        sentences.append(
-            f"The measures do not agree on that: {told} is closest to collapse."
-            if others
-            else f"{several(list(leaders)[1:])} name the same run."
-        )
+    if others:
+        told = several([f"by {several(names)} it is {leader}" for leader, names in others.items()])
+        sentences.append(f"The measures do not agree on that: {told}.")
+    elif len(leaders) > 1:
+        sentences.append(f"{several(list(leaders)[1:])} name{'s' if len(leaders) == 2 else ''} the same run.")
     if ranked:
         same = ranked[0][1].name == first.name
         sentences.append(
@@ -169,15 +176,14 @@ def _leader(ranked: Sequence[tuple[float, RunRecord]], what: str) -> str:
 
 def _of_seeds(records: Sequence[RunRecord]) -> str:
     seeds = sorted({record.facts.seed for record in records if record.facts.seed is not None})
-    methods = {record.facts.method for record in records}
-    if len(seeds) > 1 and len(methods) == 1:
+    if len({record.facts.configuration for record in records}) < len(records):
         return (
-            f"These are {len(seeds)} seeds of one method: their spread is what a difference between methods has to be "
-            "measured against."
+            "Runs of one configuration differ in their seed alone: their spread is what a difference between methods has "
+            "to be measured against."
         )
     which = f" (seed {seeds[0]})" if len(seeds) == 1 else ""
     each = "This is one training" if len(records) == 1 else "Each configuration was trained once"
     return (
-        f"{each}{which}: how much another seed would change is not known, and nothing here says whether collapse is the "
-        "cause of a score."
+        f"{each}{which}: how much another seed would change is not known, and nothing here says whether collapse is "
+        "the cause of a score."
     )
