@@ -71,7 +71,7 @@ def render(records: Sequence[RunRecord], pictures: Sequence[Picture], *, created
                 if record.facts.config
             ],
             citations=citations_of(records),
-            # Our own files, and JSON that is escaped for a script element: the only text that is not escaped by the templates.
+            # Our own files, and JSON that is escaped for a script element: all that the templates do not escape.
             style=Markup(_text("page.css")),
             script=Markup(_text("page.js")),
             document=Markup(json_for_script(document)),

@@ -128,9 +128,8 @@ def data_uri(data: pd.DataFrame, name: str) -> tuple[str, str]:
         ('data:text/csv;charset=utf-8,epoch%0A0%0A', 'curve.csv')
     """
     text = data.to_csv(index=False, lineterminator="\n")
-    plain = f"data:text/csv;charset=utf-8,{quote(text)}"
-    if len(plain) <= _PLAIN_BYTES:
-        return plain, f"{name}.csv"
+    if len(text) <= _PLAIN_BYTES:
+        return f"data:text/csv;charset=utf-8,{quote(text)}", f"{name}.csv"
     packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
     return (f"data:application/gzip;base64,{packed}", f"{name}.csv.gz") if len(packed) <= _MOST_BYTES else ("", "")
 

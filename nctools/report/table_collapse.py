@@ -30,16 +30,17 @@ def collapse_table(records: Sequence[RunRecord], *, other_spaces: bool = False) 
     groups = unique(group for _, part in parts for group in part.to_dict())
     with_random = any(part.references for _, part in parts)
     columns = [
-        Column("metric, run", numeric=False),
+        Column("metric" if len(parts) == 1 else "metric, run", numeric=False),
         *(Column(group, note=_size(group, records)) for group in groups),
         *([Column("random", note="all classes")] if with_random else []),
     ]
     present = {metric for _, part in parts for metric in part.to_dict()["all"]}
     # The best of one is no news, and other spaces are not there to be compared.
     ranked = not other_spaces and len(parts) > 1
-    blocks = [
+    found = [
         _block(metric, parts, groups, with_random=with_random, ranked=ranked) for metric in METRICS if metric in present
     ]
+    blocks = found if len(parts) > 1 else [Block([_alone(block) for block in found])]
     where = "other feature spaces" if other_spaces else "main feature space"
     caption = f"NC values, {where}{'; bold: nearest to collapse' if ranked else ''}"
     return Table(f"collapse-{'others' if other_spaces else 'table'}", caption, columns, blocks)
@@ -68,6 +69,12 @@ def _block(metric: str, parts: Parts, groups: Sequence[str], *, with_random: boo
         rows.append([Cell(record.name, note=part.spaces[0]), *cells])
     direction = "" if definition.direction == "-" else f" ({definition.direction})"
     return Block(rows, metric, metric, f"{definition.title}{direction}")
+
+
+def _alone(block: Block) -> list[Cell]:
+    # Of one run a metric needs one row, and that bears its name.
+    ((_, *cells),) = block.rows
+    return [Cell(block.title, note=block.note, term=block.term), *cells]
 
 
 def _nearest(values: Iterable[float | None], direction: str) -> float | None:

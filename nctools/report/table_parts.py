@@ -19,6 +19,7 @@ class Cell:
         best: It is the best of its column.
         group: Group whose colour it bears.
         note: Small print behind it.
+        term: Key of its definition; empty without one.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Cell:
     best: bool = False
     group: str = ""
     note: str = ""
+    term: str = ""
 
     @property
     def key(self) -> str:

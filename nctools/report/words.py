@@ -178,8 +178,8 @@ def _of_seeds(records: Sequence[RunRecord]) -> str:
     seeds = sorted({record.facts.seed for record in records if record.facts.seed is not None})
     if len({record.facts.configuration for record in records}) < len(records):
         return (
-            "Runs of one configuration differ in their seed alone: their spread is what a difference between methods has "
-            "to be measured against."
+            "Runs of one configuration differ in their seed alone: their spread is what a difference between methods "
+            "has to be measured against."
         )
     which = f" (seed {seeds[0]})" if len(seeds) == 1 else ""
     each = "This is one training" if len(records) == 1 else "Each configuration was trained once"
