@@ -131,18 +131,18 @@ def _collected(facts: RunFacts, tell: Tell, options: ForwardOptions) -> RunRecor
 
 
 def _scores(facts: RunFacts, notes: list[str], options: ForwardOptions) -> tuple[Evaluation | None, str]:
-    from nctools.checkpoints import evaluate_prepared
-    from nctools.prepared import prepare
+    from nctools.run_scores import scores_of
 
     try:
         (run,) = trained_runs([facts.folder])
         notes += run.notes()
-        ready = prepare(run.checkpoint, options, split="test", mark_unknown=True)
-        notes += ready.network.notes
-        found = evaluate_prepared(ready, options, protocol="tie-aware")
+        # Kept beside the run, for the figures that are drawn of them.
+        scores = scores_of(facts.folder, split=None, **options)
+        notes += scores.notes
+        found = scores.evaluate()
     except (NctoolsError, OSError, ValueError) as error:
         return None, f"the test images could not be scored: {_words(error)}"
-    return found, f"{run.checkpoint.name} of epoch {_epoch(run)}, {ready.split} images"
+    return found, f"{run.checkpoint.name} of epoch {_epoch(run)}, {scores.split or 'test'} images"
 
 
 def _epoch(run: TrainedRun) -> int:

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 from urllib.parse import quote
 
 from nctools.errors import NctoolsError
 from nctools.figures.drawing import Drawing
+from nctools.forward_options import ForwardOptions
 from nctools.report.collect import RunRecord, Tell
 from nctools.report.formats import several
 from nctools.report.sections import SECTIONS, Section, draw
@@ -57,12 +58,15 @@ class Picture:
         return f"{self.section.alt}: {several(self.runs)}."
 
 
-def pictures_of(records: Sequence[RunRecord], *, tell: Tell = lambda line: None) -> list[Picture]:
+def pictures_of(
+    records: Sequence[RunRecord], *, tell: Tell = lambda line: None, **options: Unpack[ForwardOptions]
+) -> list[Picture]:
     """Draw every section; where runs cannot share a figure, each gets its own.
 
     Args:
         records: What ``collect_runs`` returned.
         tell: Called with a line of progress.
+        **options: How the models are run, for the figures that need it.
 
     Returns:
         Pictures, and the reasons why others are missing.
@@ -70,9 +74,9 @@ def pictures_of(records: Sequence[RunRecord], *, tell: Tell = lambda line: None)
     pictures = []
     for section in SECTIONS:
         tell(f"drawing: {section.title.lower()}")
-        together = _picture(section, records)
+        together = _picture(section, records, options)
         if together.missing and len(records) > 1:
-            apart = [_picture(section, [record]) for record in records]
+            apart = [_picture(section, [record], options) for record in records]
             # The same sentence for every run is said once.
             pictures += [together] if all(picture.missing for picture in apart) else apart
         else:
@@ -80,10 +84,10 @@ def pictures_of(records: Sequence[RunRecord], *, tell: Tell = lambda line: None)
     return pictures
 
 
-def _picture(section: Section, records: Sequence[RunRecord]) -> Picture:
+def _picture(section: Section, records: Sequence[RunRecord], options: ForwardOptions) -> Picture:
     names = [record.name for record in records]
     try:
-        drawing = draw(section, records)
+        drawing = draw(section, records, **options)
         uri = image_uri(drawing)
     except (NctoolsError, OSError, ValueError) as error:
         return Picture(section, names, missing=" ".join(str(error).split()))

@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, Unpack, cast
 
 from nctools.figures.drawing import Drawing
+from nctools.forward_options import ForwardOptions
 from nctools.report.collect import RunRecord
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Section:
         function: Function of ``nctools.figures`` that draws it.
         alt: What it shows, for those who do not see it; the names of the runs are added.
         options: Further arguments of the function.
+        runs_models: The function runs the models over images, and is told where these are.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Section:
     function: str
     alt: str
     options: Mapping[str, object] = field(default_factory=dict)
+    runs_models: bool = False
 
 
 SECTIONS: Final = (
@@ -52,6 +55,22 @@ SECTIONS: Final = (
         "angles_of", "Heat map of the angle between every two class means, most frequent class first",
     ),
     Section(
+        "blocks", "collapse", "Between the groups of classes",
+        "Each cell is the mean over pairs with one class in the group of the row and one in that of the column; "
+        "minority collapse would show between tail and tail.",
+        "blocks_of", "Matrices of pair metrics between head, medium and tail classes",
+    ),
+    Section(
+        "spectrum", "collapse", "Dimensions that the features use",
+        "Eigenvalues, largest first: collapsed features have C - 1 equal ones between classes and none within.",
+        "spectrum_of", "Lines of the eigenvalues of between-class and within-class scatter",
+    ),
+    Section(
+        "per-class", "classes", "Rare and frequent classes",
+        "Each point is a class: to the right frequent ones, to the left rare ones.",
+        "per_class_of", "Points of NC values of each class against its number of training images",
+    ),
+    Section(
         "distribution", "classes", "The long tail",
         "Bars are the training images of each class, most frequent first; below, how many labels an image has, and "
         "which classes come together.",
@@ -60,12 +79,13 @@ SECTIONS: Final = (
 )  # fmt: skip
 
 
-def draw(section: Section, records: Sequence[RunRecord]) -> Drawing:
+def draw(section: Section, records: Sequence[RunRecord], **options: Unpack[ForwardOptions]) -> Drawing:
     """Draw a section from runs.
 
     Args:
         section: Its row.
         records: Runs.
+        **options: How the models are run, for the figures that need it.
 
     Returns:
         The drawing.
@@ -77,7 +97,8 @@ def draw(section: Section, records: Sequence[RunRecord]) -> Drawing:
     function = cast("Draw", getattr(figures, section.function))
     if section.function == "distribution_of":
         return function(_labels_of(records), **section.options)
-    return function([Path(record.facts.folder) for record in records], **section.options)
+    further = {**section.options, **(options if section.runs_models else {})}
+    return function([Path(record.facts.folder) for record in records], **further)
 
 
 def _labels_of(records: Sequence[RunRecord]) -> object:

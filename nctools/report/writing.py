@@ -79,7 +79,7 @@ def write_report(
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists already: choose another name, or replace it")
     records = collect_runs(chosen, tell=tell, **options)
-    pictures = pictures_of(records, tell=tell)
+    pictures = pictures_of(records, tell=tell, **options)
     created = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
     page = render(records, pictures, created=created)
     with replace_atomically(target) as temporary:
