@@ -98,11 +98,15 @@ def _run(record: RunRecord) -> dict[str, object]:
 
 
 def _collapse(record: RunRecord) -> dict[str, object]:
-    # Definitions stand once for all runs; of classes the main space is enough.
+    # Definitions stand once for all runs. Of classes the main space is enough, a list for each column: a thousand
+    # classes would repeat the same keys a thousand times.
     assert record.collapse is not None
     document = record.collapse.to_document()
     main = record.collapse.spaces[0]
     rows = document["per_class"]
     assert isinstance(rows, list)
+    own = [row for row in rows if row["space"] == main]
+    columns = {key: [row[key] for row in own] for key in (own[0] if own else {}) if key != "space"}
+    known = {key: values for key, values in columns.items() if any(value is not None for value in values)}
     kept = {key: document[key] for key in ("format", "format_version", "spaces", "table", "by_multiplicity")}
-    return {**kept, "per_class": [row for row in rows if row["space"] == main]}
+    return {**kept, "per_class": known}

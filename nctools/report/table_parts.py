@@ -34,7 +34,7 @@ class Cell:
         """What it is sorted by, as text; empty where there is no value."""
         if self.value is None:
             return self.text
-        return "" if math.isnan(self.value) else repr(self.value)
+        return "" if math.isnan(self.value) else f"{self.value:.6g}"
 
 
 @dataclass(frozen=True)

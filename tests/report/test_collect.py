@@ -39,6 +39,9 @@ def test_the_page_of_two_runs_is_valid_and_whole(two_runs: list[Path], report_pa
 
 def test_missing_images_leave_a_page_that_says_so(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nctools.prepared.load_dataset", gone)
+    # Scores that are kept beside the run need no images.
+    assert collect_runs([run.path])[0].evaluation is not None
+    shutil.rmtree(run.scores)
     (record,) = collect_runs([run.path])
     assert record.evaluation is None
     assert record.scored == "the test images could not be scored: the images are gone"
@@ -65,6 +68,7 @@ def test_without_features_the_saved_values_are_told(run: RunDirectory, monkeypat
 def test_nothing_at_all_is_an_error(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nctools.prepared.load_dataset", gone)
     shutil.rmtree(run.features)
+    shutil.rmtree(run.scores)
     run.collapse.unlink()
     with pytest.raises(ConfigError, match=r"nothing to report on: .*the images are gone; neural collapse could not be"):
         collect_runs([run.path])

@@ -60,6 +60,7 @@ def test_the_json_inside_is_the_document() -> None:
     assert found["schema"] == 1
     assert found["runs"][1]["evaluation"]["average_precision"].keys() == set(NAMES)
     assert [figure["missing"] is None for figure in found["figures"]] == [True, False]
+    assert found["runs"][0]["collapse"]["per_class"]["class_name"] == list(NAMES)
     values = {row["metric"]: row["value"] for row in found["runs"][0]["collapse"]["table"] if row["group"] == "all"}
     assert records[0].collapse is not None
     assert values["nc1_pinv"] == records[0].collapse.to_dict()["all"]["nc1_pinv"]

@@ -106,7 +106,7 @@ def test_a_value_that_does_not_exist_sorts_last() -> None:
     assert record.evaluation is not None
     gone = replace(record.evaluation, average_precision=[math.nan, 0.5, 0.25, 1.0])
     (table,) = class_tables([replace(record, evaluation=gone)])
-    assert [row[3].key for row in table.blocks[0].rows] == ["", "0.5", "0.25", "1.0"]
+    assert [row[3].key for row in table.blocks[0].rows] == ["", "0.5", "0.25", "1"]
     assert table.blocks[0].rows[0][3].text == "n/a"
 
 
