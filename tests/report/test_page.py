@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from nctools.figures import Drawing
 from nctools.report.collect import RunRecord
@@ -112,3 +115,15 @@ def test_long_tables_are_packed_and_very_long_ones_left_out() -> None:
     assert name == "angles.csv.gz"
     many = pd.DataFrame({"value": np.random.default_rng(0).random(80_000)})
     assert data_uri(many, "angles") == ("", "")
+
+
+def test_a_picture_is_svg_or_png_whichever_is_smaller() -> None:
+    lines, noise = Figure(figsize=(2, 1)), Figure(figsize=(2, 1))
+    lines.subplots().plot([0, 1])
+    noise.subplots().pcolormesh(np.random.default_rng(0).random((150, 150)), cmap="magma")
+    nothing = pd.DataFrame()
+    assert image_uri(Drawing(lines, nothing)).startswith("data:image/svg+xml;base64,")
+    uri = image_uri(Drawing(noise, nothing))
+    with Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))) as picture:
+        assert picture.mode == "P"
+        assert picture.size == (400, 200)
