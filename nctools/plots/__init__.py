@@ -11,7 +11,10 @@ from nctools.plots.curves import nc_curves, nc_curves_data
 from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
+from nctools.plots.logit_table import logit_data
+from nctools.plots.logits import logit_violins
 from nctools.plots.long_tail import construction, construction_data
+from nctools.plots.map_bars import score_bars, score_bars_data
 from nctools.plots.per_class import per_class_values
 from nctools.plots.per_class_table import per_class_data
 from nctools.plots.settings import score_over_setting
@@ -36,11 +39,15 @@ __all__ = [
     "layer_data",
     "layer_lines",
     "layer_map",
+    "logit_data",
+    "logit_violins",
     "nc_curves",
     "nc_curves_data",
     "per_class_data",
     "per_class_values",
     "save_figure",
+    "score_bars",
+    "score_bars_data",
     "score_over_setting",
     "spectrum_data",
     "spectrum_lines",
