@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nctools import collapse, data, evaluation, features, figures, losses, methods, models, plots, studies, training
+    from nctools import (
+        collapse,
+        data,
+        evaluation,
+        features,
+        figures,
+        losses,
+        methods,
+        models,
+        plots,
+        report,
+        studies,
+        training,
+    )
     from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
@@ -52,6 +65,7 @@ _FOLDERS = (
     "methods",
     "models",
     "plots",
+    "report",
     "studies",
     "training",
 )
@@ -81,6 +95,7 @@ __all__ = [
     "methods",
     "models",
     "plots",
+    "report",
     "studies",
     "training",
     "watch",

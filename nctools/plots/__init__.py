@@ -8,6 +8,8 @@ from nctools.plots.class_angles import class_angle_lines
 from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.cooccurrence import cooccurrence_data, cooccurrence_map
 from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.embedded_points import EmbeddedPoints, embedding_data
+from nctools.plots.embedding_panels import embedding
 from nctools.plots.layer_curves import layer_lines
 from nctools.plots.layer_table import layer_data
 from nctools.plots.layers import layer_map
@@ -26,6 +28,7 @@ from nctools.plots.value_pairs import value_against_value
 from nctools.plots.variants import variant_scores
 
 __all__ = [
+    "EmbeddedPoints",
     "MapRow",
     "angle_map",
     "angle_map_data",
@@ -41,6 +44,8 @@ __all__ = [
     "cooccurrence_map",
     "distribution",
     "distribution_data",
+    "embedding",
+    "embedding_data",
     "group_colours",
     "layer_data",
     "layer_lines",

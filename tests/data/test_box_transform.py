@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from nctools.data.box_transform import boxes_after, input_boxes
 from nctools.data.boxes import Boxes, boxes_from
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.image_files import ImageFiles
-from nctools.data.box_transform import boxes_after, input_boxes
 from nctools.data.preprocessing import Preprocessing
 from nctools.data.transforms import resized_and_cropped, train_transform
 from nctools.data.transforms import test_transform as of_the_test

@@ -11,6 +11,7 @@ from nctools.cli.plot import (
     class_maps,
     cooccurrence,
     distribution,
+    embedding,
     layers,
     logits,
     map_bars,
@@ -25,6 +26,7 @@ app.command("angles")(angles.run)
 app.command("attention", short_help="Attention maps of class-wise heads over images.")(class_maps.run)
 app.command("cam", short_help="Class activation maps over images.")(class_maps.run)
 app.command("gradcam", short_help="Grad-CAM and its relatives over images.")(class_maps.run)
+app.command("embedding")(embedding.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
 app.command("cooccurrence")(cooccurrence.run)
