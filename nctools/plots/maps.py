@@ -64,6 +64,7 @@ def class_map_grid(
         ValueError: If there is no row, a row has more than 100 maps, or a class has no name.
 
     Example:
+        >>> import numpy as np
         >>> picture = np.zeros((8, 8, 3), dtype=np.uint8)
         >>> row = MapRow("cat.jpg", picture, np.random.rand(2, 8, 8), [0, 1], np.array([True, False]))
         >>> [axes.get_title() for axes in class_map_grid([row], ["cat", "dog"]).axes[:3]]
@@ -107,6 +108,7 @@ def class_map_groups(
         ValueError: As ``class_map_grid``.
 
     Example:
+        >>> import numpy as np
         >>> picture = np.zeros((8, 8, 3), dtype=np.uint8)
         >>> row = MapRow("cat.jpg", picture, np.random.rand(3, 8, 8), [0, 1, 2], np.array([False, True, False]))
         >>> figure = class_map_groups(row, ["cat", "dog", "cow"], groups={"tail": [2], "head": [0, 1]})
@@ -144,6 +146,7 @@ def class_map_data(
         enlarged map, ``energy`` the share inside the boxes of the class. NaN where there is none.
 
     Example:
+        >>> import numpy as np
         >>> picture = np.zeros((8, 8, 3), dtype=np.uint8)
         >>> row = MapRow("cat.jpg", picture, np.ones((1, 8, 8)), [1], np.array([True]), np.array([0.75]))
         >>> class_map_data([row], ["cat", "dog"])[["image", "class", "true", "score", "max"]].values.tolist()
