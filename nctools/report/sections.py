@@ -45,6 +45,19 @@ class Section:
 
 SECTIONS: Final = (
     Section(
+        "map-bars", "scores", "mAP by group",
+        "A bar for each run and group of classes, on the test images.",
+        "map_bars_of", "Bars of test mAP by group of classes",
+        runs_models=True,
+    ),
+    Section(
+        "logits", "scores", "Logits of positives and negatives",
+        "Of each group the logits of classes that are in the image, and of those that are not; what lies above 0 is "
+        "predicted.",
+        "logits_of", "Distributions of the logits of positives and of negatives in each group of classes",
+        runs_models=True,
+    ),
+    Section(
         "nc-curves", "collapse", "Collapse over the epochs",
         "Each line is a group of classes. NC1, NC2 and NC3 fall to 0 as features collapse; NC1 has a logarithmic axis.",
         "curves_of", "Lines of NC1, NC2, NC3 and validation mAP over the epochs, for each group of classes",
