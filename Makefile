@@ -20,7 +20,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types docs bench clean
+.PHONY: help demo test test-all lint types docs notebooks bench clean
 
 help:
 	@echo "make demo      train MLC-NC and ERM on the embedded data, measure, plot; writes $(DEMO_OUT)/"
@@ -28,7 +28,8 @@ help:
 	@echo "make test-all  all tests"
 	@echo "make lint      ruff check, ruff format --check, mypy"
 	@echo "make types     mypy alone"
-	@echo "make docs      build the documentation into docs/_build/html/"
+	@echo "make docs      build the documentation into docs/_build/html/ and check every link in it"
+	@echo "make notebooks execute the notebooks in examples/ from top to bottom"
 	@echo "make bench     run every script in analysis/benchmarks/"
 	@echo "make clean     remove caches and built documentation (the environment and runs/ stay)"
 	@echo "The first call makes $(VENV)/ and installs into it; later calls only when pyproject.toml or constraints.txt changed."
@@ -53,6 +54,9 @@ types: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
+
+notebooks: $(STAMP)
+	$(PYTEST) -m slow tests/test_notebooks.py
 
 bench: $(STAMP)
 	@found=0; failed=0; \

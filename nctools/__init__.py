@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nctools.features.maps.making import class_maps
     from nctools.features.maps.result import ClassMaps, load_class_maps
     from nctools.features.store import FeatureStore
+    from nctools.localisation import localise
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
     from nctools.run_evaluation import evaluate_runs
@@ -50,6 +51,7 @@ _HOME = {
     "extract_checkpoint": "nctools.checkpoints",
     "load_class_maps": "nctools.features.maps.result",
     "load_result": "nctools.collapse.result",
+    "localise": "nctools.localisation",
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
 }
@@ -87,6 +89,7 @@ __all__ = [
     "figures",
     "load_class_maps",
     "load_result",
+    "localise",
     "losses",
     "measure",
     "methods",

@@ -97,6 +97,7 @@ LIBRARY_HOME: dict[str, tuple[str, ...]] = {
 HEAVY: dict[str, tuple[str, ...]] = {
     "lightning": ("training",),
     "pandas": (),
+    "plotly": (),
     "seaborn": (),
     "timm": (),
     "torchvision": (),

@@ -8,8 +8,10 @@ from nctools.cli.plot import (
     ablation,
     angles,
     blocks,
+    class_maps,
     cooccurrence,
     distribution,
+    embedding,
     layers,
     logits,
     map_bars,
@@ -21,6 +23,10 @@ from nctools.cli.plot import (
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Draw figures; the data go beside each as CSV.")
 app.command("nc-curves")(nc_curves.run)
 app.command("angles")(angles.run)
+app.command("attention", short_help="Attention maps of class-wise heads over images.")(class_maps.run)
+app.command("cam", short_help="Class activation maps over images.")(class_maps.run)
+app.command("gradcam", short_help="Grad-CAM and its relatives over images.")(class_maps.run)
+app.command("embedding")(embedding.run)
 app.command("layers")(layers.run)
 app.command("distribution")(distribution.run)
 app.command("cooccurrence")(cooccurrence.run)
