@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
     from nctools.features.hooks import FeatureExtractor
+    from nctools.features.maps.making import class_maps
+    from nctools.features.maps.result import ClassMaps, load_class_maps
     from nctools.features.store import FeatureStore
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
@@ -23,14 +25,17 @@ if TYPE_CHECKING:
     from nctools.watching import watch
 
 _HOME = {
+    "ClassMaps": "nctools.features.maps.result",
     "CollapseResult": "nctools.collapse.result",
     "FeatureExtractor": "nctools.features.hooks",
     "FeatureStore": "nctools.features.store",
     "NeuralCollapse": "nctools.metric",
+    "class_maps": "nctools.features.maps.making",
     "evaluate_checkpoint": "nctools.checkpoints",
     "evaluate_runs": "nctools.run_evaluation",
     "extract": "nctools.features.extraction",
     "extract_checkpoint": "nctools.checkpoints",
+    "load_class_maps": "nctools.features.maps.result",
     "load_result": "nctools.collapse.result",
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
@@ -50,11 +55,13 @@ _FOLDERS = (
 )
 
 __all__ = [
+    "ClassMaps",
     "CollapseResult",
     "FeatureExtractor",
     "FeatureStore",
     "NeuralCollapse",
     "__version__",
+    "class_maps",
     "collapse",
     "data",
     "evaluate_checkpoint",
@@ -64,6 +71,7 @@ __all__ = [
     "extract_checkpoint",
     "features",
     "figures",
+    "load_class_maps",
     "load_result",
     "losses",
     "measure",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Unpack
 
 import torch
 
-from nctools.errors import CheckpointError
+from nctools.errors import CheckpointError, DatasetError
 from nctools.evaluation.protocols import Protocol, known_protocol
 from nctools.evaluation.summary import Evaluation, evaluate_scores
 from nctools.features.batches import logits_of
@@ -74,7 +75,7 @@ def extract_checkpoint(
         StoreError: If the target exists and ``overwrite`` is off, or the unfinished extraction does not fit.
     """
     ready = prepare(path, options, split=split)
-    _tell(ready, progress=progress)
+    tell(ready, progress=progress)
     network, data = ready.network, ready.data
     return extract(
         network.module,
@@ -162,7 +163,7 @@ def evaluate_checkpoint(
     known_protocol(protocol)
     path = None if path is None else checkpoint_of(path)
     ready = prepare(path, options, split=split, default_split="test", mark_unknown=True)
-    _tell(ready, progress=progress)
+    tell(ready, progress=progress)
     return evaluate_prepared(ready, options, protocol=protocol, progress=progress)
 
 
@@ -180,8 +181,57 @@ def evaluate_prepared(
     Returns:
         The evaluation.
     """
+    answers = answers_of(ready, options, progress=progress)
+    return evaluate_scores(
+        answers.probabilities(),
+        answers.targets,
+        answers.class_names,
+        ready.groups or {},
+        unknown=answers.unknown,
+        protocol=protocol,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of the images of a split, and what is true.
+
+    Args:
+        logits: ``[N, C]`` float32, on the CPU.
+        targets: ``[N, C]``, 1 where the image holds the class, else 0.
+        unknown: ``[N, C]`` bool: it is not known whether the image holds the class; ``targets`` has 0 there.
+        class_names: C names; the numbers of the classes where nobody knows their names.
+        single_label: Each image has exactly one label: probabilities are a softmax.
+    """
+
+    logits: torch.Tensor
+    targets: torch.Tensor
+    unknown: torch.Tensor
+    class_names: list[str]
+    single_label: bool
+
+    def probabilities(self) -> torch.Tensor:
+        """Return the probability of each class ``[N, C]``: a softmax of single labels, else a sigmoid."""
+        return self.logits.softmax(1) if self.single_label else self.logits.sigmoid()
+
+
+def answers_of(ready: Prepared, options: ForwardOptions, *, progress: bool = False) -> Answers:
+    """Run a model over its data once and keep its logits.
+
+    Args:
+        ready: Model and images, prepared with ``default_split="test"`` and ``mark_unknown=True``.
+        options: As they were prepared with.
+        progress: Show on stderr how far it is.
+
+    Returns:
+        Logits and targets of every image.
+
+    Raises:
+        CheckpointError: If the model returns no logits.
+        DatasetError: If there is no image.
+    """
     network, data = ready.network, ready.data
-    scores, targets = [], []
+    logits, targets = [], []
     autocast, channels_last = options.get("autocast"), options.get("channels_last", False)
     total = None if data.ids is None else len(data.ids)
     with (
@@ -191,20 +241,22 @@ def evaluate_prepared(
     ):
         for images, labels in data.loader:
             output = run_batch(network.module, images, ready.device, autocast=autocast, channels_last=channels_last)
-            scores.append(_scores(logits_of(output), data.single_label or labels.ndim == 1).cpu())
+            logits.append(_checked(logits_of(output)).float().cpu())
             targets.append(labels)
             advance(len(labels))
-    names = ready.class_names or [str(index) for index in range(scores[0].shape[1])]
+    if not logits:
+        raise DatasetError(f"{data.name} {ready.split} holds no image: there is nothing to score")
+    names = ready.class_names or [str(index) for index in range(logits[0].shape[1])]
     labels = _label_sets(targets, len(names))
     unknown = labels == -1
-    known = labels.masked_fill(unknown, 0)
-    return evaluate_scores(torch.cat(scores), known, names, ready.groups or {}, unknown=unknown, protocol=protocol)
+    single = data.single_label or targets[0].ndim == 1
+    return Answers(torch.cat(logits), labels.masked_fill(unknown, 0), unknown, names, single)
 
 
-def _scores(logits: torch.Tensor | None, single_label: bool) -> torch.Tensor:
+def _checked(logits: torch.Tensor | None) -> torch.Tensor:
     if logits is None or logits.ndim != 2:
         raise CheckpointError("the model returns no logits [B, C]: there is nothing to evaluate")
-    return logits.float().softmax(1) if single_label else logits.float().sigmoid()
+    return logits
 
 
 def _label_sets(batches: Sequence[torch.Tensor], num_classes: int) -> torch.Tensor:
@@ -212,8 +264,14 @@ def _label_sets(batches: Sequence[torch.Tensor], num_classes: int) -> torch.Tens
     return torch.nn.functional.one_hot(targets, num_classes).float() if targets.ndim == 1 else targets
 
 
-def _tell(ready: Prepared, *, progress: bool) -> None:
-    # Notes say what the numbers depend on: they are never left out.
+def tell(ready: Prepared, *, progress: bool) -> None:
+    """Say on stderr what the numbers depend on and, with progress, what is run over what.
+
+    Args:
+        ready: Model and images.
+        progress: Say also what they are.
+    """
     about = (ready.network.about, ready.data.about) if progress else ()
+    # Notes are never left out.
     for line in (*about, *(f"note: {note}" for note in ready.network.notes)):
         sys.stderr.write(line + "\n")

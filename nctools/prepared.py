@@ -43,6 +43,7 @@ class Data:
         single_label: Each image has exactly one label.
         about: One line for the user.
         split: Name of the split, if the data tell.
+        train_counts: Training images of each class, or None if the data do not tell.
     """
 
     loader: Iterable[Sequence[Tensor]]
@@ -53,6 +54,7 @@ class Data:
     single_label: bool
     about: str
     split: str = ""
+    train_counts: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Prepared:
     def class_names(self) -> list[str] | None:
         """Class names of the data, else those of the checkpoint."""
         return self.data.class_names or self.network.class_names
+
+    @property
+    def class_counts(self) -> list[int] | None:
+        """Training images of each class: those of the checkpoint, else of the data; None if nobody knows them."""
+        return self.network.class_counts or self.data.train_counts
 
 
 def prepare(
@@ -274,6 +281,7 @@ def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> D
         single_label=images.single_label,
         about=about,
         split=images.split,
+        train_counts=images.train_counts,
     )
 
 
@@ -292,6 +300,7 @@ def _loaded(data: object, options: ForwardOptions, name: str) -> Data:
         ids=ids_of(inside) if isinstance(loader, DataLoader) and _in_order(loader) else None,
         groups=None if known is None else known.groups,
         single_label=known is not None and known.single_label,
+        train_counts=None if known is None else known.train_counts,
         about=f"data from {name}, prepared by it",
     )
 

@@ -140,6 +140,11 @@ class RunDirectory:
         return self.path / "figures"
 
     @property
+    def scores(self) -> Path:
+        """Folder of what checkpoints answer on the images of a split (NumPy)."""
+        return self.path / "scores"
+
+    @property
     def loggers(self) -> Path:
         """Which run of W&B or MLflow this one is (JSON), so that it goes on there when it is resumed."""
         return self.path / "loggers.json"

@@ -116,15 +116,29 @@ def checkpoint_of(path: str | Path, *, which: Which = "best") -> Path:
     Raises:
         CheckpointError: If a folder holds no run, or several.
     """
-    if not Path(path).is_dir():
-        return Path(path)
+    return one_run(path, which=which).checkpoint
+
+
+def one_run(path: str | Path, *, which: Which = "best") -> TrainedRun:
+    """Find the one run that a path means.
+
+    Args:
+        path: A file of weights, or a run directory.
+        which: As for ``trained_runs``.
+
+    Returns:
+        The run.
+
+    Raises:
+        CheckpointError: If a folder holds no run, or several.
+    """
     runs = trained_runs([path], which=which)
     if len(runs) > 1:
         raise CheckpointError(
             f"{path} holds {len(runs)} runs ({', '.join(run.name for run in runs)}): name one of them, or take "
             "nctools.evaluate_runs"
         )
-    return runs[0].checkpoint
+    return runs[0]
 
 
 def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:

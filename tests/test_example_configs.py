@@ -17,7 +17,8 @@ from nctools.data.loading import usual_preprocessing
 from nctools.data.published.facts import COCO_CLASSES, PUBLISHED_SPLITS, VOC_CLASSES
 from nctools.methods.assembly import build_as_told
 from nctools.methods.mlc_nc import MLCNC
-from nctools.training.config import TrainConfig, load_config, make_config
+from nctools.training.config import TrainConfig, make_config
+from nctools.training.config_file import load_config
 
 CONFIGS = Path(__file__).parents[1] / "examples" / "configs"
 # VG200 is published as lists of images: its largest class has 278 of the first 1,000.

@@ -28,7 +28,11 @@ OwnData = Annotated[
 
 def run(
     method: Annotated[
-        str | None, typer.Argument(help="Method, for example mlc_nc (see: nctools methods).", show_default=False)
+        str | None,
+        typer.Argument(
+            help="Method, for example mlc_nc (see: nctools methods), or a class of your own: my_module:MyMethod.",
+            show_default=False,
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -167,7 +171,7 @@ def run(
             raise typer.BadParameter("--seeds starts its processes itself (--devices): leave torchrun or srun out")
         train_several(chosen, seeds, out, force=force, progress=not quiet)
         return
-    target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method}-s{chosen.seed}"
+    target = out or Path("runs") / f"{Path(chosen.dataset).stem}-{chosen.method.replace(':', '.')}-s{chosen.seed}"
     finished = _trained(chosen, target, force=force, resume=resume is not None, quiet=quiet)
     if is_first_process():
         sys.stdout.write(f"{finished.path}\n")

@@ -39,7 +39,7 @@ def train_several(config: TrainConfig, seeds: str, out: Path | None, *, force: b
         raise typer.BadParameter(f"seeds are {seeds!r}: write numbers with commas between them, as 0,1,2") from None
     from nctools.studies import train_seeds
 
-    target = out or Path("runs") / f"{Path(config.dataset).stem}-{config.method}"
+    target = out or Path("runs") / f"{Path(config.dataset).stem}-{config.method.replace(':', '.')}"
     _train(lambda: train_seeds(config, numbers, target, force=force, progress=progress), target)
 
 

@@ -6,18 +6,23 @@ from nctools.features.extraction import extract
 from nctools.features.hooks import FeatureExtractor
 from nctools.features.layers import LayerSpec, layer_names
 from nctools.features.listing import LayerRow, list_layers
+from nctools.features.maps import MAP_METHODS, ClassMaps, class_maps, load_class_maps
 from nctools.features.store import FeatureStore
 
 __all__ = [
+    "MAP_METHODS",
+    "ClassMaps",
     "FeatureExtractor",
     "FeatureStore",
     "FoundClassifier",
     "LayerRow",
     "LayerSpec",
+    "class_maps",
     "export_store",
     "extract",
     "find_classifier",
     "import_arrays",
     "layer_names",
     "list_layers",
+    "load_class_maps",
 ]

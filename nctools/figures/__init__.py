@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from nctools.figures.angles import angles_of
+from nctools.figures.blocks import blocks_of
+from nctools.figures.cooccurrence import cooccurrence_of
 from nctools.figures.curves import curves_of
 from nctools.figures.distribution import distribution_of
 from nctools.figures.drawing import Drawing, save_drawing
 from nctools.figures.layers import layers_of
+from nctools.figures.per_class import per_class_of
+from nctools.figures.spectrum import spectrum_of
 
 __all__ = [
     "Drawing",
     "angles_of",
+    "blocks_of",
+    "cooccurrence_of",
     "curves_of",
     "distribution_of",
     "layers_of",
+    "per_class_of",
     "save_drawing",
+    "spectrum_of",
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nctools.methods.erm import ERM
     from nctools.methods.method import Method
     from nctools.methods.mlc_nc import MLCNC
+    from nctools.methods.own_methods import add_method
     from nctools.methods.recipe import Recipe
 
 _HOME = {
@@ -24,6 +25,7 @@ _HOME = {
     "Method": "method",
     "MethodEntry": "catalogue",
     "Recipe": "recipe",
+    "add_method": "own_methods",
     "argument_names": "assembly",
     "build": "assembly",
     "default_arguments": "assembly",
@@ -43,6 +45,7 @@ __all__ = [
     "Method",
     "MethodEntry",
     "Recipe",
+    "add_method",
     "argument_names",
     "build",
     "default_arguments",

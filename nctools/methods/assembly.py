@@ -10,6 +10,7 @@ from typing import cast, get_type_hints
 from nctools.errors import UnknownNameError
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument, Method
+from nctools.methods.own_methods import import_method, own_method
 from nctools.methods.recipe import Recipe
 
 # Arguments that come from the data or a checkpoint; no configuration holds them.
@@ -28,9 +29,29 @@ def method_class(name: str) -> type[Method]:
     Raises:
         UnknownNameError: If there is no such method.
     """
+    own = own_method(name)
+    if own is not None:
+        return own
     module, _, attribute = method_entry(name).builder.partition(":")
     found: type[Method] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def method_name(name: str) -> str:
+    """Give the name that a method bears everywhere.
+
+    Args:
+        name: What the user typed: ``mlc-nc``, or ``package.module:Class`` for a method of one's own, which is imported.
+
+    Returns:
+        ``mlc_nc``, or the latter as it is.
+
+    Raises:
+        UnknownNameError: If there is no such method; near misses are listed.
+        ConfigError: If the module cannot be imported, or what it holds is no method.
+    """
+    import_method(name)
+    return method_entry(name).name if own_method(name) is None else name
 
 
 def build(
@@ -86,7 +107,7 @@ def build_as_told(name: str, told: Mapping[str, object], arguments: Mapping[str,
     known = argument_names(name)
     for key in arguments:
         if key not in known:
-            raise UnknownNameError(f"argument of {method_entry(name).name}", key, known)
+            raise UnknownNameError(f"argument of {name}", key, known)
     asked = {key: value for key, value in told.items() if key in _parameters(chosen)}
     built: Method = cast("type", chosen)(**asked, **arguments)
     return built

@@ -9,11 +9,13 @@ from typing import Literal, cast
 
 from torch import Tensor
 
+from nctools._factories import is_factory
 from nctools._safe_torch import read_torch_file, write_torch_file
 from nctools.errors import CheckpointError, NctoolsError
 from nctools.methods.assembly import build_as_told
 from nctools.methods.label_choice import kept_vectors
 from nctools.methods.method import Argument, Method
+from nctools.methods.own_methods import own_method
 from nctools.run_directory import replace_atomically
 
 FORMAT = "nctools-checkpoint"
@@ -137,6 +139,12 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
     state = checkpoint.state_dict if weights == "raw" else checkpoint.ema_state_dict
     if state is None:
         raise CheckpointError("this checkpoint holds no averaged (ema) weights: use weights='raw'")
+    if is_factory(checkpoint.method) and own_method(checkpoint.method) is None:
+        # A file is no reason to import anything.
+        raise CheckpointError(
+            f"this checkpoint is of the method {checkpoint.method}, which is not part of nctools: if you trust that "
+            f"module, name it: --model {checkpoint.method} (in Python model=..., or nctools.methods.add_method)"
+        )
     # The weights of the file replace pretrained ones; nothing is to be downloaded here.
     arguments = {name: value for name, value in checkpoint.arguments.items() if name != "pretrained"}
     told = {

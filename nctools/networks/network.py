@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nctools.data.preprocessing import Preprocessing
 from nctools.errors import CheckpointError, ConfigError
 from nctools.methods.checkpoint import checkpoint_from, describe_checkpoint, rebuild
+from nctools.methods.own_methods import import_method
 from nctools.methods.released_weights import looks_released, rebuild_released
 from nctools.models.output import Anchors
 from nctools.networks.factories import build_network, is_library_model
@@ -87,6 +88,10 @@ def open_network(
         return _without_file(model, given, num_classes)
     file = read_weights(path)
     state = file.state(weights)
+    if model is not None and file.kind == "nctools" and checkpoint_from(file.document, file.path).method == model:
+        # The user's own method, named by the user.
+        import_method(model)
+        model = None
     if model is None and (file.kind == "nctools" or looks_released(state)):
         if given:
             raise ConfigError(

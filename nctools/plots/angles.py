@@ -36,6 +36,7 @@ from nctools.plots.theme import (
     NO_VALUE,
     SINGLE_COLUMN,
     fit_width,
+    font_size,
     new_figure,
     place_axes,
     style,
@@ -51,7 +52,7 @@ _COLOURS: Final = "RdBu"  # red: closer than in the ETF
 _SHOWN_SHARE: Final = 0.99  # share of pairs inside the colour scale; the rest gets the colours of its ends
 _SMALLEST_HALF_RANGE: Final = 1.0
 # Points around the panels: ticks, the note on thinned names, colour bar with its words, groups and title.
-_LEFT: Final = 6.0
+_LEFT: Final = 7.0
 _NOTE: Final = 22.0
 _RIGHT: Final = 36.0  # beside the words of the ETF's mark
 _GAP: Final = 8.0
@@ -215,7 +216,9 @@ def _panels(num_runs: int, order: ClassOrder, right: float) -> tuple[Figure, lis
     left, length = _LEFT, 0.0
     for _ in range(2):  # the names' size depends on the panel, the panel on the room for the names
         length = (width - left - right - _GAP * (columns - 1)) / columns
-        left = _LEFT + names_length(order, length) + (0 if name_step(len(order.names), length) == 1 else _NOTE)
+        left = (
+            _LEFT + names_length(order, length) + (0 if name_step(len(order.names), length) == 1 else font_size(_NOTE))
+        )
     length = (width - left - right - _GAP * (columns - 1)) / columns
     below = names_length(order, length) + _BELOW
     legend = 0.0 if group_labels(order, length) else LEGEND_HEIGHT

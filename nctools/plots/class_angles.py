@@ -17,6 +17,7 @@ from nctools.plots.class_axis import (
     group_labels,
     mark_groups,
     name_classes,
+    name_step,
     names_length,
     order_classes,
 )
@@ -30,7 +31,8 @@ _NEEDED: Final = ("variant", "seed", "class_index", "class_name", "group", "n")
 _LEFT: Final = 38.0
 _GAP: Final = 34.0
 _HEIGHT: Final = 110.0
-_LEGEND: Final = 26.0
+_LEGEND: Final = 20.0
+_MOST_DOTS: Final = 150
 
 
 def class_angle_lines(data: pd.DataFrame, panels: Mapping[str, str], *, etf_angle: float) -> Figure:
@@ -62,7 +64,8 @@ def class_angle_lines(data: pd.DataFrame, panels: Mapping[str, str], *, etf_angl
     order = _order(data)
     variants = list(dict.fromkeys(data["variant"]))
     width = (72 * DOUBLE_COLUMN - _LEFT - 8.0 - _GAP * (len(panels) - 1)) / len(panels)
-    above, below = TITLE_PAD + 14.0, names_length(order, width) + 22.0
+    noted = name_step(len(order.names), width) != 1  # then the axis has a label, too
+    above, below = TITLE_PAD + 14.0, names_length(order, width) + (22.0 if noted else 8.0)
     with style():
         figure = new_figure(DOUBLE_COLUMN, (above + _HEIGHT + below + _LEGEND) / 72)
         for place, (column, title) in enumerate(panels.items()):
@@ -102,7 +105,11 @@ def _draw_lines(axes: Axes, data: pd.DataFrame, column: str, order: Sequence[int
         mean = table.mean(axis=1).to_numpy(float)
         spread = table.std(axis=1).fillna(0.0).to_numpy(float)
         axes.fill_between(places, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(places, mean, color=colour, marker="o", markersize=2.4, markeredgewidth=0, label=variant)
+        # Where classes stand closer than dots are wide, lines alone.
+        marker, width = ("o", 1.2) if len(order) <= _MOST_DOTS else ("", 0.4)
+        axes.plot(
+            places, mean, color=colour, marker=marker, linewidth=width, markersize=2.4, markeredgewidth=0, label=variant
+        )
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, axis="y", color="#e9e9e9", linewidth=0.5)
     axes.set_axisbelow(True)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from nctools.collapse.groups import check_groups
-from nctools.plots.theme import INK, group_colours, shorten, text_width
+from nctools.plots.theme import INK, font_size, group_colours, shorten, text_width
 
 _LONGEST_NAME: Final = 16
 _LINE_SPACING: Final = 1.2  # times the font size: the least pitch at which names do not touch
@@ -190,7 +190,7 @@ def name_classes(
     turn = rotation if rotation is not None else (90.0 if which == "x" else 0.0)
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_ticks(list(labels))
-    axis.set_ticklabels(list(labels.values()), rotation=turn, fontsize=size, parse_math=False)
+    axis.set_ticklabels(list(labels.values()), rotation=turn, fontsize=font_size(size), parse_math=False)
     if which == "x" and 0.0 < turn < 90.0:
         for label in axis.get_ticklabels():
             label.set(ha="right", rotation_mode="anchor")
@@ -285,7 +285,7 @@ def mark_groups(axes: Axes, order: ClassOrder, labels: Sequence[str], *, lines: 
             textcoords="offset points",
             ha="center",
             va="bottom",
-            fontsize=_GROUP_SIZE,
+            fontsize=font_size(_GROUP_SIZE),
             color=colour,
             parse_math=False,
         )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,10 +25,11 @@ from nctools.plots.class_axis import (
     names_length,
     order_classes,
 )
+from nctools.plots.cooccurrence import LEFT, RIGHT, below_map, draw_shares, drawn_shares
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
-    NO_VALUE,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -48,12 +48,9 @@ _WIDTH: Final = 72 * DOUBLE_COLUMN
 _LEFT: Final = 34.0  # tick and axis labels of the two panels at the left
 _BARS: Final = (_WIDTH - _LEFT - 6.0, 112.0)  # width, height
 _MAP: Final = 192.0
-_MAP_LEFT: Final = 16.0  # axis label left of the names
-_MAP_RIGHT: Final = 44.0  # colour bar and its words
 _GAP: Final = 14.0
 _ABOVE: Final = TITLE_PAD + 12.0
 _BELOW: Final = 20.0  # axis label below the names
-_NOTE: Final = 10.0
 _COUNT_SIZES: Final = (4.8, 5.5)  # upright, flat
 _MOST_SEPARATE_BARS: Final = 100
 _MOST_SEPARATE_LABELS: Final = 40
@@ -100,14 +97,15 @@ def distribution(
         >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
         ['dog', 'cat']
     """
-    order = _checked_order(class_counts, class_names, groups, labels_per_image, cooccurrence)
+    order = _checked_order(class_counts, class_names, groups, labels_per_image)
+    shares = drawn_shares(class_counts, class_names, cooccurrence, order)
     with style():
         figure, counts, labels, pairs = _panels(order)
         images = f"{'training' if split == 'train' else split} images"
         told = _draw_counts(counts, order, images)
         counts.set_title(_title(name, split), loc="left", pad=TITLE_PAD, parse_math=False)
         _draw_labels(labels, labels_per_image, images)
-        told = _draw_pairs(figure, pairs, order, _shares(class_counts, cooccurrence)) and told
+        told = draw_shares(figure, pairs, order, shares, _MAP, "Co-occurrence") and told
         if not told:
             group_legend(figure, order)
     return figure
@@ -146,9 +144,9 @@ def distribution_data(
     """
     import pandas as pd
 
-    order = _checked_order(class_counts, class_names, groups, labels_per_image, cooccurrence)
+    order = _checked_order(class_counts, class_names, groups, labels_per_image)
     names = np.asarray(order.names, dtype=object)
-    shares = _arranged(_shares(class_counts, cooccurrence), order)
+    shares = drawn_shares(class_counts, class_names, cooccurrence, order)
     first, second = np.nonzero(np.nan_to_num(shares) > 0)
     group_names = [order.group_of(i) for i in range(len(names))]
     parts = [
@@ -178,41 +176,11 @@ def _checked_order(
     class_names: Sequence[str],
     groups: Mapping[str, Sequence[int]],
     labels_per_image: Sequence[int],
-    cooccurrence: NDArray[np.integer],
 ) -> ClassOrder:
     order = order_classes(class_counts, class_names, groups)
-    num_classes = len(class_names)
     if min(class_counts) < 0 or len(labels_per_image) == 0 or min(labels_per_image) < 0:
         raise ValueError("class_counts and labels_per_image must hold counts of images, 0 or more, at least one each")
-    if np.shape(cooccurrence) != (num_classes, num_classes):
-        raise ValueError(
-            f"cooccurrence has shape {list(np.shape(cooccurrence))} but there are {num_classes} classes: "
-            f"give a [{num_classes}, {num_classes}] matrix"
-        )
-    too_many = _without_diagonal(cooccurrence) > np.asarray(class_counts)[:, None]
-    if too_many.any():
-        i, j = np.argwhere(too_many)[0]
-        raise ValueError(
-            f"{class_names[i]!r} and {class_names[j]!r} are said to share {cooccurrence[i, j]} images, but only "
-            f"{class_counts[i]} hold {class_names[i]!r}: count both on the same images"
-        )
     return order
-
-
-def _without_diagonal(matrix: NDArray[np.integer]) -> NDArray[np.float64]:
-    values = np.array(matrix, dtype=np.float64)
-    np.fill_diagonal(values, np.nan)
-    return values
-
-
-def _shares(class_counts: Sequence[int], cooccurrence: NDArray[np.integer]) -> NDArray[np.float64]:
-    # Give the share of class i's images that hold class j; NaN on the diagonal and for a class without images.
-    counts = np.asarray(class_counts, dtype=np.float64)[:, None]
-    return _without_diagonal(cooccurrence) / np.where(counts > 0, counts, np.nan)
-
-
-def _arranged(matrix: NDArray[np.float64], order: ClassOrder) -> NDArray[np.float64]:
-    return matrix[np.ix_(order.order, order.order)]
 
 
 def _panels(order: ClassOrder) -> tuple[Figure, Axes, Axes, Axes]:
@@ -223,11 +191,11 @@ def _panels(order: ClassOrder) -> tuple[Figure, Axes, Axes, Axes]:
     under_bars = slope * names_length(order, pitch * len(order.names)) + 10.0 + bars_note * _BELOW
     beside_map = names_length(order, _MAP)
     second_row = _ABOVE + _BARS[1] + under_bars + _ABOVE
-    under_map = max(beside_map, 8.0) + _BELOW + (0 if name_step(len(order.names), _MAP) == 1 else _NOTE)
+    under_map = below_map(order, _MAP)
     told = group_labels(order, pitch * len(order.names), counts=True) and group_labels(order, _MAP)
     figure = new_figure(_WIDTH / 72, (second_row + _MAP + under_map + (0 if told else LEGEND_HEIGHT)) / 72)
-    map_left = _WIDTH - _MAP_RIGHT - _MAP
-    labels_width = map_left - beside_map - _MAP_LEFT - _GAP - _LEFT
+    map_left = _WIDTH - RIGHT - _MAP
+    labels_width = map_left - beside_map - LEFT - _GAP - _LEFT
     counts = place_axes(figure, _LEFT, _ABOVE, *_BARS)
     labels = place_axes(figure, _LEFT, second_row, labels_width, _MAP)
     return figure, counts, labels, place_axes(figure, map_left, second_row, _MAP, _MAP)
@@ -294,7 +262,7 @@ def _write(axes: Axes, x: float, y: float, text: str, *, upright: bool = False) 
         textcoords="offset points",
         ha="center",
         va="bottom",
-        fontsize=_COUNT_SIZES[0 if upright else 1],
+        fontsize=font_size(_COUNT_SIZES[0 if upright else 1]),
         rotation=90 if upright else 0,
     )
 
@@ -316,24 +284,3 @@ def _draw_labels(axes: Axes, labels_per_image: Sequence[int], images_shown: str)
     axes.set_xlabel("labels in one image")
     axes.set_ylabel(images_shown)
     axes.set_title(f"Labels per image: mean {mean:.2f}", loc="left", pad=TITLE_PAD)
-
-
-def _draw_pairs(figure: Figure, axes: Axes, order: ClassOrder, shares: NDArray[np.float64]) -> bool:
-    colours = matplotlib.colormaps["YlGnBu"].with_extremes(bad=NO_VALUE)
-    percent = 100 * _arranged(shares, order)
-    highest = float(np.nanmax(percent)) if np.isfinite(percent).any() else 0.0
-    image = axes.imshow(percent, cmap=colours, vmin=0.0, vmax=max(highest, 1.0), aspect="equal")
-    style_ticks(axes)
-    step = name_classes(axes, "x", order, length=_MAP)
-    name_classes(axes, "y", order, length=_MAP)
-    note = axis_note(step, len(order.names))
-    axes.set_xlabel("also holding class" + (f"\n{note}" if note else ""))
-    axes.set_ylabel("images of class")
-    axes.set_title("Co-occurrence", loc="left", pad=TITLE_PAD)
-    bar = figure.colorbar(image, cax=axes.inset_axes((1 + 6 / _MAP, 0, 8 / _MAP, 1)))
-    bar.set_label("share of the row class's images (%)")
-    bar.outline.set_linewidth(0.5)
-    style_ticks(bar.ax)
-    labels = group_labels(order, _MAP)
-    mark_groups(axes, order, labels, lines=True)
-    return bool(labels)

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
+from nctools.plots.metric_axis import log_axis, metric_label
 from nctools.plots.reference_lines import chance_level, collapse_limit, has_log_axis
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
@@ -41,7 +42,6 @@ _MOST_MARKED: Final = 25
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 _TITLE_SIZE: Final = 8.0
 _ROW_HEIGHT: Final = 1.32
-_LONGEST_LABEL: Final = 22
 _LIMIT_LABEL: Final = "limit at collapse"
 _CHANCE_LABEL: Final = "chance"
 
@@ -270,7 +270,7 @@ def _draw_lines(axes: Axes, values: pd.DataFrame, groups: Sequence[str], *, log:
 def _scale_row(panels: list[Axes], metric: str, values: pd.DataFrame) -> None:
     """Set scale, ticks, reference lines and label of the panels of one metric."""
     if has_log_axis(metric):
-        _log_axis(panels[0], values["value"][values["value"] > 0].to_numpy(dtype=float))
+        log_axis(panels[0], "y", values["value"][values["value"] > 0].to_numpy(dtype=float))
     else:
         panels[0].yaxis.set_major_locator(MaxNLocator(nbins=5, steps=_STEPS))
         panels[0].yaxis.set_major_formatter(short_numbers())
@@ -279,21 +279,6 @@ def _scale_row(panels: list[Axes], metric: str, values: pd.DataFrame) -> None:
                 _draw_references(panel, metric, values)
         panels[0].margins(y=0.08)
     panels[0].set_ylabel(_row_label(metric), linespacing=1.3)
-
-
-def _log_axis(axes: Axes, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
-    if values.size == 0:
-        return
-    axes.set_yscale("log")
-    low, high = float(values.min()) / 1.25, float(values.max()) * 1.25
-    axes.set_ylim(low, high)
-    decades = np.log10(high / low)
-    subs = (1.0,) if decades > 2.2 else (1.0, 3.0) if decades > 1.3 else (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
-    if decades < 0.8:
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    axes.yaxis.set_major_formatter(short_numbers())
-    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _draw_references(axes: Axes, metric: str, values: pd.DataFrame) -> None:
@@ -316,17 +301,7 @@ def _num_classes(values: pd.DataFrame) -> int | None:
 
 
 def _row_label(metric: str) -> str:
-    # Name a metric in two or three short lines: what it is, where it goes at collapse, and its id.
-    if metric == MAP_METRIC:
-        return "validation\nmAP (%)"
-    limit = collapse_limit(metric, None)
-    family = metric.split("_")[0].upper() if metric.startswith("nc") else ""
-    heading = f"{family} → {limit:g}".strip() if limit is not None else family
-    words = metric
-    if len(metric) > _LONGEST_LABEL:
-        cut = metric.rfind("_", 0, _LONGEST_LABEL) + 1
-        words = f"{metric[:cut]}\n{metric[cut:]}" if cut > 0 else metric
-    return f"{heading}\n{words}" if heading else words
+    return "validation\nmAP (%)" if metric == MAP_METRIC else metric_label(metric)
 
 
 def _finish_empty(panels: list[Axes], metric: str) -> None:

@@ -16,6 +16,7 @@ from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
     INK,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -255,7 +256,7 @@ def _write(axes: Axes, x: float, y: float, number: int, colour: str, *, above: b
         textcoords="offset points",
         ha="center",
         va="bottom" if above else "top",
-        fontsize=_NUMBER_SIZE,
+        fontsize=font_size(_NUMBER_SIZE),
         color=colour,
     )
 

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter
 
+from nctools.plots.looks import INK as INK  # what every plot needs, it finds in this module
+from nctools.plots.looks import STYLE as STYLE
+from nctools.plots.looks import StyleName, chosen_style, dots_per_inch, font_families
+from nctools.plots.looks import font_size as font_size
+from nctools.plots.looks import style as style
+from nctools.plots.looks import use_style as use_style
 from nctools.run_directory import replace_atomically
 
 if TYPE_CHECKING:
@@ -30,8 +37,6 @@ SINGLE_COLUMN: Final = 3.4
 DOUBLE_COLUMN: Final = 7.0
 """Width in inches of a figure over both columns."""
 
-INK: Final = "#262626"
-"""Text and axes."""
 GREY: Final = "#757575"
 """Notes and reference lines."""
 NO_VALUE: Final = "#c8c8c8"
@@ -41,57 +46,12 @@ GROUP_COLOURS: Final[dict[str, str]] = {"all": "#262626", "head": "#0072B2", "me
 """The fixed colours of the usual groups (Okabe and Ito's set, told apart by colour-blind readers)."""
 _FURTHER_COLOURS: Final = ("#CC79A7", "#56B4E9", "#E69F00", "#5D3A9B", "#8C6D31", "#999999")
 
-STYLE: Final[dict[str, object]] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # shipped with matplotlib: the same picture on every machine
-    "font.size": 7.0,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": 7.0,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 7.0,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.2,
-    "figure.dpi": 150.0,
-    "figure.facecolor": "white",
-    "axes.unicode_minus": True,
-    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
-    "svg.fonttype": "path",
-    "svg.hashsalt": "nctools",  # the same figure gives the same file
-}
-"""The rcParams of every figure; ``style`` applies them for a while."""
-
-_PNG_DPI: Final = 200
 # No date inside, so that a figure made twice from the same data is the same file.
 _METADATA: Final[dict[str, dict[str, str | None]]] = {
     ".png": {},
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }
-
-
-def style() -> AbstractContextManager[None]:
-    """Apply the settings of ``STYLE`` inside a ``with`` block only.
-
-    Returns:
-        A context manager that puts the caller's settings back.
-
-    Example:
-        >>> before = matplotlib.rcParams["font.size"]
-        >>> with style():
-        ...     inside = matplotlib.rcParams["font.size"]
-        >>> inside, matplotlib.rcParams["font.size"] == before
-        (7.0, True)
-    """
-    settings: dict[Any, Any] = dict(STYLE)
-    return matplotlib.rc_context(settings)
 
 
 def group_colours(groups: Iterable[str]) -> dict[str, str]:
@@ -113,6 +73,32 @@ def group_colours(groups: Iterable[str]) -> dict[str, str]:
     return {name: GROUP_COLOURS.get(name) or chosen[name] for name in names}
 
 
+class StyledFigure(Figure):
+    """A figure that knows the style it was made in, so that it is saved in it."""
+
+    made_in: StyleName = "screen"
+
+
+def series_colours(names: Iterable[str]) -> dict[str, str]:
+    """Give every run or variant a colour that is none of the groups of classes.
+
+    Args:
+        names: Names of what is compared; a repeated name counts once.
+
+    Returns:
+        Name -> colour as ``#rrggbb``. Past six names the colours are shades from dark to light.
+
+    Example:
+        >>> series_colours(["erm", "mlc_nc"])
+        {'erm': '#CC79A7', 'mlc_nc': '#56B4E9'}
+    """
+    different = list(dict.fromkeys(names))
+    if len(different) <= len(_FURTHER_COLOURS):
+        return dict(zip(different, _FURTHER_COLOURS, strict=False))
+    shades = matplotlib.colormaps["viridis"].resampled(len(different) + 1)  # its end is too light on white
+    return {name: to_hex(shades(place)) for place, name in enumerate(different)}
+
+
 def new_figure(width: float, height: float, *, constrained: bool = False) -> Figure:
     """Make an empty figure that no window and no pyplot knows of.
 
@@ -124,7 +110,9 @@ def new_figure(width: float, height: float, *, constrained: bool = False) -> Fig
     Returns:
         The figure.
     """
-    return Figure(figsize=(width, height), layout="constrained" if constrained else None)
+    figure = StyledFigure(figsize=(width, height), layout="constrained" if constrained else None)
+    figure.made_in = chosen_style()
+    return figure
 
 
 def place_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -145,14 +133,16 @@ def place_axes(figure: Figure, left: float, top: float, width: float, height: fl
 
 
 def style_ticks(axes: Axes) -> None:
-    """Fix size and width of the ticks now.
+    """Fix size and width of the ticks, and the font of their labels now.
 
     Ticks are made when a figure is first drawn, which may be outside the style's context.
 
     Args:
         axes: The axes to change.
     """
-    axes.tick_params(which="both", labelsize=STYLE["xtick.labelsize"], width=0.6, length=2.5, pad=2.0)
+    axes.tick_params(
+        which="both", labelsize=font_size(6.5), labelfontfamily=font_families(), width=0.6, length=2.5, pad=2.0
+    )
     axes.tick_params(which="minor", length=1.5)
 
 
@@ -169,20 +159,22 @@ def short_numbers() -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}")
 
 
-@lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
     """Measure a line of text.
 
     Args:
         text: The text, without mathematics.
-        size: Font size in points.
+        size: Font size in points, as on the screen; drawn with ``font_size(size)``.
 
     Returns:
-        Width in points in the style's font; 0 for an empty text.
+        Width in points in the font and the size of the chosen style; 0 for an empty text.
     """
-    if not text.strip():
-        return 0.0
-    font = FontProperties(family="DejaVu Sans", size=size)
+    return _text_width(text, font_size(size), tuple(font_families())) if text.strip() else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _text_width(text: str, size: float, families: tuple[str, ...]) -> float:
+    font = FontProperties(family=list(families), size=size)
     return float(TextPath((0, 0), text, prop=font, usetex=False).get_extents().width)
 
 
@@ -211,7 +203,7 @@ def fit_width(text: str, size: float, width: float) -> str:
 
     Args:
         text: The line.
-        size: Font size in points.
+        size: Font size in points, as on the screen.
         width: Room in points.
 
     Returns:
@@ -234,7 +226,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], data: pd.DataFrame
 
     Args:
         figure: The figure.
-        path: File to write; the suffix ``.png`` (200 dpi), ``.svg`` or ``.pdf`` chooses the format.
+        path: File to write; the suffix ``.png`` (200 dpi, for a paper 300), ``.svg`` or ``.pdf`` chooses the format.
         data: The drawn data; written as CSV with the same stem.
 
     Returns:
@@ -257,9 +249,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], data: pd.DataFrame
         )
 
     table = target.with_suffix(".csv")
-    with style(), ExitStack() as stack:
+    made_in = figure.made_in if isinstance(figure, StyledFigure) else chosen_style()
+    with use_style(made_in), style(), ExitStack() as stack:
         picture = stack.enter_context(replace_atomically(target))
         if data is not None:
             data.to_csv(stack.enter_context(replace_atomically(table)), index=False)
-        figure.savefig(picture, format=suffix[1:], dpi=_PNG_DPI, metadata=_METADATA[suffix])
+        figure.savefig(picture, format=suffix[1:], dpi=dots_per_inch(made_in), metadata=_METADATA[suffix])
     return [target] if data is None else [target, table]

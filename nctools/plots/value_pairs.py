@@ -13,6 +13,7 @@ from nctools.plots.reference_lines import has_log_axis
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
+    font_size,
     group_colours,
     new_figure,
     short_numbers,
@@ -62,7 +63,7 @@ def value_against_value(
                 chosen = data[(data["metric"] == metric) & (data["group"] == group)]
                 _draw_panel(axes, chosen, list(dict.fromkeys(data["variant"])))
                 words = (notes or {}).get((metric, group), "")
-                axes.set_title(words, loc="left", color=GREY, fontsize=6.0, pad=2.5)
+                axes.set_title(words, loc="left", color=GREY, fontsize=font_size(6.0), pad=2.5)
             row[0].set_ylabel(f"{group}\n{label}")
         for axes, metric in zip(grid[-1], metrics, strict=True):
             _scale(axes, metric, data["value"][data["metric"] == metric])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, group_colours, new_figure, style, style_ticks
+from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, font_size, group_colours, new_figure, style, style_ticks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def variant_scores(data: pd.DataFrame, printed: pd.DataFrame | None = None, *, l
         panels[0].set_ylim(len(variants) - 0.4, -0.6)
         for text in panels[0].get_yticklabels():
             text.set_parse_math(False)
-        figure.supxlabel(label, fontsize=7.0)
+        figure.supxlabel(label, fontsize=font_size(7.0))
         _legend(figure, has_printed=printed is not None and len(printed) > 0)
     return figure
 

@@ -12,11 +12,10 @@ import_torchvision()
 from nctools.training.config import (  # noqa: E402
     TrainConfig,
     check_config,
-    load_config,
     make_config,
-    save_config,
     with_settings,
 )
+from nctools.training.config_file import load_config, save_config  # noqa: E402
 from nctools.training.data_module import RunDataModule, evaluation_loader  # noqa: E402
 from nctools.training.fit import train  # noqa: E402
 from nctools.training.module import MethodModule  # noqa: E402

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nctools.collapse.catalogue import PRESETS
@@ -15,20 +13,20 @@ from nctools.data.catalogue import canonical_name
 from nctools.data.preprocessing import Preprocessing, preprocessing_changed
 from nctools.data.sampler_catalogue import sampler_entry
 from nctools.data.settings import Difficult
-from nctools.errors import ConfigError, NctoolsError, UnknownNameError
+from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import (
     argument_names,
     argument_types,
     default_arguments,
     default_recipe,
+    method_name,
     usual_arguments,
 )
-from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument
 from nctools.methods.recipe import EpochLength, Precision, SamplerName
-from nctools.run_directory import SETTINGS_OF_PLACE, replace_atomically
+from nctools.run_directory import SETTINGS_OF_PLACE
 from nctools.training.config_faults import argument_faults, described_faults, known_metric, preprocessing_faults
-from nctools.training.settings import as_meant, put_settings, whole_path
+from nctools.training.settings import put_settings, whole_path
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
@@ -211,7 +209,7 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         >>> make_config("erm", "digits_lt", {"epochs": 3}).recipe.epochs
         3
     """
-    name = method_entry(method).name
+    name = method_name(method)
     dataset = whole_path(canonical_name(dataset), dataset)
     document: dict[str, object] = {
         "method": name,
@@ -254,7 +252,7 @@ def with_settings(
         3
     """
     whole = None if dataset is None else whole_path(canonical_name(dataset), dataset)
-    asked = (("method", method and method_entry(method).name, config.method), ("dataset", whole, config.dataset))
+    asked = (("method", method and method_name(method), config.method), ("dataset", whole, config.dataset))
     for key, wanted, own in asked:
         if wanted is not None and wanted != own:
             raise ConfigError(
@@ -276,6 +274,9 @@ def check_config(document: Mapping[str, object]) -> TrainConfig:
         ConfigError: If a key is unknown or missing, or a value does not fit.
         UnknownNameError: If an argument of the method does not exist; near misses are listed.
     """
+    named = document.get("method")
+    if isinstance(named, str):
+        method_name(named)
     try:
         config = TrainConfig.model_validate(dict(document))
     except ValidationError as error:
@@ -292,41 +293,6 @@ def check_config(document: Mapping[str, object]) -> TrainConfig:
     if wrong:
         raise ConfigError(f"the configuration does not fit: {'; '.join(wrong)}")
     return config
-
-
-def save_config(config: TrainConfig, path: Path) -> None:
-    """Write a configuration as YAML.
-
-    Args:
-        config: The configuration.
-        path: Target.
-    """
-    with replace_atomically(path) as temporary:
-        temporary.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
-
-
-def load_config(path: Path) -> TrainConfig:
-    """Read a configuration.
-
-    Args:
-        path: A ``config.yaml``.
-
-    Returns:
-        The checked configuration.
-
-    Raises:
-        ConfigError: If the file is missing, not YAML or does not fit the schema; the message names it.
-    """
-    try:
-        document: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as a configuration ({' '.join(str(error).split())})") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path} holds no configuration (top level is {type(document).__name__}, not a mapping)")
-    try:
-        return check_config(as_meant(document))
-    except NctoolsError as error:
-        raise ConfigError(f"{path}: {error}") from error
 
 
 _SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc", "trainer")

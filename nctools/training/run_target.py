@@ -9,7 +9,8 @@ from pathlib import Path
 from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory, remove_half_written, replace_atomically
-from nctools.training.config import TrainConfig, load_config, save_config
+from nctools.training.config import TrainConfig
+from nctools.training.config_file import load_config, save_config
 from nctools.training.reproducibility import differences, environment
 from nctools.training.run_lock import LOCK
 

@@ -57,6 +57,7 @@ def test_table_and_files_agree() -> None:
         "checkpoint",
         "label_choice",
         "method",
+        "own_methods",
         "recipe",
         "released_weights",
     }

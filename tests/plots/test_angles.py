@@ -38,6 +38,7 @@ def bar_of(figure: Figure, panel: int) -> Axes:
     return cast("Axes", bar)
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [2, 20, 80, 1000])
 @pytest.mark.parametrize("runs", [1, 3])
 def test_words_neither_overlap_nor_leave_the_figure(num_classes: int, runs: int) -> None:
@@ -96,6 +97,7 @@ def test_group_boundaries_are_drawn_and_named_from_the_counts() -> None:
     assert boundaries == [1.5, 3.5]
 
 
+@pytest.mark.usefixtures("every_style")
 def test_a_group_too_narrow_for_its_name_is_told_in_a_legend() -> None:
     groups = {"head": list(range(39)), "tail": [39]}
     figure = angle_map({"run": angles(40)}, names(40), list(range(40, 0, -1)), etf_angle=etf(40), groups=groups)
@@ -112,6 +114,7 @@ def test_a_class_without_a_mean_is_blank() -> None:
     angle_map({"run": np.full((5, 5), np.nan)}, names(5), [9, 8, 0, 6, 5], etf_angle=etf(5))
 
 
+@pytest.mark.usefixtures("every_style")
 def test_four_runs_take_a_second_row() -> None:
     figure = angle_map({f"run {i}": angles(6, i) for i in range(4)}, names(6), counts(6), etf_angle=etf(6))
     assert len(figure.axes) == 4

@@ -41,6 +41,7 @@ def large(num_classes: int) -> Figure:
     )
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [2, 20, 80, 1000])
 def test_words_neither_overlap_nor_leave_the_figure(num_classes: int) -> None:
     figure = large(num_classes)

@@ -56,6 +56,7 @@ def three_runs() -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     return collapse, {run: training_table() for run in collapse}
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("runs", [1, 2, 3, 4])
 def test_there_is_a_column_for_each_run_and_a_row_for_each_metric_and_map(runs: int) -> None:
     collapse = {f"run {i}": nc_table() for i in range(runs)}
@@ -114,6 +115,7 @@ def test_chance_is_marked_where_it_does_not_squeeze_the_lines() -> None:
     assert not has_chance(0.1)
 
 
+@pytest.mark.usefixtures("every_style")
 def test_a_metric_that_a_run_lacks_is_an_empty_panel_that_says_why() -> None:
     figure = nc_curves(*three_runs())
     empty = figure.axes[8]
@@ -211,6 +213,7 @@ def test_groups_that_a_run_lacks_are_left_out() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["all", "limit at collapse"]
 
 
+@pytest.mark.usefixtures("every_style")
 def test_zero_and_infinite_values_do_not_break_the_log_axis() -> None:
     table = nc_table(groups=("all",), metrics=("nc1_pinv",))
     table.loc[[0, 1], "value"] = [0.0, np.inf]
@@ -221,6 +224,7 @@ def test_zero_and_infinite_values_do_not_break_the_log_axis() -> None:
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("spread", [1.02, 1.5, 5, 40, 1e9])
 def test_a_log_axis_of_any_range_has_ticks_that_do_not_touch(spread: float) -> None:
     table = nc_table(groups=("all",), metrics=("nc1_pinv",)).iloc[:2].assign(value=[0.37 * spread, 0.37])
@@ -235,6 +239,7 @@ def test_one_measured_epoch_is_enough() -> None:
     assert clipped_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 def test_a_long_run_name_and_a_long_metric_name_fit() -> None:
     metric = "nc2_angle_deviation_debiased"
     runs = {f"runs/voc_lt-mlc_nc-resnet50-seed{i}-a-very-long-name": nc_table(metrics=(metric,)) for i in range(3)}

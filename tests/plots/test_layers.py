@@ -33,6 +33,7 @@ def notes(figure: Figure) -> list[str]:
     return [axes.texts[0].get_text() for axes in figure.axes]
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize(
     "layers",
     [("penultimate",), ("a", "b"), tuple(f"backbone.layer{i}.1.conv2.norm.activation" for i in range(12))],
@@ -45,6 +46,7 @@ def test_words_of_a_map_neither_overlap_nor_leave_the_figure(layers: tuple[str, 
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("layers", [("a", "b"), tuple(f"backbone.layer{i}.1.conv2" for i in range(12))])
 def test_words_of_lines_neither_overlap_nor_leave_the_figure(layers: tuple[str, ...]) -> None:
     figure = layer_lines(result_table(layers))

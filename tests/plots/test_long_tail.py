@@ -26,6 +26,7 @@ def large(num_classes: int) -> Figure:
     return construction(targets, reached, [f"class {i} of them" for i in range(num_classes)], {"head": [0]})
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [1, 2, 20, 80, 1000])
 def test_words_neither_overlap_nor_leave_the_figure(num_classes: int) -> None:
     figure = large(num_classes)
@@ -86,6 +87,7 @@ def test_the_data_are_the_counts_in_the_order_of_the_draw() -> None:
     assert data["deviation"].tolist() == pytest.approx([-0.1, 0, 2 / 9, -1])
 
 
+@pytest.mark.usefixtures("every_style")
 def test_kept_labels_are_crosses_and_the_largest_and_the_least_number_are_written() -> None:
     figure = construction(TARGETS, REACHED, NAMES, kept=[2, 90, 40, 0])
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]

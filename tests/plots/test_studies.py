@@ -80,6 +80,7 @@ def test_the_papers_values_are_open_diamonds_of_their_group() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "paper"
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_seeds", [1, 5])
 def test_words_of_variants_neither_overlap_nor_leave_the_figure(num_seeds: int) -> None:
     figure = variant_scores(scores(num_seeds))
@@ -87,6 +88,7 @@ def test_words_of_variants_neither_overlap_nor_leave_the_figure(num_seeds: int) 
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 def test_a_setting_has_a_tick_for_each_value_and_a_line_for_each_group() -> None:
     printed = pd.DataFrame({"setting": [20, 64], "group": "all", "value": [84.23, 83.84]})
     figure = score_over_setting(scores(3, "setting", (64, 5, 20, 128)), printed, setting="p")
@@ -100,6 +102,7 @@ def test_a_setting_has_a_tick_for_each_value_and_a_line_for_each_group() -> None
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 def test_values_stand_against_scores_a_panel_for_each_metric_and_group() -> None:
     data, words = pairs(), "ρ all +0.12 [-0.50, +0.61]\nρ inside -0.12 [-0.50, +0.61]"
     figure = value_against_value(data, notes={("nc1_pinv", "all"): words})
@@ -114,6 +117,7 @@ def test_values_stand_against_scores_a_panel_for_each_metric_and_group() -> None
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
 @pytest.mark.parametrize("num_classes", [2, 20, 80])
 def test_angles_of_classes_stand_in_the_order_of_their_counts(num_classes: int) -> None:
     data = classes(num_classes)

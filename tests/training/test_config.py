@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nctools.errors import ConfigError, UnknownNameError
-from nctools.training.config import check_config, load_config, make_config, save_config, with_settings
+from nctools.training.config import check_config, make_config, with_settings
+from nctools.training.config_file import load_config, save_config
 
 
 def test_defaults_come_from_the_method_and_the_data_set() -> None:

@@ -19,7 +19,8 @@ from nctools.checkpoints import evaluate_checkpoint
 from nctools.errors import CheckpointError, ConfigError, DatasetError
 from nctools.methods.checkpoint import load_checkpoint, rebuild
 from nctools.run_directory import RunDirectory
-from nctools.training.config import TrainConfig, load_config, make_config
+from nctools.training.config import TrainConfig, make_config
+from nctools.training.config_file import load_config
 from nctools.training.fit import train
 from nctools.training.nc_callback import NeuralCollapseCallback
 

@@ -25,7 +25,8 @@ from nctools.errors import ConfigError, ProcessError
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.training.companions import Companions
-from nctools.training.config import TrainConfig, load_config, make_config
+from nctools.training.config import TrainConfig, make_config
+from nctools.training.config_file import load_config
 from nctools.training.fit import train
 from nctools.training.module import MethodModule
 from tests.training.small_images import TRAIN

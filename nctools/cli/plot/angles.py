@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, Inputs, Out, SpaceOption, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import (
+    Formats,
+    Inputs,
+    Look,
+    Out,
+    SpaceOption,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+)
 
 
 class Centre(StrEnum):
@@ -26,6 +36,7 @@ def run(
         Centre, typer.Option("--centre", help="class: angles of centred class means; none: as they are.")
     ] = Centre.by_class,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw the class-by-class angles of the class means on the training images, most frequent class first.
@@ -41,4 +52,5 @@ def run(
         lambda: angles_of(chosen, space=space, centre="class" if centre is Centre.by_class else "none"),
         formats=formats,
         force=force,
+        style=style,
     )

@@ -10,21 +10,24 @@ import typer
 from nctools.cli.data_options import DataSettingsText, data_settings, reading_labels
 from nctools.cli.options import DataRoot, Force
 from nctools.cli.output import input_errors
-from nctools.cli.plot.output import Formats, Out, draw_to
+from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
 
 if TYPE_CHECKING:
     from nctools.data.description import DatasetDescription
 
+DatasetArgument = Annotated[
+    str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
+]
+
 
 def run(
-    dataset: Annotated[
-        str, typer.Argument(help="Data set (digits_lt, voc_lt, ...), split file, or path of your own images or labels.")
-    ],
+    dataset: DatasetArgument,
     out: Out = None,
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
     settings: DataSettingsText = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw class counts, labels per image and co-occurrence of a data set.
@@ -38,6 +41,7 @@ def run(
         lambda: distribution_of(described(dataset, data_root, split, settings)),
         formats=formats,
         force=force,
+        style=style,
     )
 
 

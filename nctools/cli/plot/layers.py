@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, draw_to
+from nctools.cli.plot.output import Formats, Look, StyleOption, draw_to
 
 
 class LayerKind(StrEnum):
@@ -30,6 +30,7 @@ def run(
         LayerKind, typer.Option("--kind", help="map: layers x groups with numbers; lines: a line for each group.")
     ] = LayerKind.map,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw metrics over the layers of a network, first layer on top, for all classes and by group.
@@ -39,4 +40,10 @@ def run(
     from nctools.figures import layers_of
 
     chosen = [name.strip() for name in metrics.split(",")] if metrics else None
-    draw_to(out, lambda: layers_of(file, metrics=chosen, lines=kind is LayerKind.lines), formats=formats, force=force)
+    draw_to(
+        out,
+        lambda: layers_of(file, metrics=chosen, lines=kind is LayerKind.lines),
+        formats=formats,
+        force=force,
+        style=style,
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, Out, SpaceOption, chosen_inputs, draw_to
+from nctools.cli.plot.output import Formats, Look, Out, SpaceOption, StyleOption, chosen_inputs, draw_to
 from nctools.errors import ConfigError
 
 
@@ -26,6 +26,7 @@ def run(
         str | None, typer.Option("--weights", help="raw or ema, where nc.csv has both. [default: raw]")
     ] = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw NC1 (log axis), NC2, NC3 and mAP over the epochs, a line for each group of classes.
@@ -45,5 +46,9 @@ def run(
         )
     names = [name.strip() for name in metrics.split(",")]
     draw_to(
-        target, lambda: curves_of(chosen, space=space, metrics=names, weights=weights), formats=formats, force=force
+        target,
+        lambda: curves_of(chosen, space=space, metrics=names, weights=weights),
+        formats=formats,
+        force=force,
+        style=style,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,24 @@ from nctools.run_directory import newest_run
 if TYPE_CHECKING:
     from nctools.figures.drawing import Drawing
 
+
+class Look(StrEnum):
+    """How a figure looks; its content is the same."""
+
+    screen = "screen"
+    paper = "paper"
+
+
 Inputs = Annotated[
     list[Path] | None,
     typer.Argument(help="Run directories, checkpoints or feature files, side by side. Default: the newest run."),
+]
+ResultInputs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Run directories, checkpoints, feature files or saved results (.json), side by side. "
+        "Default: the newest run."
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: RUN/figures/KIND.png.")
@@ -25,6 +41,10 @@ Out = Annotated[
 SpaceOption = Annotated[str | None, typer.Option("--space", help="Feature space. Default: each run's main space.")]
 Formats = Annotated[
     str | None, typer.Option("--format", help="More formats of the same name: png, svg, pdf, separated by commas.")
+]
+
+StyleOption = Annotated[
+    Look, typer.Option("--style", help="screen, or paper: serif letters for a two-column paper, PNG with 300 dpi.")
 ]
 
 
@@ -40,6 +60,18 @@ def chosen_inputs(inputs: list[Path] | None) -> list[Path]:
     return list(inputs or []) or [newest_run().path]
 
 
+def split_names(names: str | None) -> list[str] | None:
+    """Split what the user separated by commas.
+
+    Args:
+        names: The option as given.
+
+    Returns:
+        The names, or None where the option was left out.
+    """
+    return [name.strip() for name in names.split(",") if name.strip()] if names else None
+
+
 def default_target(first: Path, name: str) -> Path:
     """Return where a figure goes that the user gave no name.
 
@@ -53,7 +85,9 @@ def default_target(first: Path, name: str) -> Path:
     return first / "figures" / name if first.is_dir() else Path(name)
 
 
-def draw_to(target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool) -> None:
+def draw_to(
+    target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool, style: Look = Look.screen
+) -> None:
     """Draw, write the figure and its data, and print their paths.
 
     Args:
@@ -61,12 +95,14 @@ def draw_to(target: Path, draw: Callable[[], Drawing], *, formats: str | None, f
         draw: Makes the drawing; called after the target was found to be free.
         formats: More formats, separated by commas.
         force: Replace files that are there.
+        style: What ``--style`` says.
     """
     more = [name for name in (formats or "").split(",") if name.strip()]
     for path in (target, *(target.with_suffix(f".{name.strip().lstrip('.')}") for name in more)):
         refuse_to_overwrite(path, force=force)
     from nctools.figures.drawing import save_drawing
+    from nctools.plots.theme import use_style
 
-    with input_errors():
+    with input_errors(), use_style(style.value):
         written = save_drawing(draw(), target, formats=more)
     sys.stdout.write("".join(f"{path}\n" for path in written))

@@ -1,0 +1,141 @@
+"""A method of the user's own: from a class to a trained, measured run; what is refused; what is never imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nctools.errors import CheckpointError, ConfigError, UnknownNameError
+from nctools.methods import ERM, Method, add_method, build, own_methods
+from nctools.training import make_config, train
+
+MODULE = """
+from nctools.methods import ERM
+
+print("imported")
+
+
+class Halved(ERM):
+    '''ERM with half the loss.'''
+
+    def __init__(self, num_classes, *, backbone="small", share=0.5):
+        super().__init__(num_classes, backbone=backbone)
+        self.share = share
+
+    def loss(self, output, targets, *, epoch):
+        return {"loss": self.share * super().loss(output, targets, epoch=epoch)["loss"]}
+
+
+NUMBER = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_known() -> Iterator[None]:
+    before = dict(own_methods._OWN)
+    yield
+    own_methods._OWN.clear()
+    own_methods._OWN.update(before)
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    (tmp_path / "mine.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def test_class_of_the_users_own_is_built_by_its_name() -> None:
+    class Doubled(ERM):
+        """ERM."""
+
+    name = add_method(Doubled)
+    assert name == f"{__name__}:Doubled"
+    assert isinstance(build(name, num_classes=4, backbone="small"), Doubled)
+    with pytest.raises(UnknownNameError, match="backbon"):
+        build(name, num_classes=4, backbon="small")
+
+
+def test_added_class_replaces_the_one_of_the_same_name() -> None:
+    first = type("Mine", (ERM,), {"__module__": "__main__"})
+    second = type("Mine", (ERM,), {"__module__": "__main__"})
+    assert add_method(first) == add_method(second) == "__main__:Mine"
+    assert type(build("__main__:Mine", num_classes=2, backbone="small")) is second
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (torch.nn.Linear, "inherits from nctools.methods.Method"),
+        (ERM(2, backbone="small"), "inherits from nctools.methods.Method"),
+        (type("Empty", (Method,), {}), "Empty lacks forward, loss, feature_layers"),
+    ],
+)
+def test_what_is_no_method_is_refused_in_words(wrong: type[Method], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        add_method(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("mine:NUMBER", "mine:NUMBER cannot be trained: 3 is no class"), ("nowhere_at_all:X", "no module of that name")],
+)
+def test_configuration_of_something_else_is_refused(module: Path, name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_config(name, "digits_lt")
+
+
+def test_module_is_imported_by_the_name_that_was_typed(module: Path) -> None:
+    config = make_config("mine:Halved", "digits_lt", {"share": 0.25})
+    assert (config.method, config.arguments["share"]) == ("mine:Halved", 0.25)
+    assert make_config("mine:ERM", "digits_lt").method == "mine:ERM"
+
+
+def test_run_of_an_own_method_is_trained_resumed_and_measured_on_the_command_line(module: Path) -> None:
+    settings = {"recipe.epochs": 1, "recipe.batch_size": 256, "nc.every": 0}
+    run = train(make_config("mine:Halved", "digits_lt", settings), module / "run", progress=False)
+    checkpoint = run.checkpoints / "last.pt"
+
+    refused = command(module, "measure", checkpoint)
+    assert refused.returncode == 3
+    assert "mine:Halved, which is not part of nctools" in refused.stderr
+    assert "imported" not in refused.stdout + refused.stderr
+
+    measured = command(module, "measure", checkpoint, "--model", "mine:Halved", "--metrics", "nc1_cdnv")
+    assert measured.returncode == 0, measured.stderr
+    assert "nc1_cdnv" in measured.stdout
+    resumed = command(module, "train", "--resume", run.path)
+    assert "finished already" in resumed.stderr
+
+
+def test_checkpoint_names_no_module_that_gets_imported(module: Path) -> None:
+    from nctools.methods import load_checkpoint, rebuild
+
+    settings = {"recipe.epochs": 1, "recipe.batch_size": 256, "nc.every": 0}
+    run = train(make_config("mine:Halved", "digits_lt", settings), module / "run", progress=False)
+    own_methods._OWN.clear()
+    sys.modules.pop("mine")
+    with pytest.raises(CheckpointError, match="if you trust that module, name it: --model mine:Halved"):
+        rebuild(load_checkpoint(run.checkpoints / "last.pt"))
+    assert "mine" not in sys.modules
+
+
+def command(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    return subprocess.run(
+        [sys.executable, "-m", "nctools", *map(str, words)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
