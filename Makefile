@@ -28,7 +28,7 @@ help:
 	@echo "make test-all  all tests"
 	@echo "make lint      ruff check, ruff format --check, mypy"
 	@echo "make types     mypy alone"
-	@echo "make docs      build the documentation into docs/_build/html/"
+	@echo "make docs      build the documentation into docs/_build/html/ and check every link in it"
 	@echo "make notebooks execute the notebooks in examples/ from top to bottom"
 	@echo "make bench     run every script in analysis/benchmarks/"
 	@echo "make clean     remove caches and built documentation (the environment and runs/ stay)"

@@ -1,4 +1,4 @@
-"""Sphinx configuration. The site builds without network and loads nothing remote: formulas are plain text."""
+"""Sphinx configuration. The site builds without network and loads nothing remote: formulas are MathML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ author = "The nctools authors"
 copyright = author
 version = release = nctools.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "catalogue_pages"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "catalogue_pages", "mathml", "whole_site"]
 exclude_patterns = ["_build", "_ext", "_generated/*_table.md"]
 nb_execution_mode = "off"
 myst_heading_anchors = 3
 smartquotes = False  # two dashes are the start of a flag
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
+myst_dmath_allow_labels = True
+myst_dmath_allow_digits = False  # 5$ and 10$ are prices
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
@@ -31,5 +33,8 @@ nitpicky = False
 
 html_theme = "furo"
 html_title = f"nctools {release}"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nctools import collapse, data, evaluation, features, figures, losses, methods, models, plots, studies, training
+    from nctools import (
+        collapse,
+        data,
+        evaluation,
+        features,
+        figures,
+        losses,
+        methods,
+        models,
+        plots,
+        report,
+        studies,
+        training,
+    )
     from nctools.checkpoints import evaluate_checkpoint, extract_checkpoint
     from nctools.collapse.result import CollapseResult, load_result
     from nctools.features.extraction import extract
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
     from nctools.features.maps.making import class_maps
     from nctools.features.maps.result import ClassMaps, load_class_maps
     from nctools.features.store import FeatureStore
+    from nctools.localisation import localise
     from nctools.measurement import measure
     from nctools.metric import NeuralCollapse
     from nctools.run_evaluation import evaluate_runs
@@ -37,6 +51,7 @@ _HOME = {
     "extract_checkpoint": "nctools.checkpoints",
     "load_class_maps": "nctools.features.maps.result",
     "load_result": "nctools.collapse.result",
+    "localise": "nctools.localisation",
     "measure": "nctools.measurement",
     "watch": "nctools.watching",
 }
@@ -50,6 +65,7 @@ _FOLDERS = (
     "methods",
     "models",
     "plots",
+    "report",
     "studies",
     "training",
 )
@@ -73,11 +89,13 @@ __all__ = [
     "figures",
     "load_class_maps",
     "load_result",
+    "localise",
     "losses",
     "measure",
     "methods",
     "models",
     "plots",
+    "report",
     "studies",
     "training",
     "watch",

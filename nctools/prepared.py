@@ -43,6 +43,7 @@ class Data:
         single_label: Each image has exactly one label.
         about: One line for the user.
         split: Name of the split, if the data tell.
+        images: The images that ``loader`` goes through, where they are a data set of ours.
         train_counts: Training images of each class, or None if the data do not tell.
     """
 
@@ -54,6 +55,7 @@ class Data:
     single_label: bool
     about: str
     split: str = ""
+    images: MultiLabelDataset | None = None
     train_counts: list[int] | None = None
 
 
@@ -281,6 +283,7 @@ def _own(images: MultiLabelDataset, options: ForwardOptions, *, about: str) -> D
         single_label=images.single_label,
         about=about,
         split=images.split,
+        images=images,
         train_counts=images.train_counts,
     )
 

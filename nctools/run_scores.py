@@ -46,6 +46,7 @@ class RunScores:
         single_label: Each image has exactly one label: probabilities are a softmax, else a sigmoid.
         checkpoint: File of weights; None for a model as it is built.
         split: The split; empty for data that have none.
+        notes: What one should know of the model and its data before believing the scores.
     """
 
     logits: NDArray[np.float32]
@@ -57,6 +58,7 @@ class RunScores:
     single_label: bool
     checkpoint: Path | None
     split: str
+    notes: tuple[str, ...] = ()
 
     def probabilities(self) -> NDArray[np.float32]:
         """Return the probability of each class ``[N, C]``: a softmax of single labels, else a sigmoid."""
@@ -135,7 +137,7 @@ def scores_of(
     tell(ready, progress=progress)
     scores = _scores(ready, options, None if run is None else run.checkpoint, progress=progress)
     if place is not None:
-        _write(place, key, scores, ready.network.notes)
+        _write(place, key, scores)
     return scores
 
 
@@ -152,6 +154,7 @@ def _scores(ready: Prepared, options: ForwardOptions, checkpoint: Path | None, *
         single_label=answers.single_label,
         checkpoint=checkpoint,
         split=ready.split,
+        notes=tuple(ready.network.notes),
     )
 
 
@@ -203,8 +206,8 @@ def _read(place: Path, key: str, checkpoint: Path, *, progress: bool) -> RunScor
             about = json.loads(str(file["about"]))
             logits = np.asarray(file["logits"], dtype=np.float32)
             targets, unknown = (_unpacked(file[name], logits.shape) for name in ("targets", "unknown"))
-        scores = RunScores(logits, targets, unknown, checkpoint=checkpoint, **about["scores"])
-        notes = [str(note) for note in about["notes"]]
+        notes = tuple(str(note) for note in about["notes"])
+        scores = RunScores(logits, targets, unknown, checkpoint=checkpoint, notes=notes, **about["scores"])
         if len(scores.class_names) != logits.shape[1]:
             return None
     except Exception:  # whatever is wrong with the file: it is made anew
@@ -221,14 +224,14 @@ def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.boo
     return np.unpackbits(bits, axis=1, count=columns).astype(bool).reshape(rows, columns)
 
 
-def _write(place: Path, key: str, scores: RunScores, notes: list[str]) -> None:
+def _write(place: Path, key: str, scores: RunScores) -> None:
     kept = {name: getattr(scores, name) for name in ("class_names", "groups", "class_counts", "single_label", "split")}
     try:
         with replace_atomically(place) as temporary:
             np.savez(
                 temporary,
                 key=np.array(key),
-                about=np.array(json.dumps({"scores": kept, "notes": notes})),
+                about=np.array(json.dumps({"scores": kept, "notes": scores.notes})),
                 logits=scores.logits,
                 targets=np.packbits(scores.targets, axis=1),
                 unknown=np.packbits(scores.unknown, axis=1),

@@ -70,6 +70,26 @@ def mean_of_layer(store: FeatureStore, layer: str) -> Tensor:
     return total / count
 
 
+def class_means(store: FeatureStore, layer: str) -> Tensor:
+    """Average the features of each class over all its positive pairs, in a stream.
+
+    Args:
+        store: An open feature store.
+        layer: Name of the layer.
+
+    Returns:
+        ``[C, D]`` float64; NaN for classes without a pair.
+
+    Raises:
+        UnknownNameError: If the store has no such layer.
+    """
+    source = store_pairs(store, layer)
+    statistics = CollapseStatistics(source.num_classes, source.num_features)
+    for features, classes, _ in source.batches():
+        statistics.update(features, classes)
+    return statistics.means
+
+
 def class_angles(
     store: FeatureStore, space: str | None = None, *, centre: Literal["class", "none"] = "class"
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -87,9 +107,6 @@ def class_angles(
         UnknownNameError: If the store has no such space.
     """
     chosen = store.layers[0] if space is None else space
-    source = store_pairs(store, chosen)
-    statistics = CollapseStatistics(source.num_classes, source.num_features)
-    for features, classes, _ in source.batches():
-        statistics.update(features, classes)
-    angles: np.ndarray[tuple[int, int], np.dtype[np.float64]] = angle_matrix(statistics.means, centre=centre).numpy()
+    means = class_means(store, chosen)
+    angles: np.ndarray[tuple[int, int], np.dtype[np.float64]] = angle_matrix(means, centre=centre).numpy()
     return angles

@@ -18,7 +18,7 @@ from nctools.run_directory import SETTINGS_OF_PLACE, RunDirectory
 Which = Literal["best", "last"]
 
 # The seed of the frames is that of the run, where no other was given.
-_SEEDS: Final = frozenset({"seed", "arguments.seed"})
+SEEDS: Final = frozenset({"seed", "arguments.seed"})
 # Of a checkpoint: what it learned, not what was asked for.
 _OUTCOMES: Final = frozenset({"epoch", "validation"})
 _ABSENT: Final = "(not there)"
@@ -52,7 +52,7 @@ class TrainedRun:
         # A run that was stopped has a checkpoint like any other.
         recipe = (self.config() or {}).get("recipe")
         epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
-        done = None if self.folder is None else _finished_epochs(RunDirectory(self.folder).metrics)
+        done = None if self.folder is None else finished_epochs(RunDirectory(self.folder).metrics)
         if isinstance(epochs, int) and done is not None and done < epochs:
             notes.append(f"{self.folder} has finished {done} of {epochs} epochs")
         return notes
@@ -99,7 +99,7 @@ def trained_runs(paths: Sequence[str | Path], *, which: Which = "best") -> list[
     Raises:
         CheckpointError: If a folder holds no run, or a run no checkpoint.
     """
-    folders_and_files = [place for path in paths for place in _places(Path(path))]
+    folders_and_files = [place for path in paths for place in places_of(Path(path))]
     return [_run_of(place, which) for place in folders_and_files]
 
 
@@ -158,7 +158,7 @@ def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:
     known = [config for config in configs if config is not None]
     if len(known) < len(runs):
         known = [_settings_of(run.read()) for run in runs]
-    flat = [_settings_that_count(config) for config in known]
+    flat = [settings_that_count(config) for config in known]
     for run, settings in zip(runs[1:], flat[1:], strict=True):
         differing = sorted(key for key in flat[0].keys() | settings.keys() if _differ(key, flat[0], settings))
         if differing:
@@ -179,8 +179,18 @@ def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:
     return seeds
 
 
-def _places(path: Path) -> list[Path]:
-    # The runs (folders) or files of weights that one path means.
+def places_of(path: Path) -> list[Path]:
+    """Find the runs (folders) or files of weights that one path means.
+
+    Args:
+        path: A file of weights, a run directory, or a folder of run directories.
+
+    Returns:
+        The path itself, or the runs inside it, by the numbers in their names.
+
+    Raises:
+        CheckpointError: If a folder holds no run.
+    """
     if not path.is_dir() or _is_run(path):
         return [path]
     found = sorted((folder for folder in path.iterdir() if folder.is_dir() and _is_run(folder)), key=_by_number)
@@ -222,7 +232,15 @@ def _name(folder: Path) -> str:
     return folder.absolute().name
 
 
-def _finished_epochs(table: Path) -> int | None:
+def finished_epochs(table: Path) -> int | None:
+    """Read how far a training came.
+
+    Args:
+        table: Its ``metrics.csv``.
+
+    Returns:
+        The last epoch with a row; None without one.
+    """
     if not table.is_file():
         return None
     with table.open(encoding="utf-8", newline="") as file:
@@ -234,7 +252,15 @@ def _settings_of(checkpoint: Checkpoint) -> dict[str, object]:
     return {key: value for key, value in describe_checkpoint(checkpoint).items() if key not in _OUTCOMES}
 
 
-def _settings_that_count(document: Mapping[str, object]) -> dict[str, object]:
+def settings_that_count(document: Mapping[str, object]) -> dict[str, object]:
+    """Give the settings that make a run another one, by dotted keys such as ``recipe.epochs``.
+
+    Args:
+        document: What ``config.yaml`` holds.
+
+    Returns:
+        Key -> value, without those of the place where it was computed, arguments at their default filled in.
+    """
     # As in ``TrainConfig``: the place does not count, and an argument at its default is the same as none.
     given = document.get("arguments")
     try:
@@ -256,4 +282,4 @@ def _flat(document: Mapping[str, object], prefix: str = "") -> dict[str, object]
 
 
 def _differ(key: str, first: Mapping[str, object], second: Mapping[str, object]) -> bool:
-    return key not in _SEEDS and first.get(key, _ABSENT) != second.get(key, _ABSENT)
+    return key not in SEEDS and first.get(key, _ABSENT) != second.get(key, _ABSENT)

@@ -201,3 +201,12 @@ def test_the_benchmark_of_average_precision_finds_the_ways_to_agree(tmp_path: Pa
     assert table.loc[table["way"] == "nctools", "difference"].max() < 1e-12
     assert table["difference"].max() < 0.02  # the loop ranks ties one by one, torchmetrics sums in float32
     assert "one call per image" in (tmp_path / "average_precision.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_embedding_runs_each_way_in_a_process_of_its_own(tmp_path: Path) -> None:
+    benchmark("embedding.py", "--quick", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "embedding.csv").set_index("way")
+    assert table["kept_neighbours"].min() > 0.2
+    assert table["cpu_ratio"]["nctools"] == 1
+    assert "umap-learn" in (tmp_path / "embedding.md").read_text(encoding="utf-8")

@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.documented_pages import PAGES, code_blocks, name_of, nctools_lines
 from tests.test_import_directions import public_names, study_violations
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    path
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
-    if not {"_generated", "_build"} & set(path.relative_to(ROOT).parts)
-)
 Command = tuple[str, ...]
-
-
-def code_blocks(text: str, language: str) -> Iterator[str]:
-    """The fenced blocks of a Markdown page in one language."""
-    for match in re.finditer(rf"^ *```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
-        yield match[1]
-
-
-def shell_lines(text: str) -> Iterator[list[str]]:
-    """Words of each ``nctools ...`` line in the shell blocks of a page, without prompt, comment and pipe."""
-    for language in ("sh", "console", "text"):
-        for block in code_blocks(text, language):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line.removeprefix("$ "), comments=True) if "nctools" in line else []
-                if words[:1] == ["nctools"]:
-                    end = next((place for place, word in enumerate(words) if word in {"|", ">", "&&"}), len(words))
-                    yield words[1:end]
 
 
 def known_flags() -> dict[Command, set[str]]:
@@ -67,20 +43,20 @@ def command_faults(words: list[str], flags: dict[Command, set[str]]) -> list[str
     return [f"nctools {' '.join(words)}: {fault}" for fault in faults]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_documented_commands_exist(page: Path) -> None:
     flags = known_flags()
-    lines = shell_lines(page.read_text(encoding="utf-8"))
+    lines = nctools_lines(page.read_text(encoding="utf-8"))
     faults = [fault for words in lines for fault in command_faults(words, flags)]
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_documented_python_uses_public_names(page: Path) -> None:
     public = public_names()
     for block in code_blocks(page.read_text(encoding="utf-8"), "python"):
-        ast.parse(block)
-        assert not study_violations(page.name, block, public)
+        ast.parse(block.text)
+        assert not study_violations(page.name, block.text, public)
 
 
 def test_made_up_commands_and_flags_are_found() -> None:
@@ -96,10 +72,3 @@ def test_made_up_commands_and_flags_are_found() -> None:
     assert command_faults(["train", "--sett", "a=1"], flags) == ["nctools train --sett a=1: no flag --sett"]
     assert command_faults(["trian", "mlc_nc"], flags) == ["nctools trian mlc_nc: no command trian"]
     assert command_faults(["data", "lst"], flags) == ["nctools data lst: no command lst"]
-
-
-def test_shell_lines_are_found_in_a_page() -> None:
-    page = (
-        "words\n\n```sh\n$ nctools train a \\\n  --set b=1  # comment\nnctools measure x > table.txt\nmake test\n```\n"
-    )
-    assert list(shell_lines(page)) == [["train", "a", "--set", "b=1"], ["measure", "x"]]

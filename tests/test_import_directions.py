@@ -75,7 +75,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "localisation": ("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
     "report": (
         *("plots", "figures", "collapse", "evaluation", "data", "forward_options", "checkpoints", "measurement"),
-        *("trained_runs", "run_evaluation", "run_scores", "localisation", "features"),
+        *("trained_runs", "run_evaluation", "run_scores", "localisation", "features", "methods", "prepared"),
     ),
     "__main__": ("cli",),
     "cli": (
@@ -97,6 +97,7 @@ LIBRARY_HOME: dict[str, tuple[str, ...]] = {
 HEAVY: dict[str, tuple[str, ...]] = {
     "lightning": ("training",),
     "pandas": (),
+    "plotly": (),
     "seaborn": (),
     "timm": (),
     "torchvision": (),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [header, ["---"] * len(header), *([re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -56,7 +56,7 @@ def metric_section(metric: Metric) -> str:
 
 def literal(text: str) -> str:
     """Text as Markdown that shows it unchanged."""
-    return re.sub(r"([\\`*_\[\]<>|^])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>|^$])", r"\\\1", text)
 
 
 def metrics_page() -> str:
@@ -69,6 +69,14 @@ def metrics_page() -> str:
     aliases = ((f"`{name}`", f"`{metric}`") for name, metric in ALIASES.items())
     parts += ["## Presets", table(["name", "metrics"], presets), "## Other names", table(["name", "metric"], aliases)]
     return "\n\n".join(parts)
+
+
+def sources_table() -> str:
+    """The metrics of each source, in the order of the catalogue."""
+    metrics_of: dict[str, list[str]] = {}
+    for row in [*METRICS.values(), *OVER_LAYERS.values()]:
+        metrics_of.setdefault(row.source, []).append(f"`{row.id}`")
+    return table(["source", "metrics"], ([literal(source), ", ".join(ids)] for source, ids in metrics_of.items()))
 
 
 def methods_table() -> str:
@@ -84,17 +92,55 @@ def datasets_table() -> str:
 
 
 def command_sections(command: object, name: str = "nctools") -> list[str]:
-    """Help and flags of a command and of all below it."""
+    """A section for a command, or for each command below it: how it is called, what it does, its flags."""
     below = getattr(command, "commands", {})
     if below:
         return [text for key, child in below.items() for text in command_sections(child, f"{name} {key}")]
-    rows = []
-    for parameter in command.params:
-        argument = parameter.param_type_name == "argument"
-        shown = parameter.name.upper() if argument else ", ".join(parameter.opts)
-        rows.append([f"`{shown}`", parameter.help or "", flag_default(parameter.default)])
-    listed = table(["flag", "meaning", "default"], rows) if rows else ""
-    return [f"### {name}\n\n{inspect.cleandoc(command.help or '')}\n\n{listed}"]
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    call = " ".join([name, *(argument_shown(argument) for argument in arguments), *(["[OPTIONS]"] if options else [])])
+    parts = [f"### {name}", f"```text\n{call}\n```", command_help(command.help or "")]
+    if arguments:
+        rows = ([f"`{argument_shown(argument)}`", literal(argument.help or "")] for argument in arguments)
+        parts.append("{.options}\n" + table(["argument", "meaning"], rows))
+    if options:
+        rows = ([option_shown(option), literal(option.help or ""), flag_default(option.default)] for option in options)
+        parts.append("{.options}\n" + table(["option", "meaning", "default"], rows))
+    return ["\n\n".join(parts)]
+
+
+def command_help(text: str) -> str:
+    """The help of a command as Markdown, its examples as code."""
+    paragraphs = []
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        words = " ".join(paragraph.split())
+        example = re.match(r"Examples?: (nctools .*)", words)
+        paragraphs.append(f"```text\n{example[1]}\n```" if example else literal(words))
+    # Examples that follow each other are one block.
+    return "\n\n".join(paragraphs).replace("\n```\n\n```text\n", "\n")
+
+
+def argument_shown(argument: object) -> str:
+    """An argument as it stands in a call."""
+    shown = f"{argument.name.upper()}{'...' if argument.nargs == -1 else ''}"
+    return shown if argument.required else f"[{shown}]"
+
+
+def option_shown(option: object) -> str:
+    """The names of an option, and what it takes."""
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    takes = "" if option.is_flag else option.metavar or taken_by(option)
+    return f"{names} {literal(takes)}" if takes else names
+
+
+def taken_by(option: object) -> str:
+    """What an option takes, from its annotation; nothing where this typer does not tell."""
+    told = getattr(option, "type_descriptor", None)
+    choices = getattr(told, "choices", None)
+    if choices:
+        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    words = {"Path": "PATH", "int": "N", "float": "X", "str": "TEXT"}
+    return next((shown for word, shown in words.items() if word in str(getattr(told, "annotation", ""))), "")
 
 
 def flag_default(value: object) -> str:
@@ -103,17 +149,28 @@ def flag_default(value: object) -> str:
     return f"`{shown}`" if isinstance(shown, (str, Path, int, float)) and not isinstance(shown, bool) else ""
 
 
+def kind_of(value: object) -> str:
+    """How autodoc documents it; empty for tables and other plain values."""
+    return "class" if inspect.isclass(value) else "function" if inspect.isfunction(value) else ""
+
+
 def api_page(module: object, names: Iterable[str]) -> str:
-    """Autodoc directives for the public names of a module; tables of plain values are left to their own pages."""
+    """What a part is, its names with a line each, then all of them in full; plain values have pages of their own."""
     title = module.__name__
-    summary = (inspect.getdoc(module) or "").partition("\n\n")[0]
-    parts = [f"# {title}", summary]
-    for name in names:
-        value = getattr(module, name)
-        kind = "class" if inspect.isclass(value) else "function" if inspect.isfunction(value) else ""
-        if kind:
-            parts.append(f"```{{eval-rst}}\n.. auto{kind}:: {title}.{name}\n```")
+    about = (inspect.getdoc(module) or "").partition("\n\n")[0].replace("``", "`")
+    shown = [name for name in names if kind_of(getattr(module, name))]
+    rows = (
+        [f"{{py:obj}}`{name} <{title}.{name}>`", first_line(getattr(module, name))]
+        for name in sorted(shown, key=str.lower)
+    )
+    parts = [f"# {title}", about, table(["name", "what it is"], rows)]
+    parts += [f"```{{eval-rst}}\n.. auto{kind_of(getattr(module, name))}:: {title}.{name}\n```" for name in shown]
     return "\n\n".join(parts) + "\n"
+
+
+def first_line(value: object) -> str:
+    """The first line of a docstring, as Markdown."""
+    return (inspect.getdoc(value) or "").partition("\n")[0].replace("``", "`")
 
 
 def pages() -> dict[str, str]:
@@ -124,6 +181,7 @@ def pages() -> dict[str, str]:
         "metrics_table.md": metrics_page(),
         "methods_table.md": methods_table(),
         "datasets_table.md": datasets_table(),
+        "sources_table.md": sources_table(),
         "cli_table.md": "\n\n".join(command_sections(typer.main.get_command(app))),
         "api_nctools.md": api_page(nctools, top),
     }

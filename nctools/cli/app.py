@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nctools import __version__
-from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, measure, train
+from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, localise, measure, report, train
 from nctools.cli.output import notes_of, say
 from nctools.cli.plot import app as plot
 from nctools.errors import MissingExtraError, NctoolsError, UnknownNameError
@@ -33,7 +33,9 @@ app.command("train", short_help="Train a method; writes a run directory.")(train
 app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
 app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
 app.command("evaluate", short_help="mAP by group, G-mAP and F1 of runs and checkpoints.")(evaluate.run)
-app.add_typer(plot.app, name="plot", short_help="Figures: nc-curves, angles, layers, distribution.")
+app.command("localise", short_help="Class maps against boxes: energy and pointing game, by group.")(localise.run)
+app.add_typer(plot.app, name="plot", short_help="Figures: curves, angles, embedding, scores, class maps, ...")
+app.command("report", short_help="One HTML page about runs: scores, collapse, figures.")(report.run)
 app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
 app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)

@@ -27,14 +27,11 @@ class ScatterSpectrum:
             exactly 0.
         within: Eigenvalues of ``Sigma_W [D]`` in the same way.
         num_classes: Number ``C_g`` of present classes.
-        most_directions: Number of directions that their means can span around the common centre at most: ``C - 1`` for
-            all classes, ``min(C_g, C - 1)`` for a group of them.
     """
 
     between: Tensor
     within: Tensor
     num_classes: int
-    most_directions: int
 
 
 def scatter_spectra(
@@ -49,10 +46,11 @@ def scatter_spectra(
     and ``mu_G`` the mean of the class means; ``Sigma_W = 1/C sum_c 1/n_c sum_i (h_ci - mu_c)(h_ci - mu_c)^T``. With
     ``"sample"`` every pair does: ``Sigma_B = sum_c n_c/N m_c m_c^T`` with ``mu_G`` the mean over pairs, and
     ``Sigma_W = 1/N sum_ci (h_ci - mu_c)(h_ci - mu_c)^T``; then ``Sigma_B + Sigma_W`` is the covariance of all pairs.
-    Classes without a pair are left out; those of one pair count with a scatter of 0.
+    Classes without a pair are left out. Those of one pair, which have no spread to tell, are left out of ``Sigma_W``
+    with ``"class"``, as in NC1; with ``"sample"`` they count with a scatter of 0.
 
     The scatters of a group are the same sums over its classes alone, around the centre ``mu_G`` of all classes: those
-    of disjoint groups recombine to the whole with weights ``C_g / C`` (``n_g / N``).
+    of disjoint groups recombine to the whole, weighted by the classes (pairs) that enter them.
 
     Two passes over the pairs; memory ``D^2`` numbers for each group, time ``O(N D^2 + D^3)`` for each.
 
@@ -88,7 +86,7 @@ def scatter_spectra(
     frames = {name: frame for name, frame in frames.items() if frame.num_classes}
     weights = {name: _class_weights(frame, weighting) for name, frame in frames.items()}
     within = {
-        name: WithinScatter(frame, source.num_classes, working, weights[name] / frame.counts)
+        name: WithinScatter(frame, source.num_classes, working, _pair_weights(frame, weighting))
         for name, frame in frames.items()
     }
     second_pass(source, moments, working, list(within.values()))
@@ -98,7 +96,6 @@ def scatter_spectra(
             between=_between(everything.centred[places[frame.present]], weights[name]),
             within=_eigenvalues(within[name].covariance()),
             num_classes=frame.num_classes,
-            most_directions=max(min(frame.num_classes, everything.num_classes - 1), 0),
         )
         for name, frame in frames.items()
     }
@@ -108,6 +105,13 @@ def _class_weights(frame: Frame, weighting: Literal["class", "sample"]) -> Tenso
     if weighting == "sample":
         return frame.counts / frame.counts.sum()
     return torch.full_like(frame.counts, 1 / frame.num_classes)
+
+
+def _pair_weights(frame: Frame, weighting: Literal["class", "sample"]) -> Tensor:
+    if weighting == "sample":
+        return torch.full_like(frame.counts, 1 / float(frame.counts.sum()))
+    several = frame.counts > 1
+    return several / (frame.counts * several.sum().clamp_min(1))
 
 
 def _between(centred: Tensor, weights: Tensor) -> Tensor:

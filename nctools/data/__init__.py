@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nctools.data.annotations import Annotations, Problem
+    from nctools.data.box_transform import input_boxes
+    from nctools.data.boxes import Boxes
     from nctools.data.building import build_split
     from nctools.data.catalogue import DATASETS, DatasetEntry, dataset_entry
     from nctools.data.dataset import MultiLabelDataset
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AUGMENTATIONS": "nctools.data.preprocessing",
     "Annotations": "nctools.data.annotations",
+    "Boxes": "nctools.data.boxes",
     "COCO_CLASSES": "nctools.data.published.facts",
     "ClassAwareSampler": "nctools.data.samplers",
     "ClassPriorSampler": "nctools.data.weighted_samplers",
@@ -93,6 +96,7 @@ _HOME = {
     "groups_from": "nctools.data.group_rules",
     "ids_of": "nctools.data.own.loading",
     "import_published": "nctools.data.published.splits",
+    "input_boxes": "nctools.data.box_transform",
     "load_dataset": "nctools.data.loading",
     "load_image_folder": "nctools.data.own.image_folder",
     "load_label_table": "nctools.data.own.label_table",
@@ -127,6 +131,7 @@ __all__ = [
     "SAMPLERS",
     "VOC_CLASSES",
     "Annotations",
+    "Boxes",
     "ClassAwareSampler",
     "ClassPriorSampler",
     "DataSettings",
@@ -164,6 +169,7 @@ __all__ = [
     "groups_from",
     "ids_of",
     "import_published",
+    "input_boxes",
     "load_dataset",
     "load_image_folder",
     "load_label_table",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nctools.data.boxes import BoxReader
 from nctools.data.label_matrix import class_counts
 from nctools.errors import DatasetError
 
@@ -50,6 +51,7 @@ class Annotations:
         doubtful: uint8 ``[N, C]``, 1 where only objects that are marked difficult show the class (``labels`` has 1
             there); None where the source has no such mark.
         problems: What is wrong with the source, in the order of reading.
+        boxes: Reads boxes by the ids of images, when they are asked for; None where the source has none.
 
     Raises:
         ValueError: If the lengths do not agree.
@@ -69,6 +71,7 @@ class Annotations:
     labels: NDArray[np.uint8]
     doubtful: NDArray[np.uint8] | None = None
     problems: list[Problem] = field(default_factory=list)
+    boxes: BoxReader | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.ids), len(self.class_names))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nctools.collapse.groups import check_groups
+from nctools.data.boxes import Boxes, BoxReader
 from nctools.data.image_files import ImageFiles
 from nctools.data.transforms import ImageTransform
 from nctools.errors import DatasetError
@@ -38,6 +39,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             all is known. ``with_unknown_marked`` shows it to a loss, ``evaluation`` leaves such entries out.
         notes: What the user should know about this set.
         train_counts: Images of each class among the training images that this split belongs to; None: nobody knows.
+        box_reader: Reads the boxes of images by their ids, when ``boxes`` is called; None: there are none.
 
     Raises:
         TypeError: If ``images`` is not uint8.
@@ -67,6 +69,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         unknown: Tensor | None = None,
         notes: Iterable[str] = (),
         train_counts: Sequence[int] | None = None,
+        box_reader: BoxReader | None = None,
     ) -> None:
         if not isinstance(images, ImageFiles):
             _check_images(images)
@@ -84,6 +87,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         self.unknown = _checked_unknown(unknown, targets)
         self.notes = list(notes)
         self.train_counts = None if train_counts is None else list(train_counts)
+        self.box_reader = box_reader
         self._shown = self.targets
         self.class_counts: list[int] = targets.sum(dim=0, dtype=torch.int64).tolist()
         for key, rows in [("ids", len(self.ids)), *((key, len(value)) for key, value in self.extras.items())]:
@@ -168,6 +172,30 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         other = copy.copy(self)
         other._shown = self.targets.masked_fill(self.unknown, -1)
         return other
+
+    def boxes(self, rows: Sequence[int] | None = None) -> Boxes:
+        """Read where classes are seen, for data that say so; nothing is read before.
+
+        Args:
+            rows: Places of the images; None: all.
+
+        Returns:
+            The boxes in pixels of the images as they are, before any transform; ``images`` counts along ``rows``.
+
+        Raises:
+            DatasetError: If the data have no boxes, or they cannot be read.
+
+        Example:
+            >>> from nctools.data import load_dataset
+            >>> load_dataset("digits_lt", "test").boxes([3]).corners.shape[1]
+            4
+        """
+        if self.box_reader is None:
+            raise DatasetError(
+                f"{self.name or 'this data set'} has no boxes: digits_lt, VOC, COCO and your own data in the form of "
+                "VOC or COCO have"
+            )
+        return self.box_reader(self.ids if rows is None else [self.ids[row] for row in rows])
 
     def fingerprint(self) -> str:
         """Return what tells this data set from any other, whatever its name and wherever it lies.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nctools.data.dataset import MultiLabelDataset
-from nctools.data.label_matrix import co_occurrence
+from nctools.data.label_matrix import class_counts, co_occurrence
 
 
 @dataclass(frozen=True)
@@ -98,23 +99,56 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
         >>> bool(tail[0] == tail[2])
         True
     """
-    present = dataset.targets.numpy() != 0
-    columns = [present[:, classes].any(axis=1) for classes in dataset.groups.values()]
+    facts = describe_labels(
+        dataset.targets.numpy(),
+        dataset.class_names,
+        dataset.groups,
+        name=dataset.name,
+        split=dataset.split,
+    )
+    return replace(facts, missing_labels=_missing(dataset), notes=tuple(dataset.notes))
+
+
+def describe_labels(
+    targets: NDArray[np.generic],
+    class_names: Sequence[str],
+    groups: Mapping[str, Sequence[int]],
+    *,
+    name: str = "",
+    split: str = "",
+) -> DatasetDescription:
+    """Count what labels hold that stand without their images, such as those of a feature file.
+
+    Args:
+        targets: ``[N, C]``, not 0 where the image holds the class.
+        class_names: C names.
+        groups: Named lists of class indices.
+        name: Name of the data set.
+        split: Name of the split.
+
+    Returns:
+        Their facts.
+
+    Example:
+        >>> facts = describe_labels(np.array([[1, 0], [1, 1]]), ["cat", "dog"], {"head": [0], "tail": [1]})
+        >>> facts.class_counts, facts.labels_per_image, facts.mean_labels
+        ([2, 1], [0, 1, 1], 1.5)
+    """
+    present = targets != 0
+    columns = [present[:, list(classes)].any(axis=1) for classes in groups.values()]
     in_group = np.stack(columns, axis=1) if columns else np.zeros((len(present), 0))
     labels = present.sum(axis=1)
     return DatasetDescription(
-        name=dataset.name,
-        split=dataset.split,
-        num_images=len(dataset),
-        class_names=dataset.class_names,
-        class_counts=dataset.class_counts,
-        groups=dataset.groups,
+        name=name,
+        split=split,
+        num_images=len(present),
+        class_names=list(class_names),
+        class_counts=class_counts(present),
+        groups={group: list(classes) for group, classes in groups.items()},
         labels_per_image=np.bincount(labels, minlength=1).tolist(),
         mean_labels=float(labels.mean()) if len(labels) else float("nan"),
         co_occurrence=co_occurrence(present),
         group_co_occurrence=co_occurrence(in_group),
-        missing_labels=_missing(dataset),
-        notes=tuple(dataset.notes),
     )
 
 

@@ -7,7 +7,8 @@ digits are divided between the splits, so nothing is shared. Made in less than a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nctools.collapse.groups import head_medium_tail
+from nctools.data.boxes import Boxes
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.digits_label_sets import balanced_label_sets, long_tailed_label_sets, pareto_counts
-from nctools.data.digits_scenes import HUES, Floats, Images, Integers, render_scenes
+from nctools.data.digits_scenes import CELL, HUES, Floats, Images, Integers, render_scenes
 
 NUM_CLASSES = 20
 NUM_IMAGES = {"validation": 500, "test": 1000}  # those of the train split follow from the class counts
@@ -68,7 +70,23 @@ def build_digits_lt(
         name="digits_lt",
         split=split,
         extras={"cells": torch.from_numpy(cells.copy())},
+        box_reader=_CellBoxes(split, seed),
     )
+
+
+@dataclass(frozen=True)
+class _CellBoxes:
+    """Reads the boxes of a split: the whole cell of each class, of which its digit fills 11 to 16 px."""
+
+    split: str
+    seed: int
+
+    def __call__(self, ids: Sequence[str]) -> Boxes:
+        _, _, cells = _scenes(self.split, self.seed)
+        chosen = cells[[int(name.rpartition("-")[2]) for name in ids]]
+        images, classes = np.nonzero(chosen[:, :, 0] >= 0)
+        corner = CELL * chosen[images, classes][:, ::-1].astype(np.float64)
+        return Boxes(images, classes, np.concatenate([corner, corner + CELL], axis=1))
 
 
 @lru_cache(maxsize=6)

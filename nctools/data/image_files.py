@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nctools.errors import DatasetError
+
+# EXIF orientations that swap height and width.
+_TURNED = frozenset({5, 6, 7, 8})
 
 
 class ImageFiles:
@@ -64,6 +67,27 @@ class ImageFiles:
 
     def __repr__(self) -> str:
         return f"ImageFiles({len(self)} files)"
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Tell how large an image is, without decoding it.
+
+        Args:
+            index: Its place.
+
+        Returns:
+            Height and width in pixels, turned upright.
+
+        Raises:
+            DatasetError: If the file is missing or no image.
+        """
+        path = self.paths[operator.index(index)]
+        try:
+            with open(path, "rb") as file, Image.open(file) as image:  # noqa: PTH123 - as for decoding
+                width, height = image.size
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+        except Exception as error:  # as for decoding
+            raise DatasetError(f"{path}: {_reason(error)}") from error
+        return (width, height) if turned else (height, width)
 
     def fingerprint(self) -> str:
         """Tell whether the files are still the same, without reading them.

@@ -92,6 +92,7 @@ def split_of(
         unknown=None if unknown is None else torch.from_numpy(unknown),
         notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
         train_counts=train.class_counts,
+        box_reader=chosen.boxes,
     )
 
 

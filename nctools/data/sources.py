@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nctools.data.annotations import Annotations, Progress
 from nctools.data.label_cache import cached_annotations
 from nctools.data.own.forms import open_own
 from nctools.data.own.split_names import matching_split, training_split
+from nctools.data.published.facts import COCO_CLASSES
 from nctools.data.sets.coco import CocoSplit, coco_annotations, find_coco
+from nctools.data.sets.coco_boxes import CocoBoxes
 from nctools.data.sets.odir import odir_annotations, patients
 from nctools.data.sets.visual_genome import vg_annotations
-from nctools.data.sets.voc import voc_annotations
+from nctools.data.sets.voc import voc_annotations, voc_boxes
 from nctools.data.sets.voc_folders import VocImageSet, VocYear, find_voc_set
 from nctools.errors import DatasetError
 
@@ -122,13 +124,14 @@ def _voc_choice(root: Path, year: VocYear, image_set: VocImageSet) -> str:
 
 def _voc_set(root: Path, how: Reading, year: VocYear, image_set: VocImageSet) -> Annotations:
     found = find_voc_set(root, year, image_set)
-    return cached_annotations(
+    annotations = cached_annotations(
         lambda: voc_annotations(root, year, image_set, progress=how.progress),
         kind=f"voc {year} {image_set}",
         # What is missing is told by the reader.
         sources=[] if found.missing else found.label_sources,
         folder=None if found.missing else how.cache,
     )
+    return replace(annotations, boxes=voc_boxes(found))  # labels that were kept come without
 
 
 def _coco(root: Path, how: Reading) -> ImageSource:
@@ -144,12 +147,13 @@ def _coco_set(root: Path, how: Reading, split: CocoSplit) -> Annotations:
     found, images = folders.annotations(split), folders.images(split)
     # The images may come, or go to another folder, after the labels were kept.
     place = "" if found is None or images is None else Path(os.path.relpath(images, found)).as_posix()
-    return cached_annotations(
+    annotations = cached_annotations(
         lambda: coco_annotations(root, split, progress=how.progress),
         kind=f"coco {split} {place}".rstrip(),
         sources=[] if found is None else [found],
         folder=None if found is None else how.cache,
     )
+    return annotations if found is None else replace(annotations, boxes=CocoBoxes(found, COCO_CLASSES))
 
 
 def _vg(root: Path, how: Reading) -> ImageSource:

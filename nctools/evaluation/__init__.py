@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nctools.evaluation.by_group import mean_average_precision, mean_by_group
+    from nctools.evaluation.localisation import box_area_share, energy_in_box, pointing_chance, pointing_game
     from nctools.evaluation.over_seeds import MeanOverSeeds, means_over_seeds
     from nctools.evaluation.paper_check import Deviation, PublishedRow, deviations, published_row
     from nctools.evaluation.paper_values import PublishedValue, published_values
@@ -24,13 +25,17 @@ _HOME = {
     "PublishedRow": "paper_check",
     "PublishedValue": "paper_values",
     "average_precision": "ranking",
+    "box_area_share": "localisation",
     "decision_scores": "thresholds",
     "deviations": "paper_check",
+    "energy_in_box": "localisation",
     "evaluate_scores": "summary",
     "g_map": "ranking",
     "mean_average_precision": "by_group",
     "mean_by_group": "by_group",
     "means_over_seeds": "over_seeds",
+    "pointing_chance": "localisation",
+    "pointing_game": "localisation",
     "published_row": "paper_check",
     "published_values": "paper_values",
 }
@@ -44,13 +49,17 @@ __all__ = [
     "PublishedRow",
     "PublishedValue",
     "average_precision",
+    "box_area_share",
     "decision_scores",
     "deviations",
+    "energy_in_box",
     "evaluate_scores",
     "g_map",
     "mean_average_precision",
     "mean_by_group",
     "means_over_seeds",
+    "pointing_chance",
+    "pointing_game",
     "published_row",
     "published_values",
 ]

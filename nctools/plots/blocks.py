@@ -19,6 +19,7 @@ from nctools.plots.theme import (
     INK,
     SINGLE_COLUMN,
     fit_width,
+    font_size,
     new_figure,
     place_axes,
     shorten,
@@ -38,6 +39,7 @@ _NUMBER_SIZES: Final = (6.5, 5.6, 4.8)  # the last is the least that print keeps
 _TITLE_SIZE: Final = 7.0
 _HEADING_SIZE: Final = 8.0
 _LONGEST_NAME: Final = 16
+_MEASURED: Final = 12
 # Points in and around the matrices.
 _ROOMY_CELL: Final = 34.0
 _PADDING: Final = 3.0
@@ -152,6 +154,7 @@ class _Layout:
         names = _names([str(name) for matrix in matrices for name in matrix.index])
         num_groups = max(len(matrix) for matrix in matrices)
         words = {cell_words(float(value)) for matrix in matrices for value in matrix.to_numpy().ravel()}
+        words = set(sorted(words, key=len)[-_MEASURED:])  # digits are equally wide
         longest = max(text_width(name, _WORD_SIZE) for name in names)
         left = _MARGIN + longest + _NAME_GAP
         beside = left + _BAR_WORDS + _BAR
@@ -210,8 +213,8 @@ def _draw_band(
         axes = place_axes(figure, x, y, width, height)
         if position == 0:
             _head(axes, metric, note, layout)
-        draw_cells(axes, values[run], norm, colours, layout.size)
-        axes.set_title(fit_width(run, _TITLE_SIZE, width), size=_TITLE_SIZE, pad=3.0, parse_math=False)
+        draw_cells(axes, values[run], norm, colours, font_size(layout.size))
+        axes.set_title(fit_width(run, _TITLE_SIZE, width), size=font_size(_TITLE_SIZE), pad=3.0, parse_math=False)
         _name_groups(axes, [str(name) for name in matrix.index], layout, named_rows=column == 0)
         panels.append(axes)
     beside = panels[min(len(panels), layout.columns) - 1]
@@ -232,7 +235,7 @@ def _head(axes: Axes, metric: str, note: str, layout: _Layout) -> None:
             xycoords="axes fraction",
             xytext=(_MARGIN - layout.left + shift, _TITLE + 4.0),
             textcoords="offset points",
-            fontsize=size,
+            fontsize=font_size(size),
             color=colour,
             parse_math=False,
         )
@@ -240,8 +243,8 @@ def _head(axes: Axes, metric: str, note: str, layout: _Layout) -> None:
 
 def _name_groups(axes: Axes, groups: Sequence[str], layout: _Layout, *, named_rows: bool) -> None:
     names = _names(groups)
-    axes.set_xticks(range(len(groups)), names, rotation=90 if layout.turned else 0, fontsize=_WORD_SIZE)
-    axes.set_yticks(range(len(groups)), names, fontsize=_WORD_SIZE)
+    axes.set_xticks(range(len(groups)), names, rotation=90 if layout.turned else 0, fontsize=font_size(_WORD_SIZE))
+    axes.set_yticks(range(len(groups)), names, fontsize=font_size(_WORD_SIZE))
     axes.tick_params(length=0, pad=2.5)
     for axis in (axes.xaxis, axes.yaxis):
         for label, group in zip(axis.get_ticklabels(), groups, strict=True):

@@ -20,6 +20,7 @@ from nctools.plots.reference_lines import collapse_limit, has_log_axis
 from nctools.plots.theme import (
     GREY,
     fit_width,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -189,7 +190,7 @@ def _write_note(axes: Axes, rows: pd.DataFrame) -> None:
         transform=axes.transAxes,
         ha="right",
         va="bottom",
-        fontsize=_NOTE_SIZE,
+        fontsize=font_size(_NOTE_SIZE),
         color=GREY,
     )
 

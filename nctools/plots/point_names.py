@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from nctools.plots.theme import shorten, text_width
+from nctools.plots.theme import font_size, shorten, text_width
 
 _LONGEST_NAME: Final = 14
 _GAP: Final = 2.0  # points between the middle of a point and its name, beside the radius
@@ -43,7 +43,7 @@ def name_points(
         order: Points that may be named, the most important first.
         most: Most names to write.
         colours: ``n`` colours.
-        size: Font size in points.
+        size: Font size in points, as on the screen.
         radius: Radius of a point in points.
         taken: Boxes of other words, ``(left, bottom, right, top)`` in points from the lower left corner of the axes.
 
@@ -68,14 +68,14 @@ def name_points(
         if len(named) == most:
             break
         words = shorten(names[index], _LONGEST_NAME)
-        box = _free_box(places, index, text_width(words, size) + 1.0, _LINE * size, radius, boxes, limits)
+        box = _free_box(places, index, text_width(words, size) + 1.0, _LINE * font_size(size), radius, boxes, limits)
         if box is None:
             continue
         boxes.append(box)
         named.append(index)
         middle = ((box[0] + box[2]) / 2 / limits[2], (box[1] + box[3]) / 2 / limits[3])
         axes.text(
-            *middle, words, transform=axes.transAxes, ha="center", va="center_baseline", fontsize=size,
+            *middle, words, transform=axes.transAxes, ha="center", va="center_baseline", fontsize=font_size(size),
             color=colours[index], parse_math=False,
         )  # fmt: skip
     return named

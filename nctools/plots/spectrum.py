@@ -17,6 +17,7 @@ from nctools.plots.theme import (
     GREY,
     INK,
     fit_width,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -52,7 +53,7 @@ _NOTE_SIZE: Final = 5.6
 _LEFT: Final = 55.0
 _TICKS: Final = 31.0
 _TITLE: Final = 15.0
-_NOTE: Final = 9.0  # over the panels of the upper row
+_NOTE: Final = 10.0  # over the panels of the upper row
 _BETWEEN: Final = 11.0
 _VALUES: Final = 120.0
 _SHARES: Final = 72.0
@@ -103,10 +104,11 @@ def spectrum_lines(
         ``Sigma_B = 1/C sum_c (mu_c - mu_G)(mu_c - mu_G)^T``, ``mu_G`` the mean of the class means,
         ``Sigma_W = 1/C sum_c 1/n_c sum_i (h_ci - mu_c)(h_ci - mu_c)^T``
 
-    and with ``"sample"`` class ``c`` weighs ``n_c / N`` in place of ``1 / C`` in both, ``mu_G`` being the mean over
-    pairs. The scatters of a group are the same sums over its classes, around the ``mu_G`` of all classes. Both rows
-    have a logarithmic rank; the upper one, logarithmic too, reaches eight decades down. A dotted line marks the rank
-    ``C - 1``, the most that ``Sigma_B`` can have. The note is the ratio of the traces over all classes.
+    where ``Sigma_W`` leaves out classes of one pair (``C`` being the number of the others); with ``"sample"`` class
+    ``c`` weighs ``n_c / N`` in place of ``1 / C`` in both, and ``mu_G`` is the mean over pairs. The scatters of a group
+    are the same sums over its classes, around the ``mu_G`` of all classes. Both rows have a logarithmic rank; the upper
+    one, logarithmic too, reaches at most eight decades down. A dotted line marks the rank ``C - 1``, the most that
+    ``Sigma_B`` can have. The note is the ratio of the traces over all classes.
 
     Args:
         spectra: Run -> group -> eigenvalues of the between-class and of the within-class scatter, descending
@@ -243,7 +245,7 @@ def _write_note(axes: Axes, pair: tuple[Eigenvalues, Eigenvalues], num_classes: 
         transform=axes.transAxes,
         ha="right",
         va="bottom",
-        fontsize=_NOTE_SIZE,
+        fontsize=font_size(_NOTE_SIZE),
         color=GREY,
     )
 
@@ -265,7 +267,13 @@ def _write_foot(figure: Figure, handles: list[Line2D], formulas: Sequence[str], 
     height = 72 * float(figure.get_size_inches()[1])
     for place, formula in enumerate(reversed(formulas)):
         figure.text(
-            0.5, (_FOOT / 2 + place * _FOOT) / height, formula, ha="center", va="center", fontsize=6.5, color=GREY
+            0.5,
+            (_FOOT / 2 + place * _FOOT) / height,
+            formula,
+            ha="center",
+            va="center",
+            fontsize=font_size(6.5),
+            color=GREY,
         )
     figure.legend(
         handles=handles,

@@ -9,9 +9,11 @@ import typer
 from nctools.cli.options import Force
 from nctools.cli.plot.output import (
     Formats,
+    Look,
     Out,
     ResultInputs,
     SpaceOption,
+    StyleOption,
     chosen_inputs,
     default_target,
     draw_to,
@@ -28,6 +30,7 @@ def run(
     ] = None,
     space: SpaceOption = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw head-tail matrices: the mean of a metric over the pairs of classes between every two groups.
@@ -42,4 +45,5 @@ def run(
         lambda: blocks_of(chosen, metrics=split_names(metrics), space=space),
         formats=formats,
         force=force,
+        style=style,
     )

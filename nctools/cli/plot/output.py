@@ -46,6 +46,14 @@ Formats = Annotated[
 StyleOption = Annotated[
     Look, typer.Option("--style", help="screen, or paper: serif letters for a two-column paper, PNG with 300 dpi.")
 ]
+ScoredRuns = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Run directories, folders of runs with different seeds, or files of weights, side by side. "
+        "Default: the newest run."
+    ),
+]
+ScoredSplit = Annotated[str | None, typer.Option("--split", help="train, validation or test. [default: test]")]
 
 
 def chosen_inputs(inputs: list[Path] | None) -> list[Path]:

@@ -9,9 +9,11 @@ import typer
 from nctools.cli.options import Force
 from nctools.cli.plot.output import (
     Formats,
+    Look,
     Out,
     ResultInputs,
     SpaceOption,
+    StyleOption,
     chosen_inputs,
     default_target,
     draw_to,
@@ -27,6 +29,7 @@ def run(
     ] = None,
     space: SpaceOption = None,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw a value of each class against its number of training images, coloured by group, with the means of groups.
@@ -41,4 +44,5 @@ def run(
         lambda: per_class_of(chosen, metrics=split_names(metrics), space=space),
         formats=formats,
         force=force,
+        style=style,
     )

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, Inputs, Out, SpaceOption, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import (
+    Formats,
+    Inputs,
+    Look,
+    Out,
+    SpaceOption,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+)
 
 
 class Weighting(StrEnum):
@@ -29,6 +39,7 @@ def run(
         bool, typer.Option("--by-group", help="Draw the scatters of each group of classes too.")
     ] = False,
     formats: Formats = None,
+    style: StyleOption = Look.screen,
     force: Force = False,
 ) -> None:
     """Draw the eigenvalues of between-class and within-class scatter against their rank, and their cumulative share.
@@ -45,4 +56,5 @@ def run(
         ),
         formats=formats,
         force=force,
+        style=style,
     )

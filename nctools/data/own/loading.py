@@ -86,6 +86,7 @@ def load_own(
         name=path.resolve().name if path.is_dir() else path.stem,
         split=split or "",
         single_label=own.single_label,
+        box_reader=annotations.boxes,
     )
 
 

@@ -10,6 +10,7 @@ from nctools.data.annotations import Annotations, Problem, Progress
 from nctools.data.folder_search import file_names
 from nctools.data.own.folder_walk import folder_called, images_in
 from nctools.data.sets.voc import label_masks, read_documents, unknown_classes
+from nctools.data.sets.voc_boxes import VocBoxes
 from nctools.data.sets.voc_lists import read_id_list
 from nctools.data.sets.voc_xml import VocDocument
 from nctools.data.text_files import read_text
@@ -83,6 +84,7 @@ def read_voc_folder(
         labels,
         doubtful,
         problems + more + wrong,
+        boxes=VocBoxes(folder, tuple(class_names)),
     )
     return annotations, splits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -139,9 +139,7 @@ def coco_annotations(
     prefix = f"{_IMAGE_FOLDERS[split] if images is None else images.name}/"
     read = read_instances(path, root=folder, file_prefix=prefix, progress=progress)
     _check_classes(path, read)
-    return Annotations(
-        f"COCO {split}2017", read.class_names, read.ids, folder, read.files, read.labels, problems=read.problems
-    )
+    return replace(read, name=f"COCO {split}2017")
 
 
 def _with_content(folders: Iterable[Path], name: str) -> Iterator[Path]:

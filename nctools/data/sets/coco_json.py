@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nctools.data.annotations import Annotations, Problem, Progress
-from nctools.data.published.facts import COCO_CLASSES
+from nctools.data.sets.coco_boxes import CocoBoxes, usual_name
 from nctools.data.sets.coco_objects import ObjectColumns
 from nctools.data.sets.json_parts import first_value, read_in_parts
 from nctools.data.text_files import is_file_name, read_text, shortened
@@ -99,6 +99,7 @@ def read_instances(
         [file_prefix + file for file in images.files],
         labels,
         problems=images.problems + categories.problems + problems,
+        boxes=CocoBoxes(path, tuple(categories.chosen)),
     )
 
 
@@ -176,7 +177,7 @@ class _Categories:
             elif identity in self.names:
                 what = f"has the id {identity}, and so has {self.names[identity]!r}: every category needs its own"
             else:
-                self.names[identity] = _usual_name(name)
+                self.names[identity] = usual_name(name)
                 self._places[identity] = f"{place} (id {identity})"
                 continue
             self.problems.append(Problem(place, what))
@@ -205,12 +206,6 @@ class _Categories:
                 self.problems.append(Problem(self._places[identity], what, "unknown_class"))
             seen.add(name)
         return {identity: column.get(self.names[identity], -1) for identity in ordered}
-
-
-def _usual_name(name: str) -> str:
-    # Released code writes traffic_light; names of other sets are left as they are.
-    spaced = name.replace("_", " ")
-    return spaced if spaced in COCO_CLASSES else name
 
 
 def _check_members(path: Path, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nctools.data.annotations import Annotations, Problem, Progress
 from nctools.data.folder_search import file_names
 from nctools.data.published.facts import VOC_CLASSES
+from nctools.data.sets.voc_boxes import VocBoxes
 from nctools.data.sets.voc_folders import VocImageSet, VocSet, VocYear, find_voc_set
 from nctools.data.sets.voc_lists import read_id_list
 from nctools.data.sets.voc_xml import VocDocument, VocObject, VocXmlError, read_voc_document
@@ -75,7 +76,20 @@ def voc_annotations(
         labels,
         doubtful,
         problems + more,
+        boxes=voc_boxes(found) if source == "xml" else None,
     )
+
+
+def voc_boxes(found: VocSet) -> VocBoxes:
+    """Return the reader of the boxes of a set.
+
+    Args:
+        found: The set.
+
+    Returns:
+        Called with ids, it reads their annotation files.
+    """
+    return VocBoxes(_annotation_folder(found), VOC_CLASSES)
 
 
 def read_documents(
@@ -158,12 +172,16 @@ def unknown_classes(file: str, document: VocDocument, known: Mapping[str, int]) 
 
 
 def _from_files(found: VocSet, ids: list[str], progress: Progress | None) -> tuple[_Mask, _Mask, list[Problem]]:
-    folder = found.id_list.parents[2] / "Annotations"
+    folder = _annotation_folder(found)
     columns = {name: column for column, name in enumerate(VOC_CLASSES)}
     documents, problems = read_documents(folder, ids, progress)
     for name, document in zip(ids, documents, strict=True):
         problems += unknown_classes(f"{folder / name}.xml", document, columns)
     return *label_masks([document.objects for document in documents], columns), problems
+
+
+def _annotation_folder(found: VocSet) -> Path:
+    return found.id_list.parents[2] / "Annotations"
 
 
 def _from_lists(found: VocSet, ids: list[str], progress: Progress | None) -> tuple[_Mask, _Mask, list[Problem]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from xml.parsers import expat
 
 from nctools.data.annotations import Problem
 from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
+_Reader = TypeVar("_Reader", bound="DocumentReader")
 LARGEST_XML = 16 * 2**20
 _LONGEST_NAME = 200
 
@@ -88,10 +89,27 @@ def read_voc_document(path: str | os.PathLike[str]) -> VocDocument:
         Traceback (most recent call last):
         nctools.data.sets.voc_xml.VocXmlError: missing.xml: this annotation file does not exist
     """
+    reader = read_with(DocumentReader, path)
+    return VocDocument(reader.filename or "", reader.objects)
+
+
+def read_with(kind: type[_Reader], path: str | os.PathLike[str]) -> _Reader:
+    """Let a reader go through an annotation file.
+
+    Args:
+        kind: ``DocumentReader``, or one that keeps more.
+        path: The file, at most 16 MB.
+
+    Returns:
+        The reader, with what it kept.
+
+    Raises:
+        VocXmlError: As ``read_voc_document``.
+    """
     place = os.fspath(path)
     content = _content(place)
     parser = expat.ParserCreate()
-    reader = _Reader(parser)
+    reader = kind(parser)
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
@@ -107,7 +125,7 @@ def read_voc_document(path: str | os.PathLike[str]) -> VocDocument:
     finally:
         # The parser and its reader know each other: without this they would wait for the garbage collector.
         parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
-    return VocDocument(reader.filename or "", reader.objects)
+    return reader
 
 
 def _content(place: str) -> bytes:
@@ -136,8 +154,12 @@ def _content(place: str) -> bytes:
     return content
 
 
-class _Reader:
-    """Keeps what is wanted while expat goes through a file; no tree, so that depth and size cost nothing."""
+class DocumentReader:
+    """Keeps what is wanted while expat goes through a file; no tree, so that depth and size cost nothing.
+
+    Args:
+        parser: Goes through the file.
+    """
 
     __slots__ = ("_depth", "_difficult", "_in_object", "_name", "_parser", "_text", "filename", "objects")
 
@@ -152,6 +174,7 @@ class _Reader:
         self._text: list[str] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Take the beginning of an element."""
         self._depth += 1
         self._parser.CharacterDataHandler = None  # the text of an element ends where a child begins
         if self._depth == 3 and self._in_object:
@@ -165,6 +188,7 @@ class _Reader:
             self._refuse(f"the first element is <{tag[:40]}>; that of VOC annotations is <annotation>")
 
     def end(self, tag: str) -> None:
+        """Take the end of an element."""
         self._parser.CharacterDataHandler = None
         if self._depth == 3 and self._in_object:
             if tag == "name":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.features.hooks import tensor_at
-from nctools.features.layers import LAST_CALL, LayerSpec, is_linear, is_pointwise, module_anchors, no_classifier_message
+from nctools.features.layers import LAST_CALL, LayerSpec, is_linear, is_pointwise, module_anchors
 from nctools.features.maps.faults import needed_logits
 from nctools.features.maps.layout import Grid, MapLayout, TokenFacts, find_layout
 from nctools.features.probing import run_observed
@@ -74,21 +74,20 @@ def find_cam(model: nn.Module, images: Tensor, place: LayerSpec | None, facts: T
     """
     watcher = _Watcher(model, place, (images.shape[2], images.shape[3]), facts)
     logits = needed_logits(run_observed(model, [images], after=watcher.see), len(images))
-    classifiers = [module for module in watcher.classifiers if module_rows(module) == logits.shape[1]]
+    classifiers = [module for module in watcher.classifiers if len(_anchors(module).weight) == logits.shape[1]]
     if not classifiers:
         raise ValueError(
-            no_classifier_message(model, f"nn.Linear or 1x1 convolution with {logits.shape[1]} outputs")
-            + '; CAM needs one: take method="gradcam"'
+            f"{type(unwrapped(model)).__name__} has no nn.Linear or 1x1 convolution with {logits.shape[1]} outputs, "
+            'whose weights CAM needs: take method="gradcam", or "attention" where it has a class-wise head'
+        )
+    trained = [anchors for module in reversed(classifiers) if bool((anchors := _anchors(module)).weight.any())]
+    if not trained:
+        raise ValueError(
+            f"the classifier {_names(model, classifiers)} holds only zeros, so that its maps would, too: train the "
+            "model first"
         )
     nearest: tuple[float, str] | None = None
-    for module in reversed(classifiers):
-        anchors = module_anchors(module)
-        assert anchors is not None  # only such modules are recorded
-        if not bool(anchors.weight.any()):
-            raise ValueError(
-                f"the classifier {_names(model, [module])} holds only zeros, so that its maps would, too: train the "
-                "model first"
-            )
+    for anchors in trained:
         for name, feature_map, layout in watcher.maps():
             if feature_map.shape[1] != anchors.weight.shape[1]:
                 continue
@@ -97,20 +96,6 @@ def find_cam(model: nn.Module, images: Tensor, place: LayerSpec | None, facts: T
                 return FoundMap(feature_map, anchors, logits, name, layout)
             nearest = min(nearest or (excess, name), (excess, name))
     raise ValueError(_refusal(model, classifiers, nearest, place))
-
-
-def module_rows(module: nn.Module) -> int:
-    """Count the outputs of a classifier.
-
-    Args:
-        module: An ``nn.Linear`` or a 1x1 convolution.
-
-    Returns:
-        Rows of its weight.
-    """
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return int(weight.shape[0])
 
 
 class _Watcher:
@@ -182,10 +167,9 @@ def _refusal(
     mend = 'take method="gradcam"'
     if nearest is None:
         where = "no module gives" if place is None else f"{place} is not"
-        width = module_anchors(classifiers[-1])
-        assert width is not None
+        width = _anchors(classifiers[-1]).weight.shape[1]
         return (
-            f"CAM needs a map of {width.weight.shape[1]} channels, as the classifier {heads} reads, but {where} one "
+            f"CAM needs a map of {width} channels, as the classifier {heads} reads, but {where} one "
             f"with more than one place: {mend}" + ("" if place is not None else ', or name the map by layer="MODULE"')
         )
     excess, name = nearest
@@ -199,3 +183,9 @@ def _refusal(
 def _names(model: nn.Module, classifiers: list[nn.Module]) -> str:
     names = {module: name for name, module in unwrapped(model).named_modules()}
     return ", ".join(repr(names[module]) for module in classifiers)
+
+
+def _anchors(module: nn.Module) -> Anchors:
+    found = module_anchors(module)
+    assert found is not None  # only such modules are recorded
+    return found

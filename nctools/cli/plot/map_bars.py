@@ -1,0 +1,62 @@
+"""``nctools plot map-bars``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, Quiet, Weights, WeightsOption
+from nctools.cli.plot.output import (
+    Formats,
+    Look,
+    Out,
+    ScoredRuns,
+    ScoredSplit,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+)
+
+
+def run(
+    runs: ScoredRuns = None,
+    out: Out = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Below, AP of each class, most frequent class first.")
+    ] = False,
+    split: ScoredSplit = None,
+    dataset: CheckpointDataset = None,
+    data_root: DataRoot = None,
+    weights: WeightsOption = Weights.raw,
+    device: Device = "auto",
+    formats: Formats = None,
+    style: StyleOption = Look.screen,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw mAP of all classes and of each group, a bar for each run; of several seeds mean and standard deviation.
+
+    Example: nctools plot map-bars runs/mlc_nc runs/erm --per-class -o map.png
+    """
+    from nctools.figures import map_bars_of
+
+    chosen: list[Path] = chosen_inputs(runs)
+    draw_to(
+        out or default_target(chosen[0], "map-bars-classes.png" if per_class else "map-bars.png"),
+        lambda: map_bars_of(
+            chosen,
+            per_class=per_class,
+            split=split,
+            progress=not quiet,
+            dataset=dataset,
+            data_root=data_root,
+            weights=weights.value,
+            device=device,
+        ),
+        formats=formats,
+        force=force,
+        style=style,
+    )

@@ -1,0 +1,89 @@
+"""The table of NC values: a block for each metric, a row for each run, a column for each group of classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from nctools.collapse.catalogue import METRICS
+from nctools.collapse.result import CollapseResult
+from nctools.report.collect import RunRecord
+from nctools.report.table_parts import Block, Cell, Column, Table, group_size, unique, value_cell
+
+# A run and one of its feature spaces.
+Parts = Sequence[tuple[RunRecord, CollapseResult]]
+
+
+def collapse_table(records: Sequence[RunRecord], *, other_spaces: bool = False) -> Table | None:
+    """Set NC values of runs beside each other, with what random features would give.
+
+    Args:
+        records: Runs.
+        other_spaces: Every feature space but the main one, which else stands alone.
+
+    Returns:
+        The table; None without any value.
+    """
+    parts = [(record, part) for record in records for part in _spaces(record, other_spaces)]
+    if not parts:
+        return None
+    groups = unique(group for _, part in parts for group in part.to_dict())
+    with_random = any(part.references for _, part in parts)
+    columns = [
+        Column("metric" if len(parts) == 1 else "metric, run", numeric=False),
+        *(Column(group, note=_size(group, records)) for group in groups),
+        *([Column("random", note="all classes")] if with_random else []),
+    ]
+    present = {metric for _, part in parts for metric in part.to_dict()["all"]}
+    # The best of one is no news, and other spaces are not there to be compared.
+    ranked = not other_spaces and len(parts) > 1
+    found = [
+        _block(metric, parts, groups, with_random=with_random, ranked=ranked) for metric in METRICS if metric in present
+    ]
+    blocks = found if len(parts) > 1 else [Block([_alone(block) for block in found])]
+    where = "other feature spaces" if other_spaces else "main feature space"
+    caption = f"NC values, {where}{'; bold: nearest to collapse' if ranked else ''}"
+    return Table(f"collapse-{'others' if other_spaces else 'table'}", caption, columns, blocks)
+
+
+def _spaces(record: RunRecord, others: bool) -> list[CollapseResult]:
+    if record.collapse is None:
+        return []
+    chosen = record.collapse.spaces[1:] if others else record.collapse.spaces[:1]
+    return [record.collapse.space(space) for space in chosen]
+
+
+def _block(metric: str, parts: Parts, groups: Sequence[str], *, with_random: bool, ranked: bool) -> Block:
+    definition = METRICS[metric]
+    rows, known = [], [(record, part, part.to_dict()) for record, part in parts]
+    best = {
+        group: _nearest((values.get(group, {}).get(metric) for _, _, values in known), definition.direction)
+        for group in groups
+    }
+    for record, part, values in known:
+        if metric not in values["all"]:
+            continue
+        cells = [value_cell(values.get(group, {}).get(metric), best[group] if ranked else None) for group in groups]
+        if with_random:
+            cells.append(value_cell(part.references.get("random", {}).get("all", {}).get(metric)))
+        rows.append([Cell(record.name, note=part.spaces[0]), *cells])
+    direction = "" if definition.direction == "-" else f" ({definition.direction})"
+    return Block(rows, metric, metric, f"{definition.title}{direction}")
+
+
+def _alone(block: Block) -> list[Cell]:
+    # Of one run a metric needs one row, and that bears its name.
+    ((_, *cells),) = block.rows
+    return [Cell(block.title, note=block.note, term=block.term), *cells]
+
+
+def _nearest(values: Iterable[float | None], direction: str) -> float | None:
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if len(known) < 2 or direction not in {"↓ 0", "↑ 1"}:
+        return None
+    return min(known) if direction == "↓ 0" else max(known)
+
+
+def _size(group: str, records: Sequence[RunRecord]) -> str:
+    told = {group_size(group, record.facts.groups, record.facts.class_counts) for record in records}
+    return told.pop() if len(told) == 1 else ""

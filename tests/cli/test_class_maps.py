@@ -1,0 +1,83 @@
+"""Class maps on the command line: figures, their arrays, and the table against boxes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nctools.features.maps import load_class_maps
+from tests.cli.conftest import Command
+from tests.untrained_runs import untrained_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return untrained_runs(tmp_path_factory.mktemp("runs"))
+
+
+def test_each_command_draws_the_maps_it_is_called_after(
+    nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    attention, erm = runs
+    for kind, run in (("attention", attention), ("cam", erm), ("gradcam", attention)):
+        target = tmp_path / f"{kind}.svg"
+        outcome = nctools_command(
+            "plot", kind, run, "--images", "test-0001", "--classes", "true", "-o", target, "--npz"
+        )
+        assert outcome.code == 0, outcome.err
+        assert outcome.out.split() == [str(target), str(target.with_suffix(".csv"))]
+        assert load_class_maps(target.with_suffix(".npz")).method == kind
+        assert pd.read_csv(target.with_suffix(".csv"))["image"].unique().tolist() == ["test-0001"]
+
+
+def test_a_method_takes_the_place_of_the_name_also_in_that_of_the_file(
+    nctools_command: Command, runs: tuple[Path, Path]
+) -> None:
+    outcome = nctools_command("plot", "gradcam", runs[1], "--method", "gradcam++", "--images", "1", "--npz")
+    assert outcome.code == 0, outcome.err
+    figures = runs[1] / "figures"
+    assert (figures / "gradcam++.png").is_file()
+    assert load_class_maps(figures / "gradcam++.npz").method == "gradcam++"
+    again = nctools_command("plot", "gradcam", runs[1], "--method", "gradcam++", "--images", "1", "--npz")
+    assert again.code == 3
+    assert "gradcam++.npz exists already" in again.err
+
+
+def test_what_is_not_there_is_one_line(nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    for arguments, code, message in (
+        (("--images", "test-9999"), 2, "unknown image 'test-9999'; did you mean"),
+        (("--classes", "3 rad"), 2, "unknown class '3 rad'; did you mean"),
+        (("--method", "grandcam"), 2, "unknown method of class maps 'grandcam'; did you mean gradcam"),
+        (("--method", "attention"), 3, "no class-wise head"),
+        (("--images", "0"), 3, "0 images are wanted"),
+    ):
+        outcome = nctools_command("plot", "cam", runs[1], *arguments, "-o", target)
+        assert (outcome.code, outcome.err.count("\n")) == (code, 1), outcome.err
+        assert message in outcome.err
+    assert not target.exists()
+
+
+def test_localise_prints_groups_beside_chance_and_writes_them(
+    nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    document, table = tmp_path / "a.json", tmp_path / "a.csv"
+    outcome = nctools_command(
+        "localise", runs[1], "--method", "cam", "--max-images", "40", "--json", document, "--csv", table
+    )
+    assert outcome.code == 0, outcome.err
+    lines = [line.split() for line in outcome.out.splitlines()]
+    groups = {line[0]: line for line in lines if line and line[0] in {"all", "head", "medium", "tail"}}
+    assert list(groups) == ["all", "head", "medium", "tail"]
+    tail = pd.read_csv(table).query("group == 'tail'")
+    expected = [f"{100 * value:.1f}" for value in tail[["value", "chance"]].to_numpy(float).ravel().tolist()]
+    assert groups["tail"][2:] == expected
+    assert expected[1] == "11.1"
+    content = json.loads(document.read_text())
+    assert (content["command"], content["method"], content["num_images"]) == ("localise", "cam", 40)
+    printed = nctools_command("localise", runs[1], "--method", "cam", "--max-images", "40", "--json", "-", "--quiet")
+    assert json.loads(printed.out)["groups"] == content["groups"]
+    assert nctools_command("localise", runs[1], "--csv", table).code == 3
