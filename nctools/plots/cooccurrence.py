@@ -93,12 +93,11 @@ def cooccurrence_map(
     shares = drawn_shares(class_counts, class_names, cooccurrence, order)
     num_classes = len(order.names)
     with style():
-        beside = 0.0
-        for _ in range(2):  # the names' size depends on the map, the map on the room for the names
-            room = _WIDEST - LEFT - RIGHT - beside
-            length = min(max(_CELL * num_classes, _SMALLEST), room)
-            beside = names_length(order, length)
-        length = min(length, _WIDEST - LEFT - RIGHT - beside)
+        beside, needed, length = -1.0, 0.0, 0.0
+        while needed > beside:  # the names' size depends on the map, the map on the room for the names
+            beside = needed
+            length = min(max(_CELL * num_classes, _SMALLEST), _WIDEST - LEFT - RIGHT - beside)
+            needed = names_length(order, length)
         legend = 0.0 if group_labels(order, length) else LEGEND_HEIGHT
         width, height = LEFT + beside + length + RIGHT, _ABOVE + length + below_map(order, length) + legend
         figure = new_figure(width / 72, height / 72)

@@ -157,7 +157,9 @@ def short_numbers() -> FuncFormatter:
         >>> short_numbers()(15000.0), short_numbers()(0.1 + 0.2)
         ('15k', '0.3')
     """
-    return FuncFormatter(lambda value, _: f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}")
+    return FuncFormatter(
+        lambda value, _: (f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}").replace("-", "\N{MINUS SIGN}")
+    )
 
 
 def text_width(text: str, size: float) -> float:
