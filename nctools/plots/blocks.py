@@ -43,7 +43,7 @@ _MEASURED: Final = 12
 # Points in and around the matrices.
 _ROOMY_CELL: Final = 34.0
 _PADDING: Final = 3.0
-_WIDEST_CELL: Final = 56.0
+_WIDEST_CELL: Final = 80.0
 _FEW_GROUPS: Final = 6
 _HEIGHT: Final = 0.6  # of a cell over its width, for few groups
 _HEIGHT_OF_MANY: Final = 0.35

@@ -24,6 +24,7 @@ from nctools.plots.class_axis import (
     names_length,
     order_classes,
 )
+from nctools.plots.looks import dots_per_inch
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     INK,
@@ -229,7 +230,16 @@ def draw_shares(
     colours = matplotlib.colormaps["YlGnBu"].with_extremes(bad=NO_VALUE)
     percent = 100 * shares
     highest = float(np.nanmax(percent)) if np.isfinite(percent).any() else 0.0
-    image = axes.imshow(percent, cmap=colours, vmin=0.0, vmax=max(highest, 1.0), aspect="equal")
+    # Where each cell has a pixel, no blending: it would make files five times as large.
+    blend = len(order.names) > length / 72 * dots_per_inch("screen")
+    image = axes.imshow(
+        percent,
+        cmap=colours,
+        vmin=0.0,
+        vmax=max(highest, 1.0),
+        aspect="equal",
+        interpolation="antialiased" if blend else "nearest",
+    )
     style_ticks(axes)
     step = name_classes(axes, "x", order, length=length)
     name_classes(axes, "y", order, length=length)

@@ -73,10 +73,11 @@ def layer_map(table: pd.DataFrame, *, metrics: Sequence[str] | None = None) -> F
     values = {str(metric): layer_matrix(drawn, str(metric), layers, groups) for metric in drawn["metric"].unique()}
     words = {metric: [[cell_words(value) for value in row] for row in matrix] for metric, matrix in values.items()}
     widest = max(text_width(text, NAME_SIZE) for cells in words.values() for row in cells for text in row)
-    widest = max(widest, *(text_width(group, NAME_SIZE) for group in groups)) + 8.0
+    heading = max(text_width(group, NAME_SIZE) for group in groups)
+    widths = [max((wide + 8.0) * len(groups), _NARROWEST_PANEL) for wide in (max(widest, heading), heading)]
     names = short_names(layers)
     with style():
-        figure, panels = _panels(len(values), names, max(widest * len(groups), _NARROWEST_PANEL))
+        figure, panels = _panels(len(values), names, widths)
         for axes, (metric, matrix) in zip(panels, values.items(), strict=True):
             pitch = _height(axes) / len(layers)
             _draw_map(axes, metric, matrix, classes_of(drawn, metric), NAME_SIZE if pitch > _LINE else 0.0)
@@ -100,13 +101,16 @@ def _is_leftmost(axes: Axes, panels: Sequence[Axes]) -> bool:
     return bool(axes.get_position().x0 == min(panel.get_position().x0 for panel in panels))
 
 
-def _panels(number: int, names: Sequence[str], width: float) -> tuple[Figure, list[Axes]]:
+def _panels(number: int, names: Sequence[str], widths: Sequence[float]) -> tuple[Figure, list[Axes]]:
     left = _MARGIN + _AXIS_NAME + max(text_width(name, NAME_SIZE) for name in names) + 6.0
-    step = width + 5.0 + _BAR + _BAR_WORDS
-    columns = max(1, min(number, int((72 * DOUBLE_COLUMN - left) // step)))
-    rows = math.ceil(number / columns)
     around = _ABOVE + _BELOW
-    height = min(_CELL_HEIGHT * max(len(names), 2), max(_TALLEST / rows - around, _LOWEST_CELL * len(names)))
+    for width in widths:  # with numbers in the cells; without, where there are so many layers that none has room
+        step = width + 5.0 + _BAR + _BAR_WORDS
+        columns = max(1, min(number, int((72 * DOUBLE_COLUMN - left) // step)))
+        rows = math.ceil(number / columns)
+        height = min(_CELL_HEIGHT * max(len(names), 2), max(_TALLEST / rows - around, _LOWEST_CELL * len(names)))
+        if height > _LINE * len(names):
+            break
     figure = new_figure((left + columns * step) / 72, (rows * (around + height)) / 72)
     panels = []
     for position in range(number):
