@@ -23,6 +23,11 @@ class Drawing(NamedTuple):
     figure: Figure
     data: pd.DataFrame
 
+    def _repr_png_(self) -> bytes | None:
+        # A notebook shows the figure where a cell ends with a drawing.
+        shown = getattr(self.figure, "_repr_png_", None)
+        return None if shown is None else shown()
+
 
 def save_drawing(drawing: Drawing, path: str | os.PathLike[str], *, formats: Sequence[str] = ()) -> list[Path]:
     """Write a drawing: the figure in one or several formats, its data once beside it as CSV.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,7 +50,13 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train", shard_size=None) as store,
+        extract_checkpoint(
+            checkpoint,
+            Path(folder) / "train.h5",
+            split="train",
+            shard_size=None,
+            progress=sys.stderr.isatty(),  # in a script or notebook nobody asked for it
+        ) as store,
     ):
         yield store
 
