@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Unpack, cast
 
+from nctools.errors import ConfigError, NctoolsError
 from nctools.figures.drawing import Drawing
 from nctools.forward_options import ForwardOptions
 from nctools.report.collect import RunRecord
@@ -45,6 +46,19 @@ class Section:
 
 SECTIONS: Final = (
     Section(
+        "map-bars", "scores", "mAP by group",
+        "A bar for each run and group of classes, on the test images.",
+        "map_bars_of", "Bars of test mAP by group of classes",
+        runs_models=True,
+    ),
+    Section(
+        "logits", "scores", "Logits of positives and negatives",
+        "Of each group the logits of classes that are in the image, and of those that are not; what lies above 0 is "
+        "predicted.",
+        "logits_of", "Distributions of the logits of positives and of negatives in each group of classes",
+        runs_models=True,
+    ),
+    Section(
         "nc-curves", "collapse", "Collapse over the epochs",
         "Each line is a group of classes. NC1, NC2 and NC3 fall to 0 as features collapse; NC1 has a logarithmic axis.",
         "curves_of", "Lines of NC1, NC2, NC3 and validation mAP over the epochs, for each group of classes",
@@ -66,6 +80,13 @@ SECTIONS: Final = (
         "spectrum_of", "Lines of the eigenvalues of between-class and within-class scatter",
     ),
     Section(
+        "embedding", "collapse", "Features in two dimensions",
+        "The two directions of largest variance (PCA): points are features, larger marks class means; crosses are the "
+        "corners of the nearest ideal simplex, where it fits.",
+        "embedding_of", "Scatter of features and class means in the plane of their two main directions",
+        {"method": "pca", "max_points": 2000},
+    ),
+    Section(
         "per-class", "classes", "Rare and frequent classes",
         "Each point is a class: to the right frequent ones, to the left rare ones.",
         "per_class_of", "Points of NC values of each class against its number of training images",
@@ -76,7 +97,16 @@ SECTIONS: Final = (
         "which classes come together.",
         "distribution_of", "Bars of training images by class, labels per image, and a heat map of classes in one image",
     ),
+    Section(
+        "class-maps", "images", "Where the models look",
+        "Rows are images, for one run after the other; columns are classes, true ones first. Bright places speak for "
+        "the class.",
+        "class_maps_of", "Test images overlaid with the maps of their true and likeliest classes",
+        {"images": 3}, runs_models=True,
+    ),
 )  # fmt: skip
+# Maps of the head itself, of a linear head, of any network: the first that all runs allow.
+_MAP_METHODS: Final = ("attention", "cam", "gradcam")
 
 
 def draw(section: Section, records: Sequence[RunRecord], **options: Unpack[ForwardOptions]) -> Drawing:
@@ -98,12 +128,23 @@ def draw(section: Section, records: Sequence[RunRecord], **options: Unpack[Forwa
     if section.function == "distribution_of":
         return function(_labels_of(records), **section.options)
     further = {**section.options, **(options if section.runs_models else {})}
-    return function([Path(record.facts.folder) for record in records], **further)
+    folders = [Path(record.facts.folder) for record in records]
+    if section.function == "class_maps_of":
+        return _maps(function, folders, further)
+    return function(folders, **further)
+
+
+def _maps(function: Draw, folders: list[Path], options: Mapping[str, object]) -> Drawing:
+    *firsts, last = _MAP_METHODS
+    for method in firsts:
+        try:
+            return function(folders, method=method, **options)
+        except (NctoolsError, ValueError):
+            continue
+    return function(folders, method=last, **options)
 
 
 def _labels_of(records: Sequence[RunRecord]) -> object:
-    from nctools.errors import ConfigError
-
     known = [record.training for record in records if record.training is not None]
     if not known:
         raise ConfigError("the training labels are not known without features")

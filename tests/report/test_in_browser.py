@@ -194,7 +194,7 @@ def test_paper_is_light_and_without_controls(page: Page) -> None:
 def test_numbers_can_be_saved(page: Page) -> None:
     with page.expect_download() as waiting:
         page.locator("figcaption a").first.click()
-    assert waiting.value.suggested_filename.startswith("nc-curves.csv")
+    assert waiting.value.suggested_filename == "map-bars.csv"
     with page.expect_download() as waiting:
         page.locator("#save").click()
     assert waiting.value.suggested_filename == "nctools-report.json"
