@@ -23,6 +23,9 @@ class Drawing(NamedTuple):
     figure: Figure
     data: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return f"Drawing({self.figure!r}, {len(self.data)} rows: {', '.join(map(str, self.data.columns))})"
+
     def _repr_png_(self) -> bytes | None:
         # A notebook shows the figure where a cell ends with a drawing.
         shown = getattr(self.figure, "_repr_png_", None)
