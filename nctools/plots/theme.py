@@ -185,7 +185,8 @@ def text_width(text: str, size: float) -> float:
 @lru_cache(maxsize=4096)
 def _text_width(text: str, size: float, families: tuple[str, ...]) -> float:
     font = FontProperties(family=list(families), size=size)
-    path = TextPath((0, 0), text, prop=font, usetex=False)
+    # Names are no mathematics: "$" is a letter of theirs, and one between two of them would be set as a formula.
+    path = TextPath((0, 0), text.replace("$", r"\$"), prop=font, usetex=False)
     # Letters have points of their outline at their outermost places: following the curves takes ten times as long.
     across = path.vertices if path.codes is None else path.vertices[path.codes != path.CLOSEPOLY]
     return float(np.ptp(across[:, 0]))
