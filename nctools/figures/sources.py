@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,13 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train", shard_size=None) as store,
+        extract_checkpoint(
+            checkpoint,
+            Path(folder) / "train.h5",
+            split="train",
+            shard_size=None,
+            progress=sys.stderr.isatty(),  # in a script or notebook nobody asked for it
+        ) as store,
     ):
         yield store
 

@@ -6,6 +6,7 @@ pyplot is never used, so no window, no backend and no list of open figures is in
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ SINGLE_COLUMN: Final = 3.4
 """Width in inches of a figure in one column of a two-column paper."""
 DOUBLE_COLUMN: Final = 7.0
 """Width in inches of a figure over both columns."""
+_NOTEBOOK_DPI: Final = 130
 
 GREY: Final = "#757575"
 """Notes and reference lines."""
@@ -78,6 +80,13 @@ class StyledFigure(Figure):
     """A figure that knows the style it was made in, so that it is saved in it."""
 
     made_in: StyleName = "screen"
+
+    def _repr_png_(self) -> bytes:
+        # Notebooks show the figure that a cell ends with; pyplot, which would do that, is never used here.
+        picture = io.BytesIO()
+        with use_style(self.made_in), style():
+            self.savefig(picture, format="png", dpi=_NOTEBOOK_DPI)
+        return picture.getvalue()
 
 
 def series_colours(names: Iterable[str]) -> dict[str, str]:
