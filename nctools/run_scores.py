@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nctools import __version__
 from nctools._factories import is_factory
 from nctools.checkpoints import Answers, answers_of, tell
+from nctools.data.own.folder_walk import files_below
 from nctools.data.sources import ROOT_VARIABLE
 from nctools.evaluation.arrays import as_scores_and_targets
 from nctools.evaluation.protocols import Protocol
@@ -98,8 +99,8 @@ def scores_of(
     """Run a trained model over a split of its data, or take what was kept of the last time.
 
     Of a run of nctools the scores are kept in ``RUN/scores/best-test.npz`` (checkpoint and split) and taken again if
-    weights, split and options are the same. Images of the user's own that were replaced in their folder are not
-    noticed: ``keep=False`` scores them anew.
+    weights, split and options are the same, and so are the files of a folder of the user's own. Images that a table
+    names, and those of data sets with a name, are not looked at: ``keep=False`` scores them anew.
 
     Args:
         path: A run directory (its best checkpoint on validation, else its last), a file of weights, or None for the
@@ -180,7 +181,6 @@ def _key(run: TrainedRun, split: str | None, options: ForwardOptions) -> str:
     }
     config = run.config() or {}
     own = Path(str(options.get("data") or options.get("dataset") or config.get("dataset")))
-    facts = own.stat() if own.is_file() else None
     with run.checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     known = {
@@ -190,9 +190,22 @@ def _key(run: TrainedRun, split: str | None, options: ForwardOptions) -> str:
         "split": split,
         "options": chosen,
         "root": os.environ.get(ROOT_VARIABLE),
-        "labels": None if facts is None else [facts.st_size, facts.st_mtime_ns],
+        "labels": _state_of(own),
     }
     return json.dumps(known, sort_keys=True, default=str)
+
+
+def _state_of(own: Path) -> str | None:
+    # Changes with the size or the time of a file of labels, or of any file in a folder; None for other names.
+    if not own.exists():
+        return None
+    digest = hashlib.sha256()
+    for name in files_below(own) if own.is_dir() else [""]:
+        if not (own / name).exists():  # a link that leads nowhere
+            continue
+        facts = (own / name).stat()
+        digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _read(place: Path, key: str, checkpoint: Path, *, progress: bool) -> RunScores | None:

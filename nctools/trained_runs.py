@@ -157,7 +157,7 @@ def check_only_seeds_differ(runs: Sequence[TrainedRun]) -> list[int]:
     configs = [run.config() for run in runs]
     known = [config for config in configs if config is not None]
     if len(known) < len(runs):
-        known = [_settings_of(run.read()) for run in runs]
+        known = [settings_of_checkpoint(describe_checkpoint(run.read())) for run in runs]
     flat = [settings_that_count(config) for config in known]
     for run, settings in zip(runs[1:], flat[1:], strict=True):
         differing = sorted(key for key in flat[0].keys() | settings.keys() if _differ(key, flat[0], settings))
@@ -248,8 +248,16 @@ def finished_epochs(table: Path) -> int | None:
     return max((int(float(epoch)) for epoch in epochs if epoch.replace(".", "").isdigit()), default=None)
 
 
-def _settings_of(checkpoint: Checkpoint) -> dict[str, object]:
-    return {key: value for key, value in describe_checkpoint(checkpoint).items() if key not in _OUTCOMES}
+def settings_of_checkpoint(described: Mapping[str, object]) -> dict[str, object]:
+    """Give what a checkpoint tells of the settings of its run, for a run without ``config.yaml``.
+
+    Args:
+        described: What ``describe_checkpoint`` returned.
+
+    Returns:
+        The same without what was learned.
+    """
+    return {key: value for key, value in described.items() if key not in _OUTCOMES}
 
 
 def settings_that_count(document: Mapping[str, object]) -> dict[str, object]:

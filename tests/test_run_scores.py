@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nctools import checkpoints, run_scores
 from nctools.checkpoints import evaluate_checkpoint
 from nctools.errors import CheckpointError, DatasetError
-from nctools.methods import Checkpoint, build, save_checkpoint
+from nctools.methods import Checkpoint, build, load_checkpoint, save_checkpoint
 from nctools.run_scores import RunScores, scores_of
 
 
@@ -111,6 +112,27 @@ def test_new_weights_or_options_are_scored_anew(run: Path, passes: list[str]) ->
     scores_of(run, mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0])
     assert len(passes) == 3
     scores_of(run, mean=[0.0, 0.0, 0.0], std=[1.0, 1.0, 1.0])
+    assert len(passes) == 3
+
+
+def test_changed_files_in_a_folder_of_the_users_own_are_scored_anew(
+    run: Path, tmp_path: Path, passes: list[str]
+) -> None:
+    folder = tmp_path / "own"
+    best = load_checkpoint(run / "checkpoints/best.pt")
+    names = sorted(best.class_names)  # as folders are read
+    save_checkpoint(dataclasses.replace(best, class_names=names), run / "checkpoints/best.pt")
+    for index, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (48, 48), (10 * index, 0, 0)).save(folder / name / "one.png")
+    first = scores_of(run, split=None, data=folder)
+    assert first.logits.shape == (20, 20)
+    scores_of(run, split=None, data=folder)
+    assert len(passes) == 1
+    Image.new("RGB", (48, 48), (0, 255, 0)).save(folder / names[0] / "one.png")
+    assert not np.array_equal(scores_of(run, split=None, data=folder).logits, first.logits)
+    shutil.copyfile(folder / names[0] / "one.png", folder / names[1] / "two.png")
+    assert scores_of(run, split=None, data=folder).targets.sum(0)[names.index(names[1])] == 2
     assert len(passes) == 3
 
 

@@ -35,10 +35,11 @@ def run(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the training runs.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo in the same folder.")] = False,
 ) -> None:
-    """Train ERM, the attention control and MLC-NC on the embedded data; evaluate, extract, measure, plot, compare.
+    """Train ERM, the attention control and MLC-NC on the embedded data; evaluate, extract, measure, plot, report.
 
-    Needs no download. About 4 minutes on two cores; with --quick under a minute (too short to see collapse).
+    Needs no download. About 4 minutes on two cores; with --quick about a minute (too short to see collapse).
     """
+    from nctools.report.writing import write_report
     from nctools.training import make_config, train
 
     started = time.perf_counter()
@@ -59,9 +60,16 @@ def run(
     evaluations = {finished.path.name: _evaluate(finished) for finished in runs}
     results = {finished.path.name: _measure(finished) for finished in runs}
     _print_comparison(evaluations, results, out / "comparison.csv")
-    made = [*_draw(runs, out / "figures"), out / "comparison.csv", *(finished.path for finished in runs)]
+    say("drawing, and writing the report")
+    figures = _draw(runs, out / "figures")
+    report = write_report([finished.path for finished in runs], out / "report.html", overwrite=True, tell=_nothing)
+    made = [report, *figures, out / "comparison.csv", *(finished.path for finished in runs)]
     sys.stdout.write("made:\n" + "".join(f"  {path}\n" for path in made))
-    say(f"done in {time.perf_counter() - started:.0f} s; next: nctools measure {runs[-1].features / 'train.h5'}")
+    say(f"done in {time.perf_counter() - started:.0f} s; open {report} in a browser")
+
+
+def _nothing(line: str) -> None:
+    """The report is a matter of seconds: no talk about its steps."""
 
 
 def _clear(out: Path, *, force: bool) -> None:
@@ -71,10 +79,10 @@ def _clear(out: Path, *, force: bool) -> None:
 
 
 def _evaluate(finished: RunDirectory) -> Evaluation:
-    from nctools.checkpoints import evaluate_checkpoint
+    from nctools.run_scores import scores_of
 
-    # The checkpoint is chosen on validation mAP, the test images are seen once.
-    return evaluate_checkpoint(finished.checkpoints / "best.pt", split="test")
+    # The checkpoint is chosen on validation mAP, the test images are seen once: figures and report take these scores.
+    return scores_of(finished.path, split="test").evaluate()
 
 
 def _measure(finished: RunDirectory) -> CollapseResult:
@@ -120,14 +128,18 @@ def _print_comparison(evaluations: dict[str, Evaluation], results: dict[str, Col
 
 
 def _draw(runs: list[RunDirectory], folder: Path) -> list[Path]:
+    from nctools import figures
     from nctools.data.description import describe_dataset
     from nctools.data.loading import load_dataset
-    from nctools.figures import angles_of, curves_of, distribution_of, save_drawing
 
     paths = [finished.path for finished in runs]
     drawn = {
-        "nc-curves": curves_of(paths, metrics=_COLLAPSE),
-        "angles": angles_of(paths),
-        "distribution": distribution_of(describe_dataset(load_dataset(DATASET))),
+        "nc-curves": figures.curves_of(paths, metrics=_COLLAPSE),
+        "angles": figures.angles_of(paths),
+        "embedding": figures.embedding_of(paths),
+        "map-bars": figures.map_bars_of(paths),
+        "logits": figures.logits_of(paths),
+        "attention": figures.class_maps_of(paths[1:]),
+        "distribution": figures.distribution_of(describe_dataset(load_dataset(DATASET))),
     }
-    return [save_drawing(drawing, folder / f"{name}.png")[0] for name, drawing in drawn.items()]
+    return [figures.save_drawing(drawing, folder / f"{name}.png")[0] for name, drawing in drawn.items()]

@@ -16,7 +16,10 @@ REQUIRED = (
     "typer", "rich", "jinja2", "safetensors", "lightning", "torchmetrics", "timm", "torchvision", "torchcam",
 )  # fmt: skip
 # Extra -> the library that shows whether it is installed.
-EXTRAS = {"dev": "pytest", "docs": "sphinx"}
+EXTRAS = {
+    "html": "plotly", "hdf5": "hdf5plugin", "tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
+    "dev": "pytest", "docs": "sphinx",
+}  # fmt: skip
 _PACKAGE = {"sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "PyYAML"}
 
 

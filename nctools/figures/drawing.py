@@ -23,6 +23,14 @@ class Drawing(NamedTuple):
     figure: Figure
     data: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return f"Drawing({self.figure!r}, {len(self.data)} rows: {', '.join(map(str, self.data.columns))})"
+
+    def _repr_png_(self) -> bytes | None:
+        # A notebook shows the figure where a cell ends with a drawing.
+        shown = getattr(self.figure, "_repr_png_", None)
+        return None if shown is None else shown()
+
 
 def save_drawing(drawing: Drawing, path: str | os.PathLike[str], *, formats: Sequence[str] = ()) -> list[Path]:
     """Write a drawing: the figure in one or several formats, its data once beside it as CSV.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nctools.errors import ConfigError
+from nctools.errors import CheckpointError, ConfigError
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
     stored = path if path.suffix in {".h5", ".hdf5"} else run.features / "train.h5"
     if stored == path or stored.is_file():
         with FeatureStore(stored) as store:
+            if stored != path:
+                _warn_of_other_epoch(store, stored, run.checkpoints / "last.pt")
             yield store
         return
     checkpoint = run.checkpoints / "last.pt" if path.is_dir() else path
@@ -49,9 +53,34 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        extract_checkpoint(checkpoint, Path(folder) / "train.h5", split="train", shard_size=None) as store,
+        extract_checkpoint(
+            checkpoint,
+            Path(folder) / "train.h5",
+            split="train",
+            shard_size=None,
+            progress=sys.stderr.isatty(),  # in a script or notebook nobody asked for it
+        ) as store,
     ):
         yield store
+
+
+def _warn_of_other_epoch(store: FeatureStore, stored: Path, last: Path) -> None:
+    # A training that was resumed leaves the features of an earlier epoch behind. Only then is the checkpoint read.
+    if not last.is_file() or last.stat().st_mtime_ns <= stored.stat().st_mtime_ns:
+        return
+    from nctools.trained_runs import one_run
+
+    told = store.attrs["provenance"]
+    epoch = told.get("checkpoint_epoch") if isinstance(told, Mapping) else None
+    try:
+        trained = one_run(last).read().epoch
+    except CheckpointError:
+        return
+    if isinstance(epoch, int) and epoch != trained:
+        warnings.warn(
+            f"{stored} was made of epoch {epoch}, {last} is of epoch {trained}: remove the features to see that one",
+            stacklevel=4,
+        )
 
 
 def read_result(path: Path) -> CollapseResult:

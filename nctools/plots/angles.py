@@ -53,7 +53,7 @@ _SHOWN_SHARE: Final = 0.99  # share of pairs inside the colour scale; the rest g
 _SMALLEST_HALF_RANGE: Final = 1.0
 # Points around the panels: ticks, the note on thinned names, colour bar with its words, groups and title.
 _LEFT: Final = 7.0
-_NOTE: Final = 22.0
+_NOTE: Final = 25.0
 _RIGHT: Final = 36.0  # beside the words of the ETF's mark
 _GAP: Final = 8.0
 _ABOVE: Final = TITLE_PAD + 12.0
@@ -213,13 +213,12 @@ def _panels(num_runs: int, order: ClassOrder, right: float) -> tuple[Figure, lis
     columns = min(num_runs, _MOST_COLUMNS)
     rows = math.ceil(num_runs / columns)
     width = 72 * (SINGLE_COLUMN if columns == 1 else DOUBLE_COLUMN)
-    left, length = _LEFT, 0.0
-    for _ in range(2):  # the names' size depends on the panel, the panel on the room for the names
+    left, needed, length = 0.0, _LEFT, 0.0
+    while needed > left:  # the names' size depends on the panel, the panel on the room for the names
+        left = needed
         length = (width - left - right - _GAP * (columns - 1)) / columns
-        left = (
-            _LEFT + names_length(order, length) + (0 if name_step(len(order.names), length) == 1 else font_size(_NOTE))
-        )
-    length = (width - left - right - _GAP * (columns - 1)) / columns
+        note = 0.0 if name_step(len(order.names), length) == 1 else font_size(_NOTE)
+        needed = _LEFT + names_length(order, length) + note
     below = names_length(order, length) + _BELOW
     legend = 0.0 if group_labels(order, length) else LEGEND_HEIGHT
     figure = new_figure(width / 72, (rows * (_ABOVE + length + below) + legend) / 72)

@@ -35,7 +35,7 @@ USUAL_METRICS: Final = ("nc1_cdnv", "nc2_mean_angle_deg")
 """What is drawn unless metrics are named, as far as a run has it."""
 
 _WORD_SIZE: Final = 6.5
-_NUMBER_SIZES: Final = (6.5, 5.6, 4.8)  # the last is the least that print keeps readable
+_NUMBER_SIZES: Final = (6.5, 5.6, 5.0)  # the last is the least that print keeps readable
 _TITLE_SIZE: Final = 7.0
 _HEADING_SIZE: Final = 8.0
 _LONGEST_NAME: Final = 16
@@ -43,7 +43,7 @@ _MEASURED: Final = 12
 # Points in and around the matrices.
 _ROOMY_CELL: Final = 34.0
 _PADDING: Final = 3.0
-_WIDEST_CELL: Final = 56.0
+_WIDEST_CELL: Final = 80.0
 _FEW_GROUPS: Final = 6
 _HEIGHT: Final = 0.6  # of a cell over its width, for few groups
 _HEIGHT_OF_MANY: Final = 0.35

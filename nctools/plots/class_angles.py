@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from nctools.plots.class_axis import (
+    LEGEND_HEIGHT,
     TITLE_PAD,
     ClassOrder,
     axis_note,
     group_labels,
+    group_legend,
     mark_groups,
     name_classes,
     name_step,
     names_length,
     order_classes,
 )
-from nctools.plots.theme import DOUBLE_COLUMN, GREY, group_colours, new_figure, place_axes, style, style_ticks
+from nctools.plots.columns import legend_columns
+from nctools.plots.theme import DOUBLE_COLUMN, GREY, new_figure, place_axes, series_colours, style, style_ticks
 from nctools.plots.variants import check_columns
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ _LEFT: Final = 38.0
 _GAP: Final = 34.0
 _HEIGHT: Final = 110.0
 _LEGEND: Final = 20.0
+_LEGEND_LINE: Final = 11.0
+_DASHES: Final = (0, (4, 2))
 _MOST_DOTS: Final = 150
 
 
@@ -66,22 +72,44 @@ def class_angle_lines(data: pd.DataFrame, panels: Mapping[str, str], *, etf_angl
     width = (72 * DOUBLE_COLUMN - _LEFT - 8.0 - _GAP * (len(panels) - 1)) / len(panels)
     noted = name_step(len(order.names), width) != 1  # then the axis has a label, too
     above, below = TITLE_PAD + 14.0, names_length(order, width) + (22.0 if noted else 8.0)
+    words = group_labels(order, width)
+    groups = 0.0 if words else LEGEND_HEIGHT
+    handles = _handles(variants, etf_angle)
+    columns = legend_columns(handles, 72 * DOUBLE_COLUMN)
+    legend = _LEGEND + _LEGEND_LINE * (-(-len(handles) // columns) - 1)
     with style():
-        figure = new_figure(DOUBLE_COLUMN, (above + _HEIGHT + below + _LEGEND) / 72)
+        height = above + _HEIGHT + below + legend + groups
+        figure = new_figure(DOUBLE_COLUMN, height / 72)
         for place, (column, title) in enumerate(panels.items()):
             axes = place_axes(figure, _LEFT + place * (width + _GAP), above, width, _HEIGHT)
             _draw_lines(axes, data, column, order.order, variants)
-            axes.axhline(etf_angle, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), label=f"ETF {etf_angle:.1f}°")
+            axes.axhline(etf_angle, color=GREY, linewidth=0.8, linestyle=_DASHES)
             axes.set_title(title, pad=TITLE_PAD)
             axes.set_xlim(-0.6, len(order.names) - 0.4)
-            mark_groups(axes, order, group_labels(order, width), lines=False)
+            mark_groups(axes, order, words, lines=False)
             step = name_classes(axes, "x", order, length=width)
             axes.set_xlabel(axis_note(step, len(order.names)))
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+            axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=(1, 2, 2.5, 5, 10)))
         figure.axes[0].set_ylabel("mean angle to the other classes (°)")
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=min(6, len(labels)), columnspacing=1.2)
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, groups / height),
+            ncols=columns,
+            columnspacing=1.2,
+            borderaxespad=0.2,
+        )
+        if not words:
+            group_legend(figure, order)
     return figure
+
+
+def _handles(variants: Sequence[str], etf_angle: float) -> list[Line2D]:
+    lines = [
+        Line2D([], [], color=colour, marker="o", linewidth=1.2, markersize=2.4, markeredgewidth=0, label=variant)
+        for variant, colour in series_colours(variants).items()
+    ]
+    return [*lines, Line2D([], [], color=GREY, linewidth=0.8, linestyle=_DASHES, label=f"ETF {etf_angle:.1f}°")]
 
 
 def _order(data: pd.DataFrame) -> ClassOrder:
@@ -94,10 +122,8 @@ def _order(data: pd.DataFrame) -> ClassOrder:
 
 
 def _draw_lines(axes: Axes, data: pd.DataFrame, column: str, order: Sequence[int], variants: Sequence[str]) -> None:
-    # The names stand for variants, not for groups of classes: no colour of a group.
-    colours = group_colours([f"variant {name}" for name in variants])
     places = np.arange(len(order))
-    for variant, colour in zip(variants, colours.values(), strict=True):
+    for variant, colour in series_colours(variants).items():
         table = data[data["variant"] == variant].pivot_table(
             index="class_index", columns="seed", values=column, dropna=False
         )

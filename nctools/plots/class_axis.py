@@ -16,8 +16,8 @@ from nctools.collapse.groups import check_groups
 from nctools.plots.theme import INK, font_size, group_colours, shorten, text_width
 
 _LONGEST_NAME: Final = 16
-_LINE_SPACING: Final = 1.2  # times the font size: the least pitch at which names do not touch
-_NAME_SIZES: Final = (4.8, 6.0)  # points: the least that print keeps readable, and enough
+_LINE_SPACING: Final = 1.15  # times the font size: the least pitch at which names do not touch
+_NAME_SIZES: Final = (5.0, 6.0)  # points: the least that print keeps readable, and enough
 _MOST_SKIPPED: Final = 6  # with fewer names than every sixth, names no longer help
 _STRIP_OFFSET: Final = 3.5  # points from the axes to the middle of the coloured strip
 _STRIP_WIDTH: Final = 2.5

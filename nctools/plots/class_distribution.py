@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nctools.plots.class_axis import (
@@ -26,6 +26,7 @@ from nctools.plots.class_axis import (
     order_classes,
 )
 from nctools.plots.cooccurrence import LEFT, RIGHT, below_map, draw_shares, drawn_shares
+from nctools.plots.metric_axis import log_ticks
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
@@ -51,7 +52,7 @@ _MAP: Final = 192.0
 _GAP: Final = 14.0
 _ABOVE: Final = TITLE_PAD + 12.0
 _BELOW: Final = 20.0  # axis label below the names
-_COUNT_SIZES: Final = (4.8, 5.5)  # upright, flat
+_COUNT_SIZES: Final = (5.0, 5.5)  # upright, flat
 _MOST_SEPARATE_BARS: Final = 100
 _MOST_SEPARATE_LABELS: Final = 40
 _MOST_WRITTEN_LABELS: Final = 8
@@ -234,8 +235,7 @@ def _draw_counts(axes: Axes, order: ClassOrder, images: str) -> bool:
     style_ticks(axes)
     step = name_classes(axes, "x", order, length=pitch * num_classes, rotation=turn)
     _write_counts(axes, order.counts, pitch)
-    axes.yaxis.set_major_formatter(short_numbers())
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_ticks(axes.yaxis, *axes.get_ylim())
     axes.set_ylabel(images)
     axes.set_xlabel(axis_note(step, num_classes))
     labels = group_labels(order, pitch * num_classes, counts=True)

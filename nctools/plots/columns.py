@@ -12,7 +12,7 @@ from nctools.plots.theme import DOUBLE_COLUMN, SINGLE_COLUMN, text_width
 PANEL_GAP: Final = 8.0
 """Points between two panels."""
 
-_RIGHT: Final = 6.0
+_RIGHT: Final = 9.0  # half of a number at the end of the axis
 _NARROWEST: Final = 118.0
 _LEGEND_SIZE: Final = 7.0
 _HANDLE: Final = 28.0  # points for the line before a word of the legend, and the gap behind it

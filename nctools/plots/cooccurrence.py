@@ -24,6 +24,7 @@ from nctools.plots.class_axis import (
     names_length,
     order_classes,
 )
+from nctools.plots.looks import dots_per_inch
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     INK,
@@ -93,12 +94,11 @@ def cooccurrence_map(
     shares = drawn_shares(class_counts, class_names, cooccurrence, order)
     num_classes = len(order.names)
     with style():
-        beside = 0.0
-        for _ in range(2):  # the names' size depends on the map, the map on the room for the names
-            room = _WIDEST - LEFT - RIGHT - beside
-            length = min(max(_CELL * num_classes, _SMALLEST), room)
-            beside = names_length(order, length)
-        length = min(length, _WIDEST - LEFT - RIGHT - beside)
+        beside, needed, length = -1.0, 0.0, 0.0
+        while needed > beside:  # the names' size depends on the map, the map on the room for the names
+            beside = needed
+            length = min(max(_CELL * num_classes, _SMALLEST), _WIDEST - LEFT - RIGHT - beside)
+            needed = names_length(order, length)
         legend = 0.0 if group_labels(order, length) else LEGEND_HEIGHT
         width, height = LEFT + beside + length + RIGHT, _ABOVE + length + below_map(order, length) + legend
         figure = new_figure(width / 72, height / 72)
@@ -230,7 +230,16 @@ def draw_shares(
     colours = matplotlib.colormaps["YlGnBu"].with_extremes(bad=NO_VALUE)
     percent = 100 * shares
     highest = float(np.nanmax(percent)) if np.isfinite(percent).any() else 0.0
-    image = axes.imshow(percent, cmap=colours, vmin=0.0, vmax=max(highest, 1.0), aspect="equal")
+    # Where each cell has a pixel, no blending: it would make files five times as large.
+    blend = len(order.names) > length / 72 * dots_per_inch("screen")
+    image = axes.imshow(
+        percent,
+        cmap=colours,
+        vmin=0.0,
+        vmax=max(highest, 1.0),
+        aspect="equal",
+        interpolation="antialiased" if blend else "nearest",
+    )
     style_ticks(axes)
     step = name_classes(axes, "x", order, length=length)
     name_classes(axes, "y", order, length=length)

@@ -23,6 +23,7 @@ from nctools.plots.theme import (
     INK,
     SINGLE_COLUMN,
     fit_width,
+    font_size,
     group_colours,
     new_figure,
     place_axes,
@@ -68,7 +69,7 @@ def embedding(
 ) -> Figure:
     """Draw features in two dimensions, a panel for each run or epoch.
 
-    Points of rare classes lie on top. Class means are bigger, with a white edge, and named where names fit; crosses are
+    Points of rare classes lie on top. Class means are bigger, with an edge, and named where names fit; crosses are
     the vertices of the ETF. Both axes have one scale, so that angles are those of the plane. The points are one image
     inside of PDF and SVG files, which stay small.
 
@@ -113,10 +114,12 @@ def embedding(
             if by == "group" or len(order.names) > MOST_COLOURED:
                 _name_means(axes, space, order, (width, height))
             _finish_axes(axes, space, left=place % _MOST_COLUMNS == 0 or not common_axes)
-        figure.legend(
+        legend = figure.legend(
             handles=entries, loc="lower center", ncols=columns, handlelength=0.9, handletextpad=0.5, columnspacing=1.2,
             labelspacing=0.25, borderaxespad=0.2,
         )  # fmt: skip
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     return figure
 
 
@@ -293,10 +296,10 @@ def _name_means(axes: Axes, space: EmbeddedPoints, order: ClassOrder, size: tupl
             f"{len(placed)}/{known} named" if placed else "",
             (1.0, 0.0),
             xycoords="axes fraction",
-            xytext=(0.0, -_BELOW + 6.0 if space.has_scale else -_BELOW_WITHOUT_NUMBERS + 6.0),
+            xytext=(0.0, -_BELOW + 3.0 if space.has_scale else -_BELOW_WITHOUT_NUMBERS + 3.0),
             textcoords="offset points",
             ha="right",
-            fontsize=6.0,
+            fontsize=font_size(6.0),
             color=GREY,
         )
 

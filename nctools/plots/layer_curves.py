@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from nctools.plots.layer_table import NAME_SIZE, classes_of, layer_data, layer_matrix, names_of, short_names
+from nctools.plots.metric_axis import metric_label
 from nctools.plots.reference_lines import collapse_limit, has_log_axis
 from nctools.plots.theme import (
     GREY,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _LIMIT_LABEL: Final = "limit at collapse"
+_MOST_MARKED: Final = 25
+_NAME_PITCH: Final = 12.0  # points between slanted names that do not touch
 
 
 def layer_lines(table: pd.DataFrame, *, metrics: Sequence[str] | None = None) -> Figure:
@@ -61,15 +65,18 @@ def layer_lines(table: pd.DataFrame, *, metrics: Sequence[str] | None = None) ->
         names = short_names(layers)
         room = (72 * SINGLE_COLUMN - 50) / len(layers)
         slanted = max(text_width(name, NAME_SIZE) for name in names) + 6 > room
+        # From behind, so that the last layer, which the figure leads to, has its name.
+        step = max(1, math.ceil(_NAME_PITCH / room))
+        named = list(range(len(layers) - 1, -1, -step))[::-1]
         figure = new_figure(SINGLE_COLUMN, 1.3 * len(chosen) + (1.1 if slanted else 0.6), constrained=True)
         grid = figure.subplots(len(chosen), 1, sharex=True, squeeze=False)[:, 0]
         for axes, metric in zip(grid, chosen, strict=True):
             _draw_lines(axes, metric, layer_matrix(drawn, metric, layers, groups), groups, classes_of(drawn, metric))
         grid[-1].set_xticks(
-            range(len(layers)), names, rotation=40 if slanted else 0, ha="right" if slanted else "center"
+            named, [names[place] for place in named], rotation=40 if slanted else 0, ha="right" if slanted else "center"
         )
         grid[-1].set_xlim(-0.3, len(layers) - 0.7)
-        grid[-1].set_xlabel("layer, in the order of the forward pass")
+        grid[-1].set_xlabel("layer, in the order of the forward pass" + (f"\n1 in {step} named" if step > 1 else ""))
         for label in grid[-1].get_xticklabels():
             label.set_parse_math(False)
         handles = {str(line.get_label()): line for axes in grid for line in axes.lines}
@@ -103,7 +110,7 @@ def _draw_lines(
             np.arange(len(matrix)),
             matrix[:, position],
             color=colours[group],
-            marker=_MARKERS[position % len(_MARKERS)],
+            marker=_MARKERS[position % len(_MARKERS)] if len(matrix) <= _MOST_MARKED else "",
             markersize=3.2,
             markeredgewidth=0,
             linewidth=1.5 if group == "all" else 1.0,
@@ -113,7 +120,7 @@ def _draw_lines(
     limit = collapse_limit(metric, num_classes)
     if limit is not None and not log:
         axes.axhline(limit, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1, label=_LIMIT_LABEL)
-    axes.set_ylabel(metric if limit is None else f"→ {limit:.4g}\n{metric}", linespacing=1.3)
+    axes.set_ylabel(metric_label(metric, num_classes), linespacing=1.3)
     axes.yaxis.label.set_parse_math(False)
     axes.margins(y=0.1)
     axes.spines[["top", "right"]].set_visible(False)

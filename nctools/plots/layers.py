@@ -17,6 +17,7 @@ from nctools.plots.theme import (
     GREY,
     fit_width,
     font_size,
+    group_colours,
     new_figure,
     place_axes,
     style,
@@ -29,18 +30,22 @@ if TYPE_CHECKING:
 
 # Points around the cells of a heat map.
 _CELL_HEIGHT: Final = 17.0
+_LOWEST_CELL: Final = 2.5
+_LINE: Final = 1.25 * NAME_SIZE  # from a line of words to the next
+_TALLEST: Final = 650.0  # the text of a page
 _NARROWEST_PANEL: Final = 118.0
 _BAR: Final = 7.0
 _BAR_WORDS: Final = 38.0
 _ABOVE: Final = 30.0
-_BELOW: Final = 22.0
+_BELOW: Final = 18.0
 _MARGIN: Final = 6.0
 _AXIS_NAME: Final = 12.0
 
 
 def layer_map(table: pd.DataFrame, *, metrics: Sequence[str] | None = None) -> Figure:
-    """Draw a heat map for each metric: layers downwards, groups of classes across, every value written out.
+    """Draw a heat map for each metric: layers downwards, groups of classes across, values written out.
 
+    Of many layers every k-th is named and no value written, so that the figure stays on a page; the data have them all.
     Where the limit at collapse is known, a line over the panel names it, and darker is nearer to it; where values lie
     on both sides, it is white. NC1 has a logarithmic colour scale, the others one that reaches to the limit. Each panel
     has its own. A cell without a (finite) value is grey.
@@ -68,20 +73,27 @@ def layer_map(table: pd.DataFrame, *, metrics: Sequence[str] | None = None) -> F
     values = {str(metric): layer_matrix(drawn, str(metric), layers, groups) for metric in drawn["metric"].unique()}
     words = {metric: [[cell_words(value) for value in row] for row in matrix] for metric, matrix in values.items()}
     widest = max(text_width(text, NAME_SIZE) for cells in words.values() for row in cells for text in row)
-    widest = max(widest, *(text_width(group, NAME_SIZE) for group in groups)) + 8.0
+    heading = max(text_width(group, NAME_SIZE) for group in groups)
+    widths = [max((wide + 8.0) * len(groups), _NARROWEST_PANEL) for wide in (max(widest, heading), heading)]
+    names = short_names(layers)
     with style():
-        figure, panels = _panels(len(values), layers, max(widest * len(groups), _NARROWEST_PANEL))
+        figure, panels = _panels(len(values), names, widths)
         for axes, (metric, matrix) in zip(panels, values.items(), strict=True):
-            _draw_map(axes, metric, matrix, classes_of(drawn, metric))
+            pitch = _height(axes) / len(layers)
+            _draw_map(axes, metric, matrix, classes_of(drawn, metric), NAME_SIZE if pitch > _LINE else 0.0)
             axes.set_xticks(range(len(groups)), groups)
-            axes.set_yticks(range(len(layers)), short_names(layers))
+            step = math.ceil(_LINE / pitch)
+            named = range((len(layers) - 1) % step, len(layers), step)  # the last layer has its name
+            axes.set_yticks(named, [names[place] for place in named])
             for label in axes.get_xticklabels() + axes.get_yticklabels():
                 label.set_parse_math(False)
+            for label, colour in zip(axes.get_xticklabels(), group_colours(groups).values(), strict=True):
+                label.set_color(colour)
             axes.tick_params(length=0)
             first = _is_leftmost(axes, panels)
             axes.tick_params(axis="y", labelleft=first)
             if first:
-                axes.set_ylabel("← depth")
+                axes.set_ylabel("← depth" + (f" (1 layer in {step} named)" if step > 1 else ""))
     return figure
 
 
@@ -89,18 +101,21 @@ def _is_leftmost(axes: Axes, panels: Sequence[Axes]) -> bool:
     return bool(axes.get_position().x0 == min(panel.get_position().x0 for panel in panels))
 
 
-def _panels(number: int, layers: Sequence[str], width: float) -> tuple[Figure, list[Axes]]:
-    names = max(text_width(name, NAME_SIZE) for name in short_names(layers))
-    left = _MARGIN + _AXIS_NAME + names + 6.0
-    step = width + 5.0 + _BAR + _BAR_WORDS
-    columns = max(1, min(number, int((72 * DOUBLE_COLUMN - left) // step)))
-    rows = math.ceil(number / columns)
-    height = _CELL_HEIGHT * max(len(layers), 2)
-    figure = new_figure((left + columns * step) / 72, (rows * (_ABOVE + height + _BELOW)) / 72)
+def _panels(number: int, names: Sequence[str], widths: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    left = _MARGIN + _AXIS_NAME + max(text_width(name, NAME_SIZE) for name in names) + 6.0
+    around = _ABOVE + _BELOW
+    for width in widths:  # with numbers in the cells; without, where there are so many layers that none has room
+        step = width + 5.0 + _BAR + _BAR_WORDS
+        columns = max(1, min(number, int((72 * DOUBLE_COLUMN - left) // step)))
+        rows = math.ceil(number / columns)
+        height = min(_CELL_HEIGHT * max(len(names), 2), max(_TALLEST / rows - around, _LOWEST_CELL * len(names)))
+        if height > _LINE * len(names):
+            break
+    figure = new_figure((left + columns * step) / 72, (rows * (around + height)) / 72)
     panels = []
     for position in range(number):
         row, column = divmod(position, columns)
-        top = row * (_ABOVE + height + _BELOW) + _ABOVE
+        top = row * (around + height) + _ABOVE
         panels.append(place_axes(figure, left + column * step, top, width, height))
     return figure, panels
 
@@ -110,6 +125,7 @@ def _draw_map(
     metric: str,
     matrix: NDArray[np.float64],
     num_classes: int | None,
+    size: float,
 ) -> None:
     norm, colours, note = colour_scale(metric, matrix, num_classes)
     length = axes.get_window_extent().width / axes.figure.dpi * 72
@@ -123,7 +139,7 @@ def _draw_map(
         color=GREY,
         size=font_size(NAME_SIZE),
     )
-    draw_cells(axes, matrix, norm, colours, font_size(NAME_SIZE))
+    draw_cells(axes, matrix, norm, colours, font_size(size))
     bar = axes.figure.colorbar(axes.images[0], cax=axes.inset_axes((1.0 + 5.0 / length, 0, _BAR / length, 1)))
     tick_bar(bar, norm)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from nctools.collapse.groups import check_groups
 from nctools.plots.class_axis import ClassOrder, Segment, name_classes, name_step, names_length
+from nctools.plots.metric_axis import log_ticks
 from nctools.plots.theme import (
     DOUBLE_COLUMN,
     GREY,
@@ -20,7 +20,6 @@ from nctools.plots.theme import (
     group_colours,
     new_figure,
     place_axes,
-    short_numbers,
     style,
     style_ticks,
     text_width,
@@ -39,6 +38,7 @@ _NUMBER_SIZE: Final = 5.5
 _FEWEST_PLACES: Final = 10  # so that two classes do not stand at the edges
 _BAR: Final = 0.8  # of a class's place
 _DOT: Final = 0.5
+_SMALLEST_DOT: Final = 0.9
 
 
 def construction(
@@ -92,7 +92,9 @@ def construction(
         numbers = max(text_width(str(n), _NUMBER_SIZE) for n in (*targets, *reached)) < 0.95 * pitch
         for rank, c in enumerate(order):
             colour, left = colours[group_of[c]], None if kept is None else kept[c]
-            _draw_class(axes, rank, targets[c], reached[c], left, colour, dot=min(4.0, _DOT * pitch))
+            _draw_class(
+                axes, rank, targets[c], reached[c], left, colour, dot=max(min(4.0, _DOT * pitch), _SMALLEST_DOT)
+            )
             if numbers:
                 _write_numbers(axes, rank, targets[c], reached[c], left, colour)
         used = [name for name in colours if name in group_of]
@@ -207,8 +209,7 @@ def _draw_frame(axes: Axes, classes: ClassOrder, pitch: float, limits: tuple[flo
     axes.spines[["top", "right"]].set_visible(False)
     style_ticks(axes)
     name_classes(axes, "x", classes, length=pitch * num_classes)
-    axes.yaxis.set_major_formatter(short_numbers())
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_ticks(axes.yaxis, *limits)
     axes.set_ylabel("images of the class")
     step = name_step(num_classes, pitch * num_classes)
     some = "" if step == 1 else f"; 1 in {step} named" if step else "; names do not fit"
@@ -221,7 +222,9 @@ def _draw_class(axes: Axes, rank: int, target: int, reached: int, kept: int | No
     place = max(reached, lowest)
     shown = [target, place] if kept is None else [target, place, max(kept, lowest)]
     ends = [rank - _BAR / 2, rank + _BAR / 2]
-    axes.plot([rank, rank], [min(shown), max(shown)], color=GREY, linewidth=0.6, zorder=1)
+    # Where classes stand closer than dots are wide, full stems would hide the dots.
+    stem = 0.6 if dot > _SMALLEST_DOT else 0.1
+    axes.plot([rank, rank], [min(shown), max(shown)], color=GREY, linewidth=stem, zorder=1)
     axes.plot(ends, [target, target], color=GREY, linewidth=1.6, zorder=2, solid_capstyle="butt")
     axes.plot(
         [rank],
@@ -230,7 +233,7 @@ def _draw_class(axes: Axes, rank: int, target: int, reached: int, kept: int | No
         markersize=dot,
         color=colour,
         markerfacecolor=colour if reached else "white",
-        markeredgewidth=0.6,
+        markeredgewidth=min(0.6, 0.3 * dot),
         clip_on=False,
         zorder=3,
     )

@@ -31,7 +31,7 @@ _GAP: Final = 5.0
 _WIDEST_PANEL: Final = 96.0
 _NARROWEST_SHEET: Final = 250.0  # that group names and colour bar fit side by side
 _ONE_LINE: Final = 7  # more maps of an image stand in lines of ten beside an image of twice the size
-_SHORTEST_LINE: Final = 6
+_SHORTEST_LINE: Final = 3
 _LONGEST_LINE: Final = 10
 _CAPTION_SIZE: Final = 6.2
 _HINTED: Final = 0.96  # a line of pixels may be so much wider than its outlines: letters begin at whole pixels
@@ -112,7 +112,7 @@ def group_sheet(most: int) -> Sheet:
         most: Most maps of a group.
 
     Returns:
-        Lines of so many, but of six at least and ten at most.
+        Lines of so many, but of three at least and ten at most.
     """
     per_line = min(max(most, _SHORTEST_LINE), _LONGEST_LINE)
     panel = (72 * DOUBLE_COLUMN - 2 * MARGIN + _GAP) / (per_line + 2) - _GAP

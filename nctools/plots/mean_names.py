@@ -14,7 +14,7 @@ from nctools.plots.theme import shorten, text_width
 MOST_NAMED: Final = 100
 """Classes up to which means are named; a few names among more would be a matter of luck."""
 _LONGEST: Final = 14
-_SIZES: Final = (5.5, 4.8)  # points, for up to 20 classes and for more
+_SIZES: Final = (5.5, 5.0)  # points, for up to 20 classes and for more
 _APART: Final = 1.6
 _HINTED: Final = 1.08  # pixels make small letters wider than their outlines
 

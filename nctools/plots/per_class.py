@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,6 +41,7 @@ _NO_GROUP: Final = "no group"
 _MEAN_LABEL: Final = "mean of a group"
 _LIMIT_LABEL: Final = "limit at collapse"
 _LIMIT_DASHES: Final = (0, (4, 2))
+_USUAL: Final = ("head", "medium", "tail")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _RADII: Final = ((30, 2.2), (150, 1.6), (10**9, 1.1))  # up to so many classes, points
 _CROWDED: Final = 150
@@ -92,7 +93,7 @@ def per_class_values(
     """
     drawn = per_class_data(tables, metrics=metrics, space=space)
     rows = [str(metric) for metric in drawn["metric"].unique()]
-    colours = group_colours(str(group) for group in drawn["group"].unique() if group)
+    colours = _colours(drawn)
     width, panel = side_by_side(len(tables), _LEFT)
     counts = drawn["n"][drawn["drawn"]].to_numpy(dtype=float)
     with style():
@@ -117,6 +118,18 @@ def per_class_values(
                     axes.yaxis.set_label_coords(-_TICKS / panel, 0.5)
         figure.legend(handles=handles, loc="lower center", ncols=columns, columnspacing=1.2, borderaxespad=0.3)
     return figure
+
+
+def _colours(drawn: pd.DataFrame) -> dict[str, str]:
+    # Of the groups that have a point, the usual ones first.
+    found = [str(group) for group in drawn["group"][drawn["drawn"]].unique() if group]
+    return group_colours([group for group in _USUAL if group in found] + [name for name in found if name not in _USUAL])
+
+
+def _markers(groups: Iterable[str]) -> dict[str, str]:
+    # A usual group has the same marker in every figure, whatever groups there are.
+    places = [*_USUAL, *(group for group in groups if group not in _USUAL)]
+    return {group: _MARKERS[places.index(group) % len(_MARKERS)] for group in groups}
 
 
 def _scale(axes: Axes, metric: str, rows: pd.DataFrame, counts: NDArray[np.float64]) -> None:
@@ -157,7 +170,7 @@ def _draw_panel(axes: Axes, metric: str, rows: pd.DataFrame, colours: Mapping[st
 
 
 def _draw_points(axes: Axes, known: pd.DataFrame, colours: Mapping[str, str], radius: float) -> None:
-    marks = {group: _MARKERS[place % len(_MARKERS)] for place, group in enumerate(colours)}
+    marks = _markers(colours)
     for name, own in known.groupby("group", sort=False):
         group = str(name)
         axes.plot(
@@ -227,9 +240,10 @@ def _name_classes(axes: Axes, metric: str, known: pd.DataFrame, colours: Mapping
 
 
 def _legend_handles(colours: Mapping[str, str], drawn: pd.DataFrame) -> list[Line2D]:
+    marks = _markers(colours)
     handles = [
-        Line2D([], [], color=colour, linestyle="", marker=_MARKERS[place % len(_MARKERS)], markersize=4.0, label=group)
-        for place, (group, colour) in enumerate(colours.items())
+        Line2D([], [], color=colour, linestyle="", marker=marks[group], markersize=4.0, label=group)
+        for group, colour in colours.items()
     ]
     if (drawn["group"] == "").any():
         handles.append(Line2D([], [], color=GREY, linestyle="", marker="o", markersize=4.0, label=_NO_GROUP))

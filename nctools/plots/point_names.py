@@ -68,7 +68,7 @@ def name_points(
         if len(named) == most:
             break
         words = shorten(names[index], _LONGEST_NAME)
-        box = _free_box(places, index, text_width(words, size) + 1.0, _LINE * font_size(size), radius, boxes, limits)
+        box = _free_box(places, index, text_width(words, size) + 2.0, _LINE * font_size(size), radius, boxes, limits)
         if box is None:
             continue
         boxes.append(box)

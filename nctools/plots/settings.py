@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from nctools.plots.theme import SINGLE_COLUMN, group_colours, new_figure, short_numbers, style, style_ticks
+from nctools.plots.theme import INK, SINGLE_COLUMN, group_colours, new_figure, short_numbers, style, style_ticks
 from nctools.plots.variants import check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_PRINTED: Final[dict[str, Any]] = {"marker": "D", "linestyle": "", "markerfacecolor": "none", "markersize": 4.0}
 _NEEDED: Final = ("setting", "group", "seed", "value")
 
 
@@ -49,19 +51,22 @@ def score_over_setting(
             _draw_group(axes, data[data["group"] == group], group, colour)
             if printed is not None and len(printed):
                 rows = printed[printed["group"] == group]
-                axes.plot(rows["setting"], rows["value"], "D", color=colour, markerfacecolor="none", markersize=4.0)
+                axes.plot(rows["setting"], rows["value"], **_PRINTED, color=colour)
         axes.set_xscale("log")
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.yaxis.set_major_formatter(short_numbers())
         axes.set_xlabel(setting)
-        axes.set_ylabel(label + (" (open: paper)" if printed is not None and len(printed) else ""))
+        axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, axis="y", color="#e9e9e9", linewidth=0.5)
         axes.set_axisbelow(True)
         style_ticks(axes)
-        figure.legend(loc="outside lower center", ncols=4, columnspacing=1.2)
+        handles, _ = axes.get_legend_handles_labels()
+        if printed is not None and len(printed):
+            handles.append(Line2D([], [], **_PRINTED, color=INK, label="paper"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)), columnspacing=1.2)
     return figure
 
 

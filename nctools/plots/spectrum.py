@@ -128,7 +128,7 @@ def spectrum_lines(
     Example:
         >>> figure = spectrum_lines({"erm": {"all": (np.array([3.0, 1.0]), np.array([0.5, 0.5, 0.0]))}}, {"erm": 3})
         >>> [text.get_text() for text in figure.axes[0].texts]
-        ['C − 1 = 2 · tr $\\Sigma_W$ / tr $\\Sigma_B$ = 0.25']
+        ['C − 1 = 2, tr $\\Sigma_W$ / tr $\\Sigma_B$ = 0.25']
     """
     _check(spectra)
     missing = [run for run in spectra if num_classes.get(run, 0) < 1]
@@ -241,7 +241,7 @@ def _write_note(axes: Axes, pair: tuple[Eigenvalues, Eigenvalues], num_classes: 
     axes.text(
         1.0,
         1.0 + 2.0 / _VALUES,
-        " · ".join(parts),
+        ", ".join(parts),
         transform=axes.transAxes,
         ha="right",
         va="bottom",

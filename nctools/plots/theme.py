@@ -6,6 +6,7 @@ pyplot is never used, so no window, no backend and no list of open figures is in
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -37,6 +38,7 @@ SINGLE_COLUMN: Final = 3.4
 """Width in inches of a figure in one column of a two-column paper."""
 DOUBLE_COLUMN: Final = 7.0
 """Width in inches of a figure over both columns."""
+_NOTEBOOK_DPI: Final = 130
 
 GREY: Final = "#757575"
 """Notes and reference lines."""
@@ -78,6 +80,13 @@ class StyledFigure(Figure):
     """A figure that knows the style it was made in, so that it is saved in it."""
 
     made_in: StyleName = "screen"
+
+    def _repr_png_(self) -> bytes:
+        # Notebooks show the figure that a cell ends with; pyplot, which would do that, is never used here.
+        picture = io.BytesIO()
+        with use_style(self.made_in), style():
+            self.savefig(picture, format="png", dpi=_NOTEBOOK_DPI)
+        return picture.getvalue()
 
 
 def series_colours(names: Iterable[str]) -> dict[str, str]:
@@ -157,7 +166,9 @@ def short_numbers() -> FuncFormatter:
         >>> short_numbers()(15000.0), short_numbers()(0.1 + 0.2)
         ('15k', '0.3')
     """
-    return FuncFormatter(lambda value, _: f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}")
+    return FuncFormatter(
+        lambda value, _: (f"{value / 1000:g}k" if abs(value) >= 1e4 else f"{value:g}").replace("-", "\N{MINUS SIGN}")
+    )
 
 
 def text_width(text: str, size: float) -> float:
@@ -176,7 +187,8 @@ def text_width(text: str, size: float) -> float:
 @lru_cache(maxsize=4096)
 def _text_width(text: str, size: float, families: tuple[str, ...]) -> float:
     font = FontProperties(family=list(families), size=size)
-    path = TextPath((0, 0), text, prop=font, usetex=False)
+    # Names are no mathematics: "$" is a letter of theirs, and one between two of them would be set as a formula.
+    path = TextPath((0, 0), text.replace("$", r"\$"), prop=font, usetex=False)
     # Letters have points of their outline at their outermost places: following the curves takes ten times as long.
     across = path.vertices if path.codes is None else path.vertices[path.codes != path.CLOSEPOLY]
     return float(np.ptp(across[:, 0]))

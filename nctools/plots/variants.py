@@ -10,13 +10,24 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from nctools.plots.theme import DOUBLE_COLUMN, GREY, INK, font_size, group_colours, new_figure, style, style_ticks
+from nctools.plots.theme import (
+    DOUBLE_COLUMN,
+    GREY,
+    INK,
+    fit_width,
+    font_size,
+    group_colours,
+    new_figure,
+    style,
+    style_ticks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NEEDED: Final = ("variant", "group", "seed", "value")
 _ROW: Final = 0.2
+_DASHES: Final = (0, (4, 2))
 
 
 def variant_scores(data: pd.DataFrame, printed: pd.DataFrame | None = None, *, label: str = "test mAP (%)") -> Figure:
@@ -57,7 +68,7 @@ def variant_scores(data: pd.DataFrame, printed: pd.DataFrame | None = None, *, l
             _mark_first(axes, chosen, variants[0])
             _draw_printed(axes, printed, group, variants)
             axes.set_title(group, color=colours[group])
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=(1, 2, 2.5, 5, 10)))
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.grid(visible=True, axis="x", color="#e9e9e9", linewidth=0.5)
             axes.set_axisbelow(True)
@@ -68,7 +79,7 @@ def variant_scores(data: pd.DataFrame, printed: pd.DataFrame | None = None, *, l
         for text in panels[0].get_yticklabels():
             text.set_parse_math(False)
         figure.supxlabel(label, fontsize=font_size(7.0))
-        _legend(figure, has_printed=printed is not None and len(printed) > 0)
+        _legend(figure, str(variants[0]), has_printed=printed is not None and len(printed) > 0)
     return figure
 
 
@@ -103,7 +114,7 @@ def _draw_variant(axes: Axes, place: int, values: np.ndarray[tuple[int, ...], np
 def _mark_first(axes: Axes, chosen: pd.DataFrame, first: str) -> None:
     mean = chosen["value"][chosen["variant"] == first].mean()
     if np.isfinite(mean):
-        axes.axvline(float(mean), color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
+        axes.axvline(float(mean), color=GREY, linewidth=0.8, linestyle=_DASHES, zorder=0)
 
 
 def _draw_printed(axes: Axes, printed: pd.DataFrame | None, group: str, variants: list[str]) -> None:
@@ -114,10 +125,11 @@ def _draw_printed(axes: Axes, printed: pd.DataFrame | None, group: str, variants
     axes.plot(rows["value"], places, "D", color=INK, markerfacecolor="none", markersize=4.0, markeredgewidth=0.8)
 
 
-def _legend(figure: Figure, *, has_printed: bool) -> None:
+def _legend(figure: Figure, first: str, *, has_printed: bool) -> None:
     handles = [
         Line2D([], [], color=GREY, marker="o", linestyle="", alpha=0.5, markersize=2.6, label="one seed"),
         Line2D([], [], color=GREY, marker="o", markersize=4.0, label="mean ± standard deviation"),
+        Line2D([], [], color=GREY, linewidth=0.8, linestyle=_DASHES, label=fit_width(f"mean of {first}", 7.0, 150.0)),
     ]
     if has_printed:
         handles.append(

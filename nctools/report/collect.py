@@ -205,7 +205,7 @@ def _saved_collapse(facts: RunFacts, why: str, notes: list[str]) -> tuple[Collap
             result, epoch = _last_epoch(run.collapse)
             notes.append(f"the features could not be read or made ({why}): NC values are those of nc.csv")
             return result, f"nc.csv, epoch {epoch}"
-    except (NctoolsError, KeyError, ValueError) as error:
+    except (NctoolsError, OSError, KeyError, TypeError, ValueError) as error:
         why += f"; {_words(error)}"
     return None, f"neural collapse could not be measured: {why}"
 

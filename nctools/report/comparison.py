@@ -50,9 +50,9 @@ def _sentences(records: Sequence[RunRecord]) -> list[str]:
         _same("data set", [record.facts.dataset for record in records], records),
         _same_classes(records),
     ]
-    tested = [record.evaluation.num_images if record.evaluation else 0 for record in records]
+    tested = [f"{record.evaluation.num_images:,}" if record.evaluation else "" for record in records]
     if any(tested):
-        sentences.append(_same("number of test images", [f"{count:,}" for count in tested], records))
+        sentences.append(_same("number of test images", tested, records))
     versions = [str(record.facts.environment.get("torch", _ABSENT)) for record in records]
     if any(version != _ABSENT for version in versions):
         sentences.append(_same("version of torch", versions, records))

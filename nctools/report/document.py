@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nctools import __version__
@@ -84,8 +85,8 @@ def _run(record: RunRecord) -> dict[str, object]:
         "epochs": {"finished": facts.finished, "planned": facts.planned},
         "seconds": facts.seconds,
         "written": facts.written,
-        "config": dict(facts.config),
-        "environment": dict(facts.environment),
+        "config": _plain(facts.config),
+        "environment": _plain(facts.environment),
         "class_names": facts.class_names,
         "class_counts": facts.class_counts,
         "groups": facts.groups,
@@ -95,6 +96,17 @@ def _run(record: RunRecord) -> dict[str, object]:
         "measured": record.measured,
         "notes": record.notes,
     }
+
+
+def _plain(value: object) -> object:
+    # Files that people edit hold more than JSON does: days, infinite numbers.
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, int | str) else str(value)
 
 
 def _collapse(record: RunRecord) -> dict[str, object]:

@@ -13,7 +13,7 @@ from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.catalogue import METHODS, MethodEntry
 from nctools.methods.checkpoint import describe_checkpoint, load_checkpoint
 from nctools.run_directory import RunDirectory
-from nctools.trained_runs import SEEDS, TrainedRun, finished_epochs, settings_that_count
+from nctools.trained_runs import SEEDS, TrainedRun, finished_epochs, settings_of_checkpoint, settings_that_count
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class RunFacts:
     @property
     def configuration(self) -> str:
         """What runs of one configuration and different seeds have in common."""
-        settings = settings_that_count(self.config)
+        # Without config.yaml the checkpoint tells; of a run that tells nothing, nobody knows what it is like.
+        settings = settings_that_count(self.config or settings_of_checkpoint(self.checkpoint) or {"run": self.name})
         return repr(sorted((key, str(value)) for key, value in settings.items() if key not in SEEDS))
 
     @property

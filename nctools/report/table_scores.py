@@ -88,11 +88,13 @@ def _seed_rows(scored: Scored, places: Sequence[str]) -> list[list[Cell]]:
         alike.setdefault(record.facts.configuration, []).append((record, found))
     rows = []
     for members in alike.values():
-        if len({record.facts.seed for record, _ in members}) < 2:
+        # A copy of a run is no other seed.
+        by_seed = {record.facts.seed: found for record, found in reversed(members)}
+        if len(by_seed) < 2:
             continue
-        means = means_over_seeds([found.values() for _, found in members])
+        means = means_over_seeds([found.values() for found in by_seed.values()])
         cells = [Cell(f"{percent(means[p].mean)} ± {percent(means[p].sd)}", means[p].mean) for p in places]
-        rows.append([Cell(f"{members[0][0].facts.method}: mean ± sd", note=f"{len(members)} seeds"), *cells])
+        rows.append([Cell(f"{members[0][0].facts.method}: mean ± sd", note=f"{len(by_seed)} seeds"), *cells])
     return rows
 
 

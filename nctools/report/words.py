@@ -176,10 +176,16 @@ def _leader(ranked: Sequence[tuple[float, RunRecord]], what: str) -> str:
 
 def _of_seeds(records: Sequence[RunRecord]) -> str:
     seeds = sorted({record.facts.seed for record in records if record.facts.seed is not None})
-    if len({record.facts.configuration for record in records}) < len(records):
+    trainings = {(record.facts.configuration, record.facts.seed) for record in records}
+    if len({configuration for configuration, _ in trainings}) < len(trainings):
         return (
             "Runs of one configuration differ in their seed alone: their spread is what a difference between methods "
             "has to be measured against."
+        )
+    if len(trainings) < len(records):
+        return (
+            "Runs of one configuration have the same seed, too: they are one training, and how much another seed would "
+            "change is not known."
         )
     which = f" (seed {seeds[0]})" if len(seeds) == 1 else ""
     each = "This is one training" if len(records) == 1 else "Each configuration was trained once"

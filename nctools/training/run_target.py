@@ -46,7 +46,7 @@ def open_run(run: RunDirectory, config: TrainConfig, *, force: bool) -> None:
     """
     check_target(run, force=force)
     # Only what a run writes is removed; whatever else the user keeps there stays.
-    for folder in (run.checkpoints, run.features, run.figures, run.tensorboard, run.wandb, run.mlflow):
+    for folder in (run.checkpoints, run.features, run.scores, run.figures, run.tensorboard, run.wandb, run.mlflow):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (run.metrics, run.collapse, run.environment, run.config, run.loggers):
         file.unlink(missing_ok=True)

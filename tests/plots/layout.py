@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,8 +48,12 @@ def words(figure: Figure) -> Iterator[Text]:
         yield from legend.get_texts()
 
 
+@lru_cache(maxsize=1)
 def drawn_boxes(figure: Figure) -> list[tuple[str, float, Bbox]]:
-    """Words, their rotation in degrees and the box they fill, in pixels."""
+    """Words, their rotation in degrees and the box they fill, in pixels.
+
+    Drawing is slow and most tests ask twice: change a figure no more once its words were asked for.
+    """
     canvas = FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     renderer = canvas.get_renderer()
@@ -69,11 +73,10 @@ def clipped_words(figure: Figure) -> list[str]:
 
 def overlapping_words(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of words whose boxes share more than a pixel; slanted words are left out, their boxes are too large."""
-    straight = [(text, box) for text, rotation, box in drawn_boxes(figure) if rotation % 90 == 0]
-    pairs = []
-    for (one, first), (two, second) in itertools.combinations(straight, 2):
-        across = min(first.x1, second.x1) - max(first.x0, second.x0)
-        down = min(first.y1, second.y1) - max(first.y0, second.y0)
-        if across > 1 and down > 1:
-            pairs.append((one, two))
-    return pairs
+    straight = [(text, box.extents) for text, rotation, box in drawn_boxes(figure) if rotation % 90 == 0]
+    if not straight:
+        return []
+    boxes = np.array([box for _, box in straight])
+    shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2])
+    pairs = np.argwhere(np.triu((shared > 1).all(axis=2), k=1))
+    return [(straight[one][0], straight[two][0]) for one, two in pairs]

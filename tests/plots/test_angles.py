@@ -49,6 +49,14 @@ def test_words_neither_overlap_nor_leave_the_figure(num_classes: int, runs: int)
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.usefixtures("every_style")
+@pytest.mark.parametrize("num_classes", [18, 20, 22, 80])
+def test_long_class_names_are_not_cut_at_the_edge(num_classes: int) -> None:
+    words = [f"a very long name of a category {i}" for i in range(num_classes)]
+    figure = angle_map({"run": angles(num_classes)}, words, counts(num_classes), etf_angle=etf(num_classes))
+    assert clipped_words(figure) == []
+
+
 def test_classes_stand_in_the_order_of_their_counts_with_a_blank_diagonal() -> None:
     matrix = angles(4)
     figure = angle_map({"run": matrix}, ["a", "b", "c", "d"], [5, 500, 30, 90], etf_angle=etf(4))

@@ -136,3 +136,10 @@ def test_what_does_not_fit_is_an_error() -> None:
         distribution(COUNTS, NAMES, GROUPS, labels_per_image=[-1], cooccurrence=PAIRS)
     with pytest.raises(ValueError, match="class_names has 3"):
         distribution(COUNTS, NAMES[:3], GROUPS, labels_per_image=LABELS, cooccurrence=PAIRS)
+
+
+def test_a_short_count_axis_has_more_than_one_tick() -> None:
+    counts = distribution(
+        [1866, 4000], ["a", "b"], {"head": [0, 1]}, labels_per_image=[0, 9], cooccurrence=np.zeros((2, 2), dtype=int)
+    ).axes[0]
+    assert [text.get_text() for text in shown_tick_labels(counts.yaxis)] == ["1000", "2000", "5000"]

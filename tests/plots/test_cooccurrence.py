@@ -86,3 +86,8 @@ def test_what_does_not_fit_is_an_error() -> None:
     too_many[0, 2] = 13
     with pytest.raises(ValueError, match="'cat' and 'car' are said to share 13 images, but only 12"):
         cooccurrence_data(COUNTS, NAMES, GROUPS, cooccurrence=too_many)
+
+
+def test_cells_are_blended_only_where_they_are_smaller_than_a_pixel() -> None:
+    assert large(80).axes[0].images[0].get_interpolation() == "nearest"
+    assert large(1500).axes[0].images[0].get_interpolation() == "antialiased"

@@ -52,6 +52,15 @@ def test_words_neither_overlap_nor_leave_the_figure(num_classes: int, panels: in
     assert overlapping_words(figure) == []
 
 
+@pytest.mark.parametrize("by", ["group", "class"])
+def test_names_with_dollars_are_no_mathematics(by: str) -> None:
+    groups = {"$head_$": [0, 1], "tail": [2]}
+    figure = embedding({"$run_$": space(3)}, ["$x_$", "$y^$", "z"], counts(3), by=by, groups=groups)  # type: ignore[arg-type]
+    figure.savefig(io.BytesIO())
+    (legend,) = figure.legends
+    assert ("$x_$" if by == "class" else "$head_$") in [text.get_text() for text in legend.get_texts()]
+
+
 def test_every_point_is_drawn_once_and_rare_classes_lie_on_top() -> None:
     one = space(20)
     (axes,) = embedding({"run": one}, names(20), counts(20)).axes

@@ -54,6 +54,24 @@ def test_words_of_lines_neither_overlap_nor_leave_the_figure(layers: tuple[str, 
     assert overlapping_words(figure) == []
 
 
+def test_many_layers_fit_a_page_and_only_some_are_named() -> None:
+    layers = tuple(f"backbone.layer{i}.1.conv2" for i in range(80))
+    lines, heat = layer_lines(result_table(layers)), layer_map(result_table(layers))
+    for figure in (lines, heat):
+        assert figure.get_size_inches()[1] < 9.1
+        assert clipped_words(figure) == []
+    for named, said in (
+        (lines.axes[-1].get_xticklabels(), lines.axes[-1].get_xlabel()),
+        (heat.axes[0].get_yticklabels(), heat.axes[0].get_ylabel()),
+    ):
+        assert 10 < len(named) < 40
+        assert named[-1].get_text() == layers[-1]
+        assert "named" in said
+    assert overlapping_words(heat) == []
+    assert notes(heat)[0] == "→ 0 at collapse (darker), log scale"
+    assert all(len(axes.texts) == 1 for axes in heat.axes), "no cell has room for its number"
+
+
 def test_long_names_are_shortened_but_stay_different() -> None:
     layers = tuple(f"backbone.layer{i}.1.conv2.norm.activation" for i in range(12))
     axes = layer_map(result_table(layers)).axes[0]

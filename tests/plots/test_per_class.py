@@ -160,3 +160,11 @@ def test_what_does_not_fit_is_an_error() -> None:
         per_class_values({"a": four()[["class_name", "group", "n"]]})
     with pytest.raises(ValueError, match="no class of a has images and a finite value of nc1_pinv"):
         per_class_values({"a": four().assign(n=0)}, metrics=["nc1_pinv"])
+
+
+def test_groups_stand_in_their_usual_order_with_their_marker_and_only_where_they_have_a_point() -> None:
+    table = four().assign(group=["tail", "medium", "head", "birds"], n=[5, 50, 0, 500])
+    (legend,) = per_class_values({"erm": table}, metrics=["nc1_pinv"]).legends
+    shown = {text.get_text(): handle for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)}
+    assert list(shown) == ["medium", "tail", "birds", "mean of a group"]
+    assert [handle.get_marker() for handle in list(shown.values())[:3]] == ["s", "^", "D"]  # type: ignore[union-attr]

@@ -51,7 +51,7 @@ def test_the_rank_c_minus_1_is_marked_also_beyond_the_width() -> None:
         assert np.asarray(axes.lines[0].get_xdata()).tolist() == [rank, rank]
         assert axes.get_xlim()[1] > 79
     notes = [axes.texts[0].get_text() for axes in figure.axes[:2]]
-    assert [note.split(" · ")[0] for note in notes] == ["C − 1 = 19", "C − 1 = 79"]
+    assert [note.split(", ")[0] for note in notes] == ["C − 1 = 19", "C − 1 = 79"]
 
 
 def test_the_note_is_the_ratio_of_the_traces() -> None:

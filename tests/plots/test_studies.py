@@ -77,7 +77,7 @@ def test_the_papers_values_are_open_diamonds_of_their_group() -> None:
     diamonds = [next(line for line in axes.lines if line.get_marker() == "D") for axes in figure.axes]
     assert [len(np.asarray(line.get_xdata())) for line in diamonds] == [0, 0, 0, 1]
     assert np.asarray(diamonds[3].get_xdata()).tolist() == [65.31]
-    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "paper"
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-2:] == ["mean of mlc_nc", "paper"]
 
 
 @pytest.mark.usefixtures("every_style")
@@ -94,10 +94,10 @@ def test_a_setting_has_a_tick_for_each_value_and_a_line_for_each_group() -> None
     figure = score_over_setting(scores(3, "setting", (64, 5, 20, 128)), printed, setting="p")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "20", "64", "128"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(GROUPS)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*GROUPS, "paper"]
     diamonds = [line for line in axes.lines if line.get_marker() == "D"]
     assert np.asarray(diamonds[0].get_ydata()).tolist() == [84.23, 83.84]
-    assert axes.get_ylabel() == "test mAP (%) (open: paper)"
+    assert axes.get_ylabel() == "test mAP (%)"
     assert clipped_words(figure) == []
     assert overlapping_words(figure) == []
 
@@ -132,9 +132,18 @@ def test_angles_of_classes_stand_in_the_order_of_their_counts(num_classes: int) 
 
 def test_the_etf_angle_is_a_line_and_one_seed_has_no_band() -> None:
     figure = class_angle_lines(classes(num_seeds=1), {"raw": "uncentred"}, etf_angle=93.02)
-    etf = next(line for line in figure.axes[0].lines if str(line.get_label()).startswith("ETF"))
-    assert etf.get_label() == "ETF 93.0°"
+    etf = next(line for line in figure.axes[0].lines if line.is_dashed())
     assert np.asarray(etf.get_ydata()).tolist() == [93.02, 93.02]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "ETF 93.0°"
+
+
+def test_group_strips_too_narrow_for_a_name_are_told_in_a_legend() -> None:
+    data = classes(80)
+    data["group"] = np.where(data["n"] > data["n"].min(), "head", "tail")
+    figure = class_angle_lines(data, {"raw": "uncentred", "centred": "centred"}, etf_angle=93.0)
+    assert [text.get_text() for text in figure.legends[1].get_texts()] == ["head", "tail"]
+    assert clipped_words(figure) == []
+    assert overlapping_words(figure) == []
 
 
 def test_a_table_without_rows_or_columns_is_refused() -> None:

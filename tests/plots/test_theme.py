@@ -98,7 +98,25 @@ def test_a_longer_or_larger_text_is_wider() -> None:
     assert theme.text_width(" ", 6) == 0
 
 
+def test_dollars_in_a_line_are_letters() -> None:
+    assert theme.text_width("$x_$", 6) > theme.text_width("x_", 6)
+    assert theme.text_width("$a b$", 6) == pytest.approx(theme.text_width("$b a$", 6))
+
+
 def test_plots_load_no_pyplot_seaborn_pandas_or_torch() -> None:
     code = "import sys, nctools.plots; print({'matplotlib.pyplot', 'seaborn', 'pandas', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_notebook_shows_a_figure_and_a_drawing_without_pyplot() -> None:
+    import pandas as pd
+
+    from nctools.figures import Drawing
+
+    figure = theme.new_figure(2.0, 1.0)
+    picture = Drawing(figure, pd.DataFrame())._repr_png_()
+    assert picture is not None
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(picture[16:20], "big") == 260
+    assert Drawing(Figure(), pd.DataFrame())._repr_png_() is None

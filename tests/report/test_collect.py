@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nctools.errors import CheckpointError, ConfigError
+from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
 from nctools.report import write_report
 from nctools.report.collect import collect_runs, run_folders
 from nctools.report.writing import default_target
@@ -65,6 +67,16 @@ def test_without_features_the_saved_values_are_told(run: RunDirectory, monkeypat
     assert missing["angles"] == "the images are gone"
 
 
+@pytest.mark.parametrize("content", ["split,epoch\ntrain\n", "split,epoch\ntrain,\n", "", "epoch\n1\n"])
+def test_a_damaged_table_is_told(run: RunDirectory, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr("nctools.prepared.load_dataset", gone)
+    shutil.rmtree(run.features)
+    run.collapse.write_text(content)
+    (record,) = collect_runs([run.path])
+    assert record.collapse is None
+    assert record.measured.startswith("neural collapse could not be measured: the images are gone; ")
+
+
 def test_nothing_at_all_is_an_error(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nctools.prepared.load_dataset", gone)
     shutil.rmtree(run.features)
@@ -74,7 +86,16 @@ def test_nothing_at_all_is_an_error(run: RunDirectory, monkeypatch: pytest.Monke
         collect_runs([run.path])
 
 
-def test_an_unfinished_run_and_old_features_are_noted(run: RunDirectory) -> None:
+def test_features_of_another_epoch_are_noted(run: RunDirectory) -> None:
+    last = run.checkpoints / "last.pt"
+    save_checkpoint(replace(load_checkpoint(last), epoch=7), last)
+    with pytest.warns(UserWarning, match=r"train\.h5 was made of epoch 1, .*last\.pt is of epoch 7"):
+        (record,) = collect_runs([run.path])
+    assert any("was made of epoch 1, the last checkpoint is of epoch 7" in note for note in record.notes)
+    assert record.measured == "1,384 training images, epoch 1"
+
+
+def test_an_unfinished_run_is_noted(run: RunDirectory) -> None:
     change(run, recipe={"epochs": 9})
     table = run.metrics.read_text(encoding="utf-8")
     assert table.splitlines()[-1].startswith("1,")

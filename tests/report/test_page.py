@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -106,6 +107,16 @@ def test_values_that_do_not_exist_are_null_in_the_json() -> None:
     found = json.loads(reader.scripts[0])["runs"][0]["evaluation"]
     assert found["g_map"] is None
     assert set(found["average_precision"].values()) == {None}
+
+
+def test_what_a_person_wrote_into_a_configuration_does_not_stop_the_page() -> None:
+    record = run_record()
+    config = {"recipe": {"max_lr": float("inf")}, "began": date(2026, 1, 2), "seeds": [1, float("nan")]}
+    facts = replace(record.facts, config=config, environment={"torch": float("nan")})
+    _, reader = page_of(replace(record, facts=facts))
+    run = json.loads(reader.scripts[0])["runs"][0]
+    assert run["config"] == {"recipe": {"max_lr": "inf"}, "began": "2026-01-02", "seeds": [1, "nan"]}
+    assert run["environment"] == {"torch": "nan"}
 
 
 def test_long_tables_are_packed_and_very_long_ones_left_out() -> None:

@@ -49,6 +49,20 @@ def test_seeds_of_one_configuration_get_their_mean() -> None:
     sd = abs(totals[0] - totals[1]) / math.sqrt(2)
     assert [cell.text for cell in row][:2] == ["erm: mean ± sd", f"{100 * mean:.1f} ± {100 * sd:.1f}"]
     assert row[0].note == "2 seeds"
+    with_copy = score_table([*records, run_record("copy of b", seed=1, skill=0.2)])
+    assert with_copy is not None
+    assert with_copy.foot == table.foot
+
+
+def test_different_methods_without_a_configuration_have_no_mean() -> None:
+    records = [run_record(name, method=name, seed=seed) for seed, name in enumerate(("erm", "mlc_nc"))]
+    bare = [
+        replace(r, facts=replace(r.facts, config={}, checkpoint={**r.facts.checkpoint, **r.facts.config}))
+        for r in records
+    ]
+    table = score_table(bare)
+    assert table is not None
+    assert table.foot == []
 
 
 def test_the_note_names_images_protocol_and_weights() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nctools.report.collect import RunRecord
 from nctools.report.formats import number, percent
 from nctools.report.words import collapse_value, mean_precision, summary
 from tests.report.cases import run_record
@@ -36,6 +37,29 @@ def test_a_small_difference_is_called_one() -> None:
 
 def test_seeds_of_one_configuration_are_seen() -> None:
     assert "differ in their seed alone" in summary([run_record("a", seed=0), run_record("b", seed=1)])[-1]
+
+
+def test_a_copy_of_a_run_is_no_other_seed() -> None:
+    sentence = summary([run_record("a"), run_record("copy")])[-1]
+    assert "have the same seed, too" in sentence
+    assert "seed alone" not in sentence
+    with_another = summary([run_record("a"), run_record("copy"), run_record("b", seed=1)])[-1]
+    assert "differ in their seed alone" in with_another
+
+
+def test_runs_without_a_configuration_are_told_apart_by_their_checkpoints() -> None:
+    records = [run_record(name, method=name, seed=seed) for seed, name in enumerate(("erm", "mlc_nc"))]
+    bare = [_without_config(record) for record in records]
+    assert summary(bare)[-1].startswith("Each configuration was trained once: ")
+    alike = [_without_config(run_record(name, seed=seed)) for seed, name in enumerate("ab")]
+    assert "differ in their seed alone" in summary(alike)[-1]
+    unknown = [replace(record, facts=replace(record.facts, checkpoint={})) for record in bare]
+    assert summary(unknown)[-1].startswith("Each configuration was trained once: ")
+
+
+def _without_config(record: RunRecord) -> RunRecord:
+    told = {key: record.facts.config[key] for key in ("method", "seed")}
+    return replace(record, facts=replace(record.facts, config={}, checkpoint={**record.facts.checkpoint, **told}))
 
 
 def test_nothing_is_said_of_what_is_not_there() -> None:

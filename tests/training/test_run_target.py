@@ -134,5 +134,7 @@ def test_a_run_with_a_state_is_not_replaced_by_accident(run: RunDirectory, confi
         ConfigError, match=r"already holds a run: .* go on with it by --resume, or replace it by --force"
     ):
         check_target(with_state(run), force=False)
+    run.scores.mkdir()
     open_run(run, config, force=True)
     assert not run.state.exists()
+    assert not run.scores.exists()  # answers of weights that are no more

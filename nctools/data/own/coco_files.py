@@ -13,6 +13,7 @@ import numpy as np
 from nctools.data.annotations import Annotations, Problem
 from nctools.data.own.folder_walk import folders_in, is_file
 from nctools.data.own.split_names import matching_split
+from nctools.data.sets.coco_boxes import CocoBoxes, CocoFolderBoxes
 from nctools.data.sets.coco_json import read_instances
 from nctools.errors import DatasetError
 
@@ -79,6 +80,8 @@ def coco_folder_annotations(folder: Path) -> tuple[Annotations, dict[str, list[i
     ids = [name for part in parts for name in part.ids]
     if len(set(ids)) < len(ids):  # every file may count its images from 1
         ids = [f"{split}/{name}" for split, part in read.items() for name in part.ids]
+    inside = [(number, name) for number, part in enumerate(parts) for name in part.ids]
+    readers = tuple(CocoBoxes(files[split], tuple(first.class_names)) for split in read)
     ends = np.cumsum([len(part) for part in parts]).tolist()
     return (
         Annotations(
@@ -89,6 +92,7 @@ def coco_folder_annotations(folder: Path) -> tuple[Annotations, dict[str, list[i
             [file for part in parts for file in part.files],
             np.concatenate([part.labels for part in parts]),
             problems=problems + [problem for part in parts for problem in part.problems],
+            boxes=CocoFolderBoxes(readers, dict(zip(ids, inside, strict=True))),
         ),
         {split: list(range(end - len(read[split]), end)) for split, end in zip(read, ends, strict=True)},
         [f"{files[split]}, image id {name}" for split, part in read.items() for name in part.ids],

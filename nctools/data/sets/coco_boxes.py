@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from nctools.data.boxes import Boxes, boxes_from
 from nctools.data.published.facts import COCO_CLASSES
@@ -54,6 +56,43 @@ class CocoBoxes:
         column = {name: index for index, name in enumerate(self.class_names)}
         known = {category: column[name] for category, name in names.items() if name in column}
         return boxes_from((image, known[category], box) for image, category, box in found if category in known)
+
+
+@dataclass(frozen=True)
+class CocoFolderBoxes:
+    """Reads the boxes of images that lie in several files, each read only where it is needed; a ``BoxReader``.
+
+    Args:
+        files: A reader for each file.
+        places: Of each id the number of its file, and the id that it has there.
+    """
+
+    files: tuple[CocoBoxes, ...]
+    places: Mapping[str, tuple[int, str]]
+
+    def __call__(self, ids: Sequence[str]) -> Boxes:
+        """Read the boxes of some images.
+
+        Args:
+            ids: The images.
+
+        Returns:
+            As ``CocoBoxes``, one file after the other.
+
+        Raises:
+            DatasetError: If a file cannot be read any more.
+        """
+        found = boxes_from([])
+        for number, file in enumerate(self.files):
+            rows = [row for row, name in enumerate(ids) if self.places[name][0] == number]
+            if rows:
+                part = file([self.places[ids[row]][1] for row in rows])
+                found = Boxes(
+                    np.concatenate([found.images, np.array(rows, dtype=np.int64)[part.images]]),
+                    np.concatenate([found.classes, part.classes]),
+                    np.concatenate([found.corners, part.corners]),
+                )
+        return found
 
 
 def usual_name(name: str) -> str:

@@ -137,6 +137,21 @@ def test_the_splits_of_a_coco_folder_have_the_classes_and_groups_of_train(tmp_pa
         load_own(tmp_path, root="x")
 
 
+def test_the_boxes_of_a_coco_folder_are_those_of_the_file_of_each_split(tmp_path: Path) -> None:
+    put(tmp_path / "images", "a.png", "b.png", "v.png")
+    coco(tmp_path / "annotations/instances_train.json", ["a.png", "b.png"], ["cat", "dog"], [(1, 0), (0, 1)])
+    path = coco(tmp_path / "annotations/instances_val.json", ["v.png"], ["dog", "cat"], [(0, 0)])
+    path.write_text(path.read_text().replace("[0, 0, 4, 4]", "[1, 2, 3, 2]"))
+    boxes = load_own(tmp_path, "val").boxes()
+    assert (boxes.images.tolist(), boxes.classes.tolist(), boxes.corners.tolist()) == ([0], [1], [[1, 2, 4, 4]])
+    whole = load_own(tmp_path)
+    assert whole.ids == ["train/1", "train/2", "val/1"]  # all files count from 1
+    found = whole.boxes([2, 1])
+    assert sorted(zip(found.images.tolist(), found.classes.tolist(), strict=True)) == [(0, 1), (1, 0)]
+    (tmp_path / "annotations/instances_train.json").unlink()
+    assert len(whole.boxes([2])) == 1  # a file that is not needed is not read
+
+
 def test_a_class_that_train_does_not_know_is_a_problem(tmp_path: Path) -> None:
     coco(tmp_path / "annotations/instances_train.json", ["a.png"], ["cat"], [(0, 0)])
     coco(tmp_path / "annotations/instances_val.json", ["b.png"], ["cat", "elk"], [(0, 1)])

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nctools.checkpoints import extract_checkpoint
+from nctools.figures.sources import open_features
+from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
+from tests.untrained_runs import untrained_runs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    _, erm = untrained_runs(tmp_path_factory.mktemp("runs"))
+    (erm / "features").mkdir()
+    extract_checkpoint(erm / "checkpoints/last.pt", erm / "features/train.h5", split="train", shard_size=None).close()
+    return erm
+
+
+def opened_at(run: Path, *, later: float) -> list[str]:
+    features, last = run / "features/train.h5", run / "checkpoints/last.pt"
+    now = features.stat().st_mtime
+    os.utime(last, (now + later, now + later))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with open_features(run) as store:
+            assert len(store) > 0
+    return [str(warning.message) for warning in told]
+
+
+def test_features_of_an_earlier_epoch_are_told(run: Path) -> None:
+    last = run / "checkpoints/last.pt"
+    assert opened_at(run, later=60) == [], "only copied: the epoch is the same"
+    save_checkpoint(replace(load_checkpoint(last), epoch=7), last)
+    (words,) = opened_at(run, later=60)
+    assert words == (
+        f"{run / 'features/train.h5'} was made of epoch 0, {last} is of epoch 7: remove the features to see that one"
+    )
+    assert opened_at(run, later=-60) == [], "an older checkpoint is not even read"
+
+
+def test_a_checkpoint_that_cannot_be_read_does_not_hinder(run: Path) -> None:
+    (run / "checkpoints/last.pt").write_bytes(b"half")
+    assert opened_at(run, later=60) == []
