@@ -114,12 +114,10 @@ def embedding(
             if by == "group" or len(order.names) > MOST_COLOURED:
                 _name_means(axes, space, order, (width, height))
             _finish_axes(axes, space, left=place % _MOST_COLUMNS == 0 or not common_axes)
-        legend = figure.legend(
+        figure.legend(
             handles=entries, loc="lower center", ncols=columns, handlelength=0.9, handletextpad=0.5, columnspacing=1.2,
             labelspacing=0.25, borderaxespad=0.2,
         )  # fmt: skip
-        for text in legend.get_texts():
-            text.set_parse_math(False)
     return figure
 
 

@@ -209,7 +209,7 @@ def _draw_legend(figure: Figure, runs: Sequence[str], rows: Sequence[int], *, ha
     width = 72 * float(figure.get_size_inches()[0])
     colours = series_colours(runs)
     handles = [Patch(facecolor=colours[run], label=fit_width(run, 7.0, width - _KEY - 12.0)) for run in runs]
-    legend = figure.legend(
+    figure.legend(
         handles=handles,
         loc="upper left",
         ncols=rows[0],
@@ -218,8 +218,6 @@ def _draw_legend(figure: Figure, runs: Sequence[str], rows: Sequence[int], *, ha
         columnspacing=1.0,
         borderaxespad=0.2,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
     if has_seeds:
         figure.axes[0].set_title(
             "mean ± standard deviation; a dot for each seed", loc="right", color=GREY, fontsize=font_size(6.0)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib
 import numpy as np
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter
 
@@ -80,6 +81,21 @@ class StyledFigure(Figure):
     """A figure that knows the style it was made in, so that it is saved in it."""
 
     made_in: StyleName = "screen"
+
+    def legend(self, *arguments: Any, **settings: Any) -> Legend:
+        """Add a legend in which names with dollar signs are no mathematics.
+
+        Args:
+            *arguments: Those of ``matplotlib.figure.Figure.legend``.
+            **settings: Those, too.
+
+        Returns:
+            The legend.
+        """
+        legend = super().legend(*arguments, **settings)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        return legend
 
     def _repr_png_(self) -> bytes:
         # Notebooks show the figure that a cell ends with; pyplot, which would do that, is never used here.

@@ -27,7 +27,8 @@ def test_the_demo_trains_measures_compares_and_draws(
         assert text in outcome.out
     made = [Path(line.strip()) for line in outcome.out.partition("made:\n")[2].splitlines()]
     assert all(path.exists() for path in made)
-    assert {path.name for path in made} >= {"nc-curves.png", "angles.png", "report.html", "attention.png", "comparison.csv"}
+    names = {path.name for path in made}
+    assert names >= {"nc-curves.png", "angles.png", "attention.png", "report.html", "comparison.csv"}
     table = pd.read_csv(out / "comparison.csv").set_index("method")
     assert list(table.index) == ["erm", "class_attention", "mlc_nc"]
     assert table.loc["mlc_nc", "space"] == "classwise"

@@ -120,3 +120,11 @@ def test_notebook_shows_a_figure_and_a_drawing_without_pyplot() -> None:
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(picture[16:20], "big") == 260
     assert Drawing(Figure(), pd.DataFrame())._repr_png_() is None
+
+
+def test_names_with_dollar_signs_in_a_legend_are_no_mathematics() -> None:
+    figure = theme.new_figure(2.0, 1.0)
+    figure.add_subplot().plot([0, 1], label="$x_$")
+    legend = figure.legend()
+    figure.canvas.draw()
+    assert [text.get_text() for text in legend.get_texts()] == ["$x_$"]
