@@ -1,7 +1,8 @@
 """Draws the pictures of the documentation: ``python docs/figures.py``, and with ``--runs runs/demo`` also its examples.
 
-The pictures of the concepts are made from nothing but nctools and a seed, in under a minute. The examples of the guide
-"See" need the runs of ``make demo``. They are written to ``docs/images/``, from where they are committed.
+The pictures of the concepts are made from nothing but nctools and a seed, in under a minute. The examples of the guides
+need the runs of ``make demo``; for one picture a run is trained beside them. They are written to ``docs/images/``, from
+where they are committed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from pathlib import Path
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 
 import nctools
+from nctools import figures
 from nctools.collapse import simplex_gram
+from nctools.figures import Drawing
 from nctools.plots.theme import DOUBLE_COLUMN, GREY, GROUP_COLOURS, INK, new_figure, save_figure, style
 
+METHODS = ("erm", "class_attention", "mlc_nc")
 IMAGES = Path(__file__).parent / "images"
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
 # Corners of the triangle and of the tetrahedron, in as many dimensions as they need.
@@ -224,11 +229,20 @@ CONCEPTS: dict[str, Callable[[], Figure]] = {
 }
 
 
-def examples(runs: Path) -> None:
-    """Pictures of the guide "See", from the runs of the demo."""
-    from nctools.figures import angles_of, distribution_of, layers_of
+def with_epochs(runs: Path) -> Path:
+    """A run of ERM that kept checkpoints on its way, as those of the demo do not; trained where it is missing."""
+    from nctools.training import make_config, train
 
-    erm, mlc_nc = runs / "erm", runs / "mlc_nc"
+    folder = runs / "erm-epochs"
+    if not (folder / "checkpoints" / "epoch=030.pt").exists():
+        settings: dict[str, object] = {"checkpoint_every": 10, "nc.every": 0}
+        train(make_config("erm", "digits_lt", settings), folder, progress=False)
+    return folder
+
+
+def geometry(runs: Path) -> dict[str, Drawing]:
+    """Pictures of the guide "See"."""
+    erm, control, mlc_nc = (runs / name for name in METHODS)
     layers = {"stem": "backbone.body.stem", "block1": "backbone.body.block1", "block2": "backbone.body.block2"}
     store = runs / "layers.h5"
     nctools.extract_checkpoint(
@@ -239,12 +253,52 @@ def examples(runs: Path) -> None:
         layers=layers,
     )
     facts = nctools.data.describe_dataset(nctools.data.load_dataset("digits_lt", "train"))
-    for name, drawing in {
-        "see-angles": angles_of([erm, mlc_nc]),
-        "see-layers": layers_of(store),
-        "see-distribution": distribution_of(facts),
-    }.items():
-        save_figure(drawing.figure, IMAGES / f"{name}.png")
+    return {
+        "see-angles": figures.angles_of([erm, mlc_nc]),
+        "see-blocks": figures.blocks_of([erm, control, mlc_nc]),
+        "see-per-class": figures.per_class_of([erm, mlc_nc]),
+        "see-spectrum": figures.spectrum_of([erm, mlc_nc]),
+        "see-layers": figures.layers_of(store),
+        "see-distribution": figures.distribution_of(facts),
+        "see-cooccurrence": figures.cooccurrence_of(facts),
+        "see-map-bars": figures.map_bars_of([erm, control, mlc_nc], per_class=True),
+        "see-logits": figures.logits_of([erm, mlc_nc]),
+    }
+
+
+def embeddings(runs: Path) -> dict[str, Drawing]:
+    """Pictures of the guide "Embedding"."""
+    both = [runs / "erm", runs / "mlc_nc"]
+    return {
+        "see-embedding-pca": figures.embedding_of(both),
+        "see-embedding-umap": figures.embedding_of(both, method="umap"),
+        "see-embedding-epochs": figures.embedding_of([with_epochs(runs)], epochs=[10, 20, 30], by="class"),
+    }
+
+
+def maps(runs: Path) -> dict[str, Drawing]:
+    """Pictures of the guide "Class maps"."""
+    erm, control, mlc_nc = (runs / name for name in METHODS)
+    return {
+        "see-attention": figures.class_maps_of([control, mlc_nc], images=2),
+        "see-gradcam": figures.class_maps_of([erm, mlc_nc], method="gradcam", images=2),
+    }
+
+
+def save_small(figure: Figure, path: Path) -> None:
+    """Save a picture; one of photographs or thousands of points with 256 colours, in less than half the bytes."""
+    save_figure(figure, path)
+    if path.stat().st_size > 140_000:
+        with Image.open(path) as picture:
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+
+
+def examples(runs: Path) -> None:
+    """Pictures of the guides, from the runs of the demo."""
+    for drawn in (geometry, embeddings, maps):
+        for name, drawing in drawn(runs).items():
+            save_small(drawing.figure, IMAGES / f"{name}.png")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import nctools
+from tests.documented_pages import ROOT, code_blocks
 
 CLASSES = ("ant", "bee", "cow", "dog")
 MODULE = """
@@ -224,16 +225,40 @@ def _for_data(runs: SmallRuns) -> Namespace:
 
 
 def _for_see(runs: SmallRuns) -> Namespace:
+    tables = Path("studies") / "tables"
+    tables.mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "results" / "ablation_runs.csv", tables)
+    return _two_runs(runs)
+
+
+def _two_runs(runs: SmallRuns) -> Namespace:
     runs.put("mlc_nc", "erm")
+    return {}
+
+
+def _for_class_maps(runs: SmallRuns) -> Namespace:
+    generator = torch.Generator().manual_seed(0)
+    return _two_runs(runs) | {"model": Network(), "images": torch.randn(4, 3, 16, 16, generator=generator)}
+
+
+def _for_extend(runs: SmallRuns) -> Namespace:
+    # The page shows what stands in the file.
+    page = (ROOT / "docs" / "guides" / "extend.md").read_text(encoding="utf-8")
+    shown = next(block.text for block in code_blocks(page, "python") if block.text.startswith("# rarity.py"))
+    Path("rarity.py").write_text(shown, encoding="utf-8")
     return {}
 
 
 _GIVEN: dict[str, Callable[[SmallRuns], Namespace]] = {
     "README.md": _for_readme,
+    "docs/guides/class-maps.md": _for_class_maps,
     "docs/guides/data.md": _for_data,
+    "docs/guides/embedding.md": _two_runs,
     "docs/guides/evaluate.md": _for_evaluate,
+    "docs/guides/extend.md": _for_extend,
     "docs/guides/measure.md": _for_measure,
     "docs/guides/own-model.md": _for_own_model,
+    "docs/guides/report.md": _two_runs,
     "docs/guides/see.md": _for_see,
     "docs/guides/train.md": _for_train,
 }

@@ -29,6 +29,7 @@ NOT_RUN = {
     "pip": "needs a network",
     "torchrun": "starts processes: tests/features/test_ranks.py, tests/training/test_processes.py",
     "tensorboard": "a server",
+    "jupyter": "a server",
 }
 
 
