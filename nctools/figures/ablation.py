@@ -18,7 +18,7 @@ _OTHER: Final = (_EMA, " untrained", " mean", " sd", " n")
 _PAPER: Final = "paper: "
 
 
-def ablation_of(path: Path, *, measure: str = "test mAP", weights: Literal["raw", "ema"] = "raw") -> Drawing:
+def ablation_of(path: str | Path, *, measure: str = "test mAP", weights: Literal["raw", "ema"] = "raw") -> Drawing:
     """Draw a score of each variant: a dot for each seed, mean and standard deviation, a panel for each group.
 
     The values of the paper are drawn too where the study found some: they stand in ``NAME_map.csv`` beside
@@ -37,6 +37,7 @@ def ablation_of(path: Path, *, measure: str = "test mAP", weights: Literal["raw"
     """
     from nctools.plots import variant_scores
 
+    path = Path(path)
     table = read_table(path)
     scores = _by_group(table, measure, weights, path)
     printed = _printed(path, measure, weights)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from nctools.errors import ConfigError
 from nctools.figures.drawing import Drawing
-from nctools.figures.sources import open_features, short_title
+from nctools.figures.sources import Paths, as_paths, open_features, short_title
 
 
-def angles_of(
-    paths: Sequence[Path], *, space: str | None = None, centre: Literal["class", "none"] = "class"
-) -> Drawing:
+def angles_of(paths: Paths, *, space: str | None = None, centre: Literal["class", "none"] = "class") -> Drawing:
     """Draw the class-by-class angles of runs, checkpoints or feature files side by side.
 
     Args:
@@ -31,6 +27,7 @@ def angles_of(
     from nctools.plots import angle_map, angle_map_data
     from nctools.stored_pairs import class_angles
 
+    paths = as_paths(paths)
     matrices = {}
     names: list[str] = []
     counts: list[int] = []

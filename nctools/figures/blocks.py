@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nctools.figures.drawing import Drawing
 from nctools.figures.measured import common_num_classes, measured, plain_ids
+from nctools.figures.sources import Paths, as_paths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nctools.collapse.result import CollapseResult
 
 
-def blocks_of(paths: Sequence[Path], *, metrics: Sequence[str] | None = None, space: str | None = None) -> Drawing:
+def blocks_of(paths: Paths, *, metrics: Sequence[str] | None = None, space: str | None = None) -> Drawing:
     """Draw the mean of pair metrics between every two groups of classes, inputs side by side.
 
     Args:
@@ -29,6 +29,7 @@ def blocks_of(paths: Sequence[Path], *, metrics: Sequence[str] | None = None, sp
     from nctools.plots import block_data, block_map
     from nctools.plots.blocks import USUAL_METRICS
 
+    paths = as_paths(paths)
     chosen = plain_ids(metrics)
     results = measured(paths, chosen, USUAL_METRICS, space=space)
     blocks = {title: _present_groups(result) for title, result in results.items()}

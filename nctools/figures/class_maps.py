@@ -10,7 +10,7 @@ from nctools.errors import ConfigError
 from nctools.figures.drawing import Drawing
 from nctools.figures.map_choice import chosen_rows
 from nctools.figures.map_rows import Wanted, rows_of_run
-from nctools.figures.sources import short_title
+from nctools.figures.sources import Paths, as_paths, short_title
 from nctools.forward_options import ForwardOptions
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _ROWS_FROM: Final = 7  # with more maps, those of one image are drawn by group
 
 
 def class_maps_of(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     method: str = "attention",
     layer: str | None = None,
@@ -62,6 +62,7 @@ def class_maps_of(
     from nctools.prepared import prepare
     from nctools.trained_runs import checkpoint_of
 
+    paths = as_paths(paths)
     runs: list[list[MapRow]] = []
     names: list[str] = []
     groups: dict[str, list[int]] = {}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from nctools.figures.drawing import Drawing
-from nctools.figures.sources import is_table, read_table, short_title
+from nctools.figures.sources import Paths, as_paths, is_table, read_table, short_title
 from nctools.run_directory import RunDirectory
 
 USUAL_METRICS: Final = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
 
 
 def curves_of(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     space: str | None = None,
     metrics: Sequence[str] = USUAL_METRICS,
@@ -33,6 +32,7 @@ def curves_of(
     """
     from nctools.plots import nc_curves, nc_curves_data
 
+    paths = as_paths(paths)
     tables = {short_title(path, paths): path if is_table(path) else RunDirectory(path).collapse for path in paths}
     collapse = {title: read_table(table) for title, table in tables.items()}
     # A training of the user's own has NC values, but no table of ours with mAP.

@@ -15,7 +15,7 @@ from torch import Tensor
 from nctools.errors import ConfigError
 from nctools.figures.drawing import Drawing
 from nctools.figures.drawn_pairs import DrawnPairs, drawn_pairs
-from nctools.figures.sources import open_features, short_title
+from nctools.figures.sources import Paths, as_paths, open_features, short_title
 from nctools.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _Source:
 
 
 def embedding_of(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     space: str | None = None,
     method: Method = "pca",
@@ -92,6 +92,7 @@ def embedding_of(
     """
     from nctools.plots import embedding, embedding_data
 
+    paths = as_paths(paths)
     if epochs is None:
         named = {short_title(path, paths): path for path in paths}
     elif len(paths) == 1 and paths[0].is_dir():

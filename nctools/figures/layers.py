@@ -9,7 +9,7 @@ from nctools.figures.drawing import Drawing
 from nctools.figures.sources import read_result
 
 
-def layers_of(path: Path, *, metrics: Sequence[str] | None = None, lines: bool = False) -> Drawing:
+def layers_of(path: str | Path, *, metrics: Sequence[str] | None = None, lines: bool = False) -> Drawing:
     """Draw metrics over the layers of a result or a feature file.
 
     Args:
@@ -25,6 +25,7 @@ def layers_of(path: Path, *, metrics: Sequence[str] | None = None, lines: bool =
     from nctools.plots import layer_data, layer_lines, layer_map
     from nctools.plots.layer_table import USUAL_METRICS
 
+    path = Path(path)
     chosen = None if metrics is None else [ALIASES.get(name, name) for name in metrics]
     stored = path.suffix in {".h5", ".hdf5"}
     table = (measure(path, metrics=chosen or USUAL_METRICS) if stored else read_result(path)).table

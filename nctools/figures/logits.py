@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Unpack
 
 from nctools.figures.drawing import Drawing
-from nctools.figures.sources import short_title
+from nctools.figures.sources import Paths, as_paths, short_title
 from nctools.forward_options import ForwardOptions
 
 
 def logits_of(
-    paths: Sequence[Path], *, split: str | None = None, progress: bool = False, **options: Unpack[ForwardOptions]
+    paths: Paths, *, split: str | None = None, progress: bool = False, **options: Unpack[ForwardOptions]
 ) -> Drawing:
     """Draw how the logits of positives and of negatives are distributed in each group of classes.
 
@@ -33,6 +31,7 @@ def logits_of(
     from nctools.plots import logit_data, logit_violins
     from nctools.run_scores import scores_of
 
+    paths = as_paths(paths)
     parts = []
     for path in paths:
         scores = scores_of(path, split=split, progress=progress, **options)

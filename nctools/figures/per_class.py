@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from nctools.figures.drawing import Drawing
 from nctools.figures.measured import measured, plain_ids
+from nctools.figures.sources import Paths, as_paths
 
 
-def per_class_of(paths: Sequence[Path], *, metrics: Sequence[str] | None = None, space: str | None = None) -> Drawing:
+def per_class_of(paths: Paths, *, metrics: Sequence[str] | None = None, space: str | None = None) -> Drawing:
     """Draw values of classes against their number of images, inputs side by side.
 
     Args:
@@ -23,6 +23,7 @@ def per_class_of(paths: Sequence[Path], *, metrics: Sequence[str] | None = None,
     from nctools.plots import per_class_data, per_class_values
     from nctools.plots.per_class_table import USUAL_METRICS
 
+    paths = as_paths(paths)
     chosen = plain_ids(metrics)
     results = measured(paths, chosen, USUAL_METRICS, space=space)
     tables = {title: result.per_class for title, result in results.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from nctools.errors import ConfigError
 from nctools.figures.drawing import Drawing
-from nctools.figures.sources import short_title
+from nctools.figures.sources import Paths, as_paths, short_title
 from nctools.forward_options import ForwardOptions
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def map_bars_of(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     per_class: bool = False,
     split: str | None = None,
@@ -47,6 +47,7 @@ def map_bars_of(
 
     from nctools.plots import score_bars, score_bars_data
 
+    paths = as_paths(paths)
     groups: list[dict[str, object]] = []
     classes: list[dict[str, object]] = []
     names: list[str] = []

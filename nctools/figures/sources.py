@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 
     from nctools.collapse.result import CollapseResult
     from nctools.features.store import FeatureStore
+
+
+# What a user may name: one path or several, as text or as Path.
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def as_paths(paths: Paths) -> list[Path]:
+    """Give the inputs of a figure as a list.
+
+    Args:
+        paths: One path, or several.
+
+    Returns:
+        One path or more.
+
+    Raises:
+        ValueError: If there is none.
+
+    Example:
+        >>> as_paths("runs/erm") == as_paths([Path("runs/erm")]) == [Path("runs/erm")]
+        True
+    """
+    found = [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
+    if not found:
+        raise ValueError("paths names nothing to draw: give a run directory, a checkpoint or a feature file")
+    return found
 
 
 @contextmanager

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from nctools.figures.drawing import Drawing
-from nctools.figures.sources import open_features, short_title
+from nctools.figures.sources import Paths, as_paths, open_features, short_title
 
 
 def spectrum_of(
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     space: str | None = None,
     weighting: Literal["class", "sample"] = "class",
@@ -34,6 +32,7 @@ def spectrum_of(
     from nctools.plots import spectrum_data, spectrum_lines
     from nctools.stored_pairs import store_pairs
 
+    paths = as_paths(paths)
     spectra, num_classes = {}, {}
     for path in paths:
         with open_features(path) as store:

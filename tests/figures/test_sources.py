@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from nctools.checkpoints import extract_checkpoint
-from nctools.figures.sources import open_features
+from nctools.errors import ConfigError
+from nctools.figures import angles_of
+from nctools.figures.sources import as_paths, open_features
 from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
 from tests.untrained_runs import untrained_runs
 
@@ -46,3 +48,14 @@ def test_features_of_an_earlier_epoch_are_told(run: Path) -> None:
 def test_a_checkpoint_that_cannot_be_read_does_not_hinder(run: Path) -> None:
     (run / "checkpoints/last.pt").write_bytes(b"half")
     assert opened_at(run, later=60) == []
+
+
+def test_one_path_or_several_as_text_or_path_are_inputs(tmp_path: Path) -> None:
+    assert as_paths(str(tmp_path)) == as_paths([str(tmp_path)]) == as_paths(tmp_path) == [tmp_path]
+    with pytest.raises(ValueError, match="names nothing to draw"):
+        as_paths([])
+
+
+def test_a_run_that_is_named_as_text_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a finished run"):
+        angles_of(str(tmp_path))
