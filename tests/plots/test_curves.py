@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.curve_table import nc_curves_data
+from nctools.plots.curves import nc_curves
 from nctools.plots.theme import GROUP_COLOURS
 from tests.plots.layout import clipped_words, overlapping_words
 
