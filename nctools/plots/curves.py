@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from nctools.plots.curve_table import GROUPS, MAP_METRIC, METRICS, first_name, nc_curves_data
 from nctools.plots.metric_axis import log_axis, metric_label
@@ -52,8 +53,8 @@ def nc_curves(
 ) -> Figure:
     """Draw metrics of neural collapse over the epochs, a column for each run and a row for each metric.
 
-    NC1 stands on a log axis. The panels of a row share their scale. A dashed line marks the limit at perfect collapse;
-    a panel without values says why.
+    NC1 stands on a log axis. The panels of a row share their scale. A dashed line marks the limit at perfect collapse,
+    a dotted one chance where theory knows it, see ``chance_level``: the legend names the metrics that have it. A panel without values says why.
 
     Args:
         collapse: Run -> table of NC values per epoch, see ``nc_curves_data``.
@@ -100,7 +101,7 @@ def nc_curves(
             panel.set_xlabel("epoch")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
         figure.align_ylabels(grid[:, 0])
-        _legend(figure, lines, width)
+        _legend(figure, grid, rows, lines, width)
     return figure
 
 
@@ -209,20 +210,27 @@ def _title(run: str, table: pd.DataFrame, space: str | None, split: str | None, 
     return "\n".join(fit_width(line, _TITLE_SIZE, room) for line in (run, below))
 
 
-def _legend(figure: Figure, groups: Sequence[str], width: float) -> None:
+def _legend(
+    figure: Figure, grid: NDArray[np.object_], rows: Sequence[str], groups: Sequence[str], width: float
+) -> None:
     found: dict[str, Line2D] = {}
-    for axes in figure.axes:
+    with_chance: dict[str, None] = {}
+    for axes, metric in ((axes, metric) for panels, metric in zip(grid, rows, strict=True) for axes in panels):
         for line in axes.lines:
             found.setdefault(str(line.get_label()), line)
-    labels = [label for label in [*groups, _LIMIT_LABEL, _CHANCE_LABEL] if label in found]
-    if not labels:
+            if line.get_label() == _CHANCE_LABEL:
+                with_chance[metric.partition("_")[0].upper()] = None
+    shown = [label for label in [*groups, _LIMIT_LABEL, _CHANCE_LABEL] if label in found]
+    if not shown:
         return
+    # Most metrics have no chance that theory knows: no line there must not read as one that lies elsewhere.
+    labels = [f"{label} ({', '.join(with_chance)})" if label == _CHANCE_LABEL else label for label in shown]
     needed = sum(text_width(label, 7.0) + 28 for label in labels)
-    rows = int(np.ceil(needed / (0.95 * width * 72)))
+    lines = int(np.ceil(needed / (0.95 * width * 72)))
     figure.legend(
-        handles=[found[label] for label in labels],
+        handles=[found[label] for label in shown],
         labels=labels,
         loc="outside lower center",
-        ncols=int(np.ceil(len(labels) / rows)),
+        ncols=int(np.ceil(len(labels) / lines)),
         columnspacing=1.2,
     )

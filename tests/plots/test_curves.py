@@ -116,6 +116,18 @@ def test_chance_is_marked_where_it_does_not_squeeze_the_lines() -> None:
     assert not has_chance(0.1)
 
 
+def test_the_legend_names_the_metrics_whose_chance_is_drawn() -> None:
+    def told(start: float, metrics: tuple[str, ...]) -> list[str]:
+        table = nc_table(start=start, groups=("all",), metrics=metrics)
+        legend = nc_curves({"a": table, "b": table}, metrics=metrics).figure.legends[0]
+        return [text.get_text() for text in legend.get_texts()]
+
+    assert told(1.9, METRICS)[1:] == ["limit at collapse", "chance (NC3)"]
+    both = ("nc2_etf_error", "nc3_self_duality", "nc3_alignment", "nc4_agreement")
+    assert told(1.9, both)[-1] == "chance (NC3, NC4)"
+    assert told(0.1, METRICS)[1:] == ["limit at collapse"], "a chance that is not drawn is not named"
+
+
 @pytest.mark.usefixtures("every_style")
 def test_a_metric_that_a_run_lacks_is_an_empty_panel_that_says_why() -> None:
     figure = nc_curves(*three_runs())
