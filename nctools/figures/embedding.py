@@ -48,6 +48,7 @@ class _Source:
     class_names: list[str]
     class_counts: list[int]
     groups: dict[str, list[int]] | None
+    by_rarest: bool
 
 
 def embedding_of(
@@ -73,6 +74,9 @@ def embedding_of(
     Args:
         paths: Run directories, checkpoints or feature files, all of the same classes; with ``epochs`` one run.
         space: Feature space; None takes each one's main space.
+    Inputs that name no groups get head, medium and tail from their counts; where all classes fall into one of these,
+    colours stand for classes.
+
         method: ``"pca"``, a quick preview, or ``"umap"``.
         by: Colour by ``"group"``, or by ``"class"`` (up to 20 classes).
         seed: Of the choice of points and of UMAP.
@@ -152,7 +156,8 @@ def _read(title: str, path: Path, space: str | None, most: int, seed: int) -> _S
     with open_features(path) as store:
         layer = space or store.layers[0]
         pairs = drawn_pairs(store, layer, most=most, seed=seed)
-        return _Source(title, pairs, store.classes, store.targets.sum(0).tolist(), store.groups)
+        by_rarest = store.kind(layer) == "shared" and not store.single_label
+        return _Source(title, pairs, store.classes, store.targets.sum(0).tolist(), store.groups, by_rarest)
 
 
 def _project(
@@ -220,3 +225,4 @@ def _points(source: _Source, points: Tensor, kept: Tensor, placed: Tensor, found
         images=source.pairs.images,
         labels=source.pairs.labels,
     )
+        by_rarest=source.by_rarest,

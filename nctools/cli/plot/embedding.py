@@ -63,7 +63,7 @@ def run(
         Projection, typer.Option("--method", help="pca: at once; umap: half a minute, then kept beside the features.")
     ] = Projection.pca,
     by: Annotated[
-        ColourBy, typer.Option("--by", help="Colours for groups, or for classes (up to 20).")
+        ColourBy, typer.Option("--by", help="Colours for groups, or for classes (up to 20); of an image's rarest one.")
     ] = ColourBy.group,
     epochs: Annotated[
         str | None,
@@ -96,6 +96,9 @@ def run(
     from nctools.figures.embedding_page import load_plotly, save_embedding_page
 
     refuse_to_overwrite(html, force=force)
+    Where an image has one feature for all of its classes, a point is an image in the colour of its rarest class, while
+    means are over all images of a class: a frequent class may have its mean outside of its points.
+
     if html is not None:
         load_plotly()
     chosen = chosen_inputs(inputs)
