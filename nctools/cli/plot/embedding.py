@@ -81,6 +81,12 @@ def run(
     metric: Annotated[
         Distance, typer.Option("--metric", help="cosine: features are scaled to length 1 first.")
     ] = Distance.euclidean,
+    etf: Annotated[
+        bool | None,
+        typer.Option(
+            "--etf/--no-etf", help="Vertices of the nearest ETF, as crosses. Default: with pca, not with umap."
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Also an interactive page: hover tells image and labels.")
     ] = None,
@@ -90,15 +96,15 @@ def run(
 ) -> None:
     """Draw features in two dimensions, with class means and the vertices of the nearest ETF.
 
+    Where an image has one feature for all of its classes, a point is an image in the colour of its rarest class, while
+    means are over all images of a class: a frequent class may have its mean outside of its points.
+
     Example: nctools plot embedding runs/mlc_nc runs/erm --method umap --html embedding.html
     """
     from nctools.figures import embedding_of
     from nctools.figures.embedding_page import load_plotly, save_embedding_page
 
     refuse_to_overwrite(html, force=force)
-    Where an image has one feature for all of its classes, a point is an image in the colour of its rarest class, while
-    means are over all images of a class: a frequent class may have its mean outside of its points.
-
     if html is not None:
         load_plotly()
     chosen = chosen_inputs(inputs)
@@ -117,6 +123,7 @@ def run(
                 max_points=max_points,
                 epochs=wanted,
                 fit=fit.value,
+                etf=etf,
                 progress=True,
                 n_neighbours=neighbours,
                 min_dist=min_dist,
