@@ -12,7 +12,7 @@ from nctools.report.table_collapse import collapse_table
 from nctools.report.table_facts import differing_table, facts_table
 from nctools.report.table_parts import Table
 from nctools.report.table_scores import score_note, score_table
-from tests.report.cases import NAMES, run_record
+from tests.report.cases import NAMES, run_record, with_collapse
 
 
 def body(table: Table | None) -> list[list[str]]:
@@ -84,6 +84,27 @@ def test_collapse_has_a_block_for_each_metric_and_marks_what_is_nearest() -> Non
     alignment = [block for block in table.blocks if block.title == "nc2_norm_ratio"]
     # A ratio that should be 1 is not ranked.
     assert not any(cell.best for block in alignment for row in block.rows for cell in row)
+
+
+def test_what_random_features_beat_is_never_bold() -> None:
+    def bold(*records: RunRecord) -> list[list[bool]]:
+        table = collapse_table(records)
+        assert table is not None
+        (block,) = (block for block in table.blocks if block.title == "nc2_angle_deviation")
+        return [[cell.best for cell in row[1:-1]] for row in block.rows]
+
+    none, low = [False] * 4, with_collapse(run_record("low"), "nc2_angle_deviation", 0.2, 0.1)
+    assert bold(low, with_collapse(run_record("high"), "nc2_angle_deviation", 0.3, 0.1)) == [none, none]
+    assert bold(low, with_collapse(run_record("high"), "nc2_angle_deviation", 0.3, 0.4)) == [none, [True] * 4]
+
+
+def test_the_caption_says_that_feature_spaces_differ() -> None:
+    other = with_collapse(run_record("b"), "nc1_pinv", 1.0, 2.0, space="classwise", width=128)
+    table, alike = collapse_table([run_record("a"), other]), collapse_table([run_record("a"), run_record("c")])
+    assert table is not None
+    assert alike is not None
+    assert table.caption.endswith("; the feature spaces differ: read each value against its random")
+    assert alike.caption.endswith("; bold: nearest to collapse of the values that are nearer to it than random")
 
 
 def test_collapse_of_one_run_has_a_row_for_each_metric() -> None:
