@@ -168,3 +168,31 @@ def test_other_classes_and_other_data_are_named() -> None:
     assert found is not None
     assert "The runs differ in their data set: a toy and c voc_lt." in found.sentences
     assert any(sentence.startswith("The runs have different classes") for sentence in found.sentences)
+
+
+def test_only_runs_with_a_value_are_compared() -> None:
+    bare = run_record("bare")
+    bare = replace(
+        bare, evaluation=None, collapse=None, facts=replace(bare.facts, checkpoint={}, environment={}), training=None
+    )
+    found = compare([bare, run_record("whole")])
+    assert found is not None
+    assert found.sentences == ["All runs have the same data set: toy."]
+    three = compare([bare, run_record("a"), run_record("b")])
+    assert three is not None
+    assert three.sentences[1:] == [
+        "a and b (of the others it is not known) have the same 4 classes with the same numbers of training images.",
+        "a and b (of the others it is not known) have the same number of test images: 175.",
+        "a and b (of the others it is not known) have the same version of torch: 2.0.",
+    ]
+
+
+def test_a_score_of_one_run_alone_is_not_marked() -> None:
+    first, second = run_record("a"), run_record("b", skill=0.2)
+    assert first.evaluation is not None
+    means = {**first.evaluation.mean_average_precision, "tail": math.nan}
+    gone = replace(first, evaluation=replace(first.evaluation, mean_average_precision=means))
+    table = score_table([gone, second])
+    assert table is not None
+    assert [cell.best for cell in table.blocks[0].rows[0][1:5]] == [True, True, True, False]
+    assert [cell.best for cell in table.blocks[0].rows[1][1:5]] == [False] * 4

@@ -89,6 +89,22 @@ def test_values_of_different_spaces_stand_with_space_and_share_of_random() -> No
     assert any(sentence.endswith("2.00 against too 6.00.") for sentence in same)
 
 
+def test_a_run_alone_with_a_value_leads_nothing() -> None:
+    part = run_record("part")
+    sentences = summary([replace(part, evaluation=None, collapse=None), part])
+    total, tail, value = (
+        percent(mean_precision(part)),
+        percent(mean_precision(part, "tail")),
+        number(collapse_value(part, "nc1_pinv")),
+    )
+    assert sentences[:3] == [
+        f"Of part alone the test mAP is known: {total} %.",
+        f"Of part alone the mAP on tail classes is known: {tail} %.",
+        f"NC1 (nc1_pinv, training images, 0 at full collapse) is known of part alone: {value}.",
+    ]
+    assert not any(word in " ".join(sentences) for word in ("best", "most collapsed", "same run", "no other"))
+
+
 def test_seeds_of_one_configuration_are_seen() -> None:
     assert "differ in their seed alone" in summary([run_record("a", seed=0), run_record("b", seed=1)])[-1]
 
