@@ -84,6 +84,47 @@ def test_what_is_no_method_is_refused_in_words(wrong: type[Method], words: str) 
         add_method(wrong)
 
 
+def without_epoch(self: ERM, output: object, targets: object) -> None:
+    """A loss that the training loop cannot call."""
+
+
+def of_two(self: ERM, images: object, sizes: object) -> None:
+    """A forward pass that the training loop cannot call."""
+
+
+def of_anything(self: ERM, *arguments: object, **named: object) -> None:
+    """A function that takes what comes."""
+
+
+@pytest.mark.parametrize(
+    ("function", "written", "words"),
+    [
+        ("loss", without_epoch, r"Mine.loss\(self.*'epoch'\): write it as loss\(self, output, targets, \*, epoch\)"),
+        ("forward", of_two, r"Mine.forward\(self.*'sizes'\): write it as forward\(self, images\)"),
+    ],
+)
+def test_function_that_the_training_loop_cannot_call_is_refused_before_it_runs(
+    function: str, written: object, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        add_method(type("Mine", (ERM,), {function: written}))
+
+
+@pytest.mark.parametrize("function", ["forward", "loss"])
+def test_function_may_take_more_than_it_gets(function: str) -> None:
+    assert add_method(type("Mine", (ERM,), {function: of_anything})).endswith(":Mine")
+    assert add_method(type("Plain", (ERM,), {function: staticmethod(lambda *given, **named: None)})).endswith(":Plain")
+
+
+def test_command_line_refuses_a_loss_without_an_epoch_and_leaves_no_run(module: Path) -> None:
+    loss = "    def loss(self, output, targets):\n        return {}\n"
+    (module / "mine.py").write_text(f"from nctools.methods import ERM\n\n\nclass Bad(ERM):\n{loss}")
+    refused = command(module, "train", "mine:Bad", "--dataset", "digits_lt", "--out", module / "run")
+    assert refused.returncode == 2
+    assert "mine:Bad cannot be trained: Bad.loss(self, output, targets) does not fit" in refused.stderr
+    assert not (module / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("mine:NUMBER", "mine:NUMBER cannot be trained: 3 is no class"), ("nowhere_at_all:X", "no module of that name")],
