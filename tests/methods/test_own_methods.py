@@ -116,13 +116,50 @@ def test_function_may_take_more_than_it_gets(function: str) -> None:
     assert add_method(type("Plain", (ERM,), {function: staticmethod(lambda *given, **named: None)})).endswith(":Plain")
 
 
-def test_command_line_refuses_a_loss_without_an_epoch_and_leaves_no_run(module: Path) -> None:
+def test_configuration_of_a_loss_without_an_epoch_is_refused(module: Path) -> None:
     loss = "    def loss(self, output, targets):\n        return {}\n"
     (module / "mine.py").write_text(f"from nctools.methods import ERM\n\n\nclass Bad(ERM):\n{loss}")
-    refused = command(module, "train", "mine:Bad", "--dataset", "digits_lt", "--out", module / "run")
-    assert refused.returncode == 2
-    assert "mine:Bad cannot be trained: Bad.loss(self, output, targets) does not fit" in refused.stderr
+    with pytest.raises(ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does not fit"):
+        make_config("mine:Bad", "digits_lt")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("output.logits", "its forward gives a Tensor; return nctools.models.Output with logits \\[2, 20\\]"),
+        (
+            "Output(output.logits[:, 1:])",
+            "batch of 2 images of 20 classes its forward gives logits of shape \\[2, 19\\]",
+        ),
+        ("Output(None)", "its forward gives None as logits"),
+    ],
+)
+def test_forward_that_gives_no_logits_of_the_classes_is_refused_before_there_is_a_run(
+    module: Path, given: str, words: str
+) -> None:
+    head = "from nctools.methods import ERM\nfrom nctools.models import Output\n\n\nclass Bad(ERM):\n"
+    forward = f"    def forward(self, images):\n        output = super().forward(images)\n        return {given}\n"
+    (module / "mine.py").write_text(head + forward)
+    config = make_config("mine:Bad", "digits_lt", {"recipe.epochs": 1, "nc.every": 0})
+    with pytest.raises(ConfigError, match=words):
+        train(config, module / "run", progress=False)
     assert not (module / "run").exists()
+
+
+def test_first_look_at_an_own_method_leaves_it_as_it_is(module: Path) -> None:
+    # Modes and running means are those of a built method, also where a part of it stays in eval mode.
+    from nctools.data import load_dataset
+    from nctools.training.preparation import _check_output
+
+    method = build("erm", num_classes=20, backbone="small")
+    backbone = method.backbone
+    assert isinstance(backbone, torch.nn.Module)
+    backbone.eval()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    plain = load_dataset("digits_lt", "test")
+    _check_output(method, plain.with_transform(lambda image: image.float()), "mine:Halved")
+    assert (method.training, backbone.training) == (True, False)
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
 
 
 @pytest.mark.parametrize(
