@@ -112,6 +112,10 @@ def test_run_of_an_own_method_is_trained_resumed_and_measured_on_the_command_lin
     measured = command(module, "measure", checkpoint, "--model", "mine:Halved", "--metrics", "nc1_cdnv")
     assert measured.returncode == 0, measured.stderr
     assert "nc1_cdnv" in measured.stdout
+    drawn = command(module, "--import", "mine:Halved", "plot", "angles", run.path, "-o", "angles.svg")
+    assert drawn.stdout.splitlines()[-2:] == ["angles.svg", "angles.csv"], drawn.stderr
+    wrong = command(module, "--import", "mine", "methods")
+    assert (wrong.returncode, "'mine' is not of the form MODULE:CLASS" in wrong.stderr) == (2, True)
     resumed = command(module, "train", "--resume", run.path)
     assert "finished already" in resumed.stderr
 
@@ -123,7 +127,9 @@ def test_checkpoint_names_no_module_that_gets_imported(module: Path) -> None:
     run = train(make_config("mine:Halved", "digits_lt", settings), module / "run", progress=False)
     own_methods._OWN.clear()
     sys.modules.pop("mine")
-    with pytest.raises(CheckpointError, match="if you trust that module, name it: --model mine:Halved"):
+    with pytest.raises(
+        CheckpointError, match="trust that module, name it: nctools --import mine:Halved"
+    ):
         rebuild(load_checkpoint(run.checkpoints / "last.pt"))
     assert "mine" not in sys.modules
 
