@@ -54,7 +54,8 @@ def nc_curves(
     """Draw metrics of neural collapse over the epochs, a column for each run and a row for each metric.
 
     NC1 stands on a log axis. The panels of a row share their scale. A dashed line marks the limit at perfect collapse,
-    a dotted one chance where theory knows it, see ``chance_level``: the legend names the metrics that have it. A panel without values says why.
+    a dotted one chance where theory knows it, see ``chance_level``: the legend names the metrics that have it. A panel
+    without values says why.
 
     Args:
         collapse: Run -> table of NC values per epoch, see ``nc_curves_data``.
