@@ -117,7 +117,7 @@ def test_the_note_of_shared_features_has_room(num_classes: int, panels: int) -> 
     spaces["run 0 · penultimate"] = replace(spaces["run 0 · penultimate"], by_rarest=panels == 1)
     figure = embedding(spaces, names(num_classes), counts(num_classes))
     (note,) = figure.texts
-    assert "rarest class" in note.get_text()
+    assert "rarest class" in note.get_text().replace("\n", " ")
     assert clipped_words(figure) == []
     assert overlapping_words(figure) == []
 
