@@ -84,7 +84,7 @@ SECTIONS: Final = (
         "The two directions of largest variance (PCA): points are features, larger marks class means; crosses are the "
         "corners of the nearest ideal simplex, where it fits.",
         "embedding_of", "Scatter of features and class means in the plane of their two main directions",
-        {"method": "pca", "max_points": 2000},
+        {"method": "pca"},
     ),
     Section(
         "per-class", "classes", "Rare and frequent classes",

@@ -66,3 +66,8 @@ def test_a_figure_that_fails_is_told_and_the_others_stand(monkeypatch: pytest.Mo
     assert [picture.missing for picture in found] == ["", "", "ZeroDivisionError: a mistake"]
     assert [picture.data_name for picture in found[:2]] == ["angles-a.csv", "angles-b.csv"]
     assert told == ["drawing: angles between class means", "drawing: broken"]
+
+
+def test_the_plane_of_the_features_is_that_of_plot_embedding() -> None:
+    # With fewer points than ``nctools plot embedding`` the shares of variance would be others.
+    assert ROWS["embedding"].options == {"method": "pca"}
