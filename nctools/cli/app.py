@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nctools import __version__
+from nctools._factories import is_factory
 from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, localise, measure, report, train
 from nctools.cli.output import notes_of, say
 from nctools.cli.plot import app as plot
@@ -56,8 +57,20 @@ def root(
         bool, typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    imported: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import", metavar="MODULE:CLASS", help="Import a method of your own, whose checkpoints are to be read."
+        ),
+    ] = None,
 ) -> None:
     """Options that stand before the command; ``main`` reads ``--debug`` itself, as it sees errors of any command."""
+    for name in imported or []:
+        from nctools.methods.own_methods import import_method
+
+        if not is_factory(name):
+            raise typer.BadParameter(f"{name!r} is not of the form MODULE:CLASS, such as my_module:MyMethod")
+        import_method(name)
 
 
 def main() -> None:

@@ -143,7 +143,7 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
         # A file is no reason to import anything.
         raise CheckpointError(
             f"this checkpoint is of the method {checkpoint.method}, which is not part of nctools: if you trust that "
-            f"module, name it: --model {checkpoint.method} (in Python model=..., or nctools.methods.add_method)"
+            f"module, name it: nctools --import {checkpoint.method} COMMAND ... (in Python nctools.methods.add_method)"
         )
     # The weights of the file replace pretrained ones; nothing is to be downloaded here.
     arguments = {name: value for name, value in checkpoint.arguments.items() if name != "pretrained"}

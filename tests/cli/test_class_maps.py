@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
+from nctools._torchvision_guard import import_torchvision
 from nctools.features.maps import load_class_maps
 from tests.cli.conftest import Command
 from tests.untrained_runs import untrained_runs
@@ -81,3 +84,22 @@ def test_localise_prints_groups_beside_chance_and_writes_them(
     printed = nctools_command("localise", runs[1], "--method", "cam", "--max-images", "40", "--json", "-", "--quiet")
     assert json.loads(printed.out)["groups"] == content["groups"]
     assert nctools_command("localise", runs[1], "--csv", table).code == 3
+
+
+def test_weights_of_another_program_are_drawn_over_own_images(
+    nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_torchvision()
+    timm = pytest.importorskip("timm")
+    weights = tmp_path / "r10.pth"
+    torch.save(timm.create_model("test_resnet", num_classes=2).state_dict(), weights)
+    for number in range(4):
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (60 * number, 90, 20)).save(folder / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    words = ("--model", "timm:test_resnet", "--model-args", "num_classes=2", "--data", "photos", "--image-size", "32")
+    for kind in ("gradcam", "logits", "map-bars"):
+        outcome = nctools_command("plot", kind, weights, *words, "-o", f"{kind}.svg", "--mean", "0,0,0")
+        assert outcome.code == 0, outcome.err
+    assert set(pd.read_csv("gradcam.csv")["class"]) == {"a", "b"}

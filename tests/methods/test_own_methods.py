@@ -13,6 +13,7 @@ import torch
 
 from nctools.errors import CheckpointError, ConfigError, UnknownNameError
 from nctools.methods import ERM, Method, add_method, build, own_methods
+from nctools.networks.network import open_network
 from nctools.training import make_config, train
 
 MODULE = """
@@ -119,7 +120,9 @@ def test_function_may_take_more_than_it_gets(function: str) -> None:
 def test_configuration_of_a_loss_without_an_epoch_is_refused(module: Path) -> None:
     loss = "    def loss(self, output, targets):\n        return {}\n"
     (module / "mine.py").write_text(f"from nctools.methods import ERM\n\n\nclass Bad(ERM):\n{loss}")
-    with pytest.raises(ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does not fit"):
+    with pytest.raises(
+        ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does"
+    ):
         make_config("mine:Bad", "digits_lt")
 
 
@@ -187,9 +190,12 @@ def test_run_of_an_own_method_is_trained_resumed_and_measured_on_the_command_lin
     assert "mine:Halved, which is not part of nctools" in refused.stderr
     assert "imported" not in refused.stdout + refused.stderr
 
-    measured = command(module, "measure", checkpoint, "--model", "mine:Halved", "--metrics", "nc1_cdnv")
-    assert measured.returncode == 0, measured.stderr
-    assert "nc1_cdnv" in measured.stdout
+    measured = open_network(checkpoint, model="mine:Halved").module
+    assert type(measured).__name__ == "Halved"
+    drawn = command(module, "--import", "mine:Halved", "plot", "angles", run.path, "-o", "angles.svg")
+    assert drawn.stdout.splitlines()[-2:] == ["angles.svg", "angles.csv"], drawn.stderr
+    wrong = command(module, "--import", "mine", "methods")
+    assert (wrong.returncode, "'mine' is not of the form MODULE:CLASS" in wrong.stderr) == (2, True)
     resumed = command(module, "train", "--resume", run.path)
     assert "finished already" in resumed.stderr
 
@@ -201,7 +207,7 @@ def test_checkpoint_names_no_module_that_gets_imported(module: Path) -> None:
     run = train(make_config("mine:Halved", "digits_lt", settings), module / "run", progress=False)
     own_methods._OWN.clear()
     sys.modules.pop("mine")
-    with pytest.raises(CheckpointError, match="if you trust that module, name it: --model mine:Halved"):
+    with pytest.raises(CheckpointError, match="trust that module, name it: nctools --import mine:Halved"):
         rebuild(load_checkpoint(run.checkpoints / "last.pt"))
     assert "mine" not in sys.modules
 

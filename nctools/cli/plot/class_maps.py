@@ -8,8 +8,24 @@ from typing import Annotated
 
 import typer
 
-from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, Weights, WeightsOption
+from nctools.cli.data_options import DataSettingsText
+from nctools.cli.options import (
+    CheckpointDataset,
+    Data,
+    DataArgs,
+    DataRoot,
+    Device,
+    Force,
+    ImageSize,
+    Mean,
+    Model,
+    ModelArgs,
+    Std,
+    Weights,
+    WeightsOption,
+)
 from nctools.cli.output import refuse_to_overwrite, say
+from nctools.cli.plot.forward import image_options
 from nctools.cli.plot.output import Formats, Look, Out, StyleOption, chosen_inputs, default_target, draw_to
 
 
@@ -65,7 +81,15 @@ def run(
     ] = False,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
+    model: Model = None,
+    model_args: ModelArgs = None,
     weights: WeightsOption = Weights.raw,
+    data: Data = None,
+    data_args: DataArgs = None,
+    data_settings: DataSettingsText = None,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
     device: Device = "auto",
     formats: Formats = None,
     style: StyleOption = Look.screen,
@@ -78,10 +102,13 @@ def run(
     Example: nctools plot attention runs/mlc_nc runs/class_attention --images 4
 
     Example: nctools plot gradcam runs/erm --method layercam --classes true -o maps.png --npz
+
+    Example: nctools plot gradcam weights.pth --model timm:resnet50 --data photos/ --image-size 224
     """
     from nctools.figures import class_maps_of
     from nctools.figures.class_maps import map_files
 
+    options = image_options(context.params)
     chosen = chosen_inputs(inputs)
     used = method or str(context.info_name)
     target = out or default_target(chosen[0], f"{used}.png")
@@ -100,10 +127,7 @@ def run(
             seed=seed,
             scale="common" if scale is Scale.common else "map",
             npz=target.with_suffix(".npz") if npz else None,
-            dataset=dataset,
-            data_root=data_root,
-            weights="ema" if weights is Weights.ema else "raw",
-            device=device,
+            **options,
         ),
         formats=formats,
         force=force,

@@ -9,7 +9,7 @@ import typer
 
 from nctools.cli.data_options import DataSettingsText
 from nctools.cli.options import DataRoot, Force
-from nctools.cli.plot.distribution import DatasetArgument, described
+from nctools.cli.plot.distribution import DatasetArgument, described, drawn_data
 from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
 
 
@@ -29,9 +29,10 @@ def run(
     """
     from nctools.figures import cooccurrence_of
 
+    drawn = drawn_data(dataset)
     draw_to(
-        out or Path(f"{Path(dataset).stem}-{split}-cooccurrence.png"),
-        lambda: cooccurrence_of(described(dataset, data_root, split, settings)),
+        out or drawn.target(f"{Path(dataset).stem}-{split}-cooccurrence.png", "cooccurrence", split),
+        lambda: cooccurrence_of(described(drawn, data_root, split, settings)),
         formats=formats,
         force=force,
         style=style,

@@ -7,7 +7,28 @@ from typing import Annotated
 
 import typer
 
-from nctools.cli.options import CheckpointDataset, DataRoot, Device, Force, Quiet, Weights, WeightsOption
+from nctools.cli.data_options import DataSettingsText
+from nctools.cli.forward import forward_options
+from nctools.cli.options import (
+    AutocastOption,
+    BatchSize,
+    ChannelsLast,
+    CheckpointDataset,
+    Data,
+    DataArgs,
+    DataRoot,
+    Device,
+    Force,
+    ImageSize,
+    Mean,
+    Model,
+    ModelArgs,
+    Quiet,
+    Std,
+    Weights,
+    WeightsOption,
+    Workers,
+)
 from nctools.cli.plot.output import (
     Formats,
     Look,
@@ -21,6 +42,7 @@ from nctools.cli.plot.output import (
 
 
 def run(
+    context: typer.Context,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(help="Run directories or files of weights, side by side. Default: the newest run."),
@@ -29,8 +51,20 @@ def run(
     split: ScoredSplit = None,
     dataset: CheckpointDataset = None,
     data_root: DataRoot = None,
+    model: Model = None,
+    model_args: ModelArgs = None,
     weights: WeightsOption = Weights.raw,
+    data: Data = None,
+    data_args: DataArgs = None,
+    data_settings: DataSettingsText = None,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    batch_size: BatchSize = 256,
+    workers: Workers = 0,
     device: Device = "auto",
+    autocast: AutocastOption = None,
+    channels_last: ChannelsLast = False,
     formats: Formats = None,
     style: StyleOption = Look.screen,
     force: Force = False,
@@ -42,6 +76,7 @@ def run(
     """
     from nctools.figures import logits_of
 
+    options = forward_options(context.params)
     chosen = chosen_inputs(runs)
     draw_to(
         out or default_target(chosen[0], "logits.png"),
@@ -49,10 +84,7 @@ def run(
             chosen,
             split=split,
             progress=not quiet,
-            dataset=dataset,
-            data_root=data_root,
-            weights=weights.value,
-            device=device,
+            **options,
         ),
         formats=formats,
         force=force,
