@@ -172,7 +172,7 @@ def test_images_that_are_no_batch_are_refused() -> None:
         class_maps(model, images().byte(), method="cam")
     with pytest.raises(TypeError, match=r"images is a list: .*test_transform\(Preprocessing\("):
         class_maps(model, [images()], method="cam")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"images is a Image: .* pil_to_tensor"):
+    with pytest.raises(TypeError, match=r"images is a Image: .*pil_to_tensor"):
         class_maps(model, Image.new("RGB", (8, 8)), method="cam")  # type: ignore[arg-type]
 
 
