@@ -34,7 +34,7 @@ from nctools.cli.output import input_errors, print_table, refuse_to_overwrite, s
 from nctools.cli.plot.class_maps import LayerOption
 
 if TYPE_CHECKING:
-    from nctools.localisation import Localisation
+    from nctools.localisation_result import Localisation
 
 
 def run(
