@@ -26,7 +26,16 @@ from nctools.cli.options import (
 )
 from nctools.cli.output import refuse_to_overwrite, say
 from nctools.cli.plot.forward import image_options
-from nctools.cli.plot.output import Formats, Look, Out, StyleOption, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import (
+    Formats,
+    Look,
+    Out,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+    figure_target,
+)
 
 
 class Scale(StrEnum):
@@ -111,7 +120,7 @@ def run(
     options = image_options(context.params)
     chosen = chosen_inputs(inputs)
     used = method or str(context.info_name)
-    target = out or default_target(chosen[0], f"{used}.png")
+    target = figure_target(out, default_target(chosen[0], f"{used}.png"), formats)
     files = map_files(target.with_suffix(".npz"), chosen) if npz else []
     for file in files:
         refuse_to_overwrite(file, force=force)
