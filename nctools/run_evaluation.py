@@ -93,7 +93,7 @@ class RunEvaluations:
 
 
 def evaluate_runs(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     *,
     kinds: Sequence[Weights] = ("raw",),
     checkpoint: Which = "best",
@@ -105,8 +105,8 @@ def evaluate_runs(
     """Score runs of the same configuration and different seeds on one split.
 
     Args:
-        paths: Files of weights, run directories, or folders of run directories (``nctools train --seeds``). None at
-            all runs the model of the options as it is built.
+        paths: One or several: files of weights, run directories, or folders of run directories
+            (``nctools train --seeds``). None at all (``[]``) runs the model of the options as it is built.
         kinds: Weights to score: ``"raw"``, ``"ema"`` or both.
         checkpoint: Of a run directory ``"best"`` (on validation; else the last) or ``"last"``.
         split: ``"train"``, ``"validation"`` or ``"test"``; None is ``"test"`` for data sets with a name.
@@ -123,7 +123,7 @@ def evaluate_runs(
 
     Example:
         >>> import nctools
-        >>> found = nctools.evaluate_runs(["runs/mlc_nc"])  # doctest: +SKIP
+        >>> found = nctools.evaluate_runs("runs/mlc_nc")  # doctest: +SKIP
         >>> found.means("raw")["mean_average_precision.tail"]  # doctest: +SKIP
         MeanOverSeeds(mean=0.41, sd=0.02, num_runs=3)
     """

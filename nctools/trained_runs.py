@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,12 @@ class TrainedRun:
         return load_checkpoint(self.checkpoint)
 
 
-def trained_runs(paths: Sequence[str | Path], *, which: Which = "best") -> list[TrainedRun]:
+def trained_runs(paths: str | Path | Sequence[str | Path], *, which: Which = "best") -> list[TrainedRun]:
     """Find the runs that paths mean.
 
     Args:
-        paths: Files of weights, run directories, or folders of run directories (``nctools train --seeds``).
+        paths: One or several: files of weights, run directories, or folders of run directories
+            (``nctools train --seeds``).
         which: Of a run directory ``"best"`` or ``"last"``. A run without a best checkpoint gives its last.
 
     Returns:
@@ -99,7 +101,9 @@ def trained_runs(paths: Sequence[str | Path], *, which: Which = "best") -> list[
     Raises:
         CheckpointError: If a folder holds no run, or a run no checkpoint.
     """
-    folders_and_files = [place for path in paths for place in places_of(Path(path))]
+    # A text is a sequence too, of letters.
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    folders_and_files = [place for path in several for place in places_of(Path(path))]
     return [_run_of(place, which) for place in folders_and_files]
 
 

@@ -11,14 +11,17 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.documented_pages import nctools_lines
+from tests.test_documented_commands import command_faults, known_flags
 from tests.test_import_directions import notebook_source, public_names, study_violations
 
+PAGE: Final = Path(__file__).parents[1] / "docs" / "notebooks.md"
 FOLDER: Final = Path(__file__).parents[1] / "examples"
 NOTEBOOKS: Final = sorted(FOLDER.glob("*.ipynb"))
 LARGEST: Final = 600_000  # bytes
@@ -134,6 +137,28 @@ def test_there_are_notebooks_and_the_page_names_them() -> None:
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert NOTEBOOKS
     assert [path.name for path in NOTEBOOKS if f"[`{path.name}`]({path.name})" not in page] == []
+
+
+def test_page_of_the_documentation_lists_them_all_in_order() -> None:
+    listed = re.findall(r"^(\d+)\. \[.+?\]\(_generated/(\S+?)\)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [(str(number), path.name) for number, path in enumerate(NOTEBOOKS, start=1)]
+
+
+def test_commands_in_the_texts_exist_and_draw_runs() -> None:
+    import typer.main
+
+    from nctools.cli.app import app
+
+    flags, drawn = known_flags(), []
+    texts = [cell.source for path in NOTEBOOKS for cell in read(path).cells if cell.cell_type == "markdown"]
+    for words in (words for text in texts for words in nctools_lines(text)):
+        assert command_faults(words, flags) == []
+        if words[0] == "plot":
+            command = cast("Any", typer.main.get_command(app)).commands["plot"].commands[words[1]]
+            drawn += command.make_context(words[1], words[2:], resilient_parsing=True).params["inputs"]
+    # What stands behind a flag that takes no value would be one more run.
+    assert drawn
+    assert [str(path) for path in drawn if not str(path).startswith("runs/")] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -92,7 +92,7 @@ def test_several_runs_tell_data_once_and_a_short_line_each(
     assert data.startswith("data: digits_lt test, 1000 images")
     assert others == ["scoring 0.pt", "scoring 1.pt"]
     assert [run.seed for run in found.runs] == [0, 1]
-    alone = evaluate_runs(files[1:]).runs[0].evaluations["raw"]
+    alone = evaluate_runs(str(files[1])).runs[0].evaluations["raw"]
     assert found.runs[1].evaluations["raw"].mean_average_precision == alone.mean_average_precision
     assert capsys.readouterr().err == ""
 

@@ -38,6 +38,12 @@ def make_run(folder: Path, *, seed: int = 0, files: tuple[str, ...] = ("best.pt"
     return folder
 
 
+def test_one_path_is_a_text_or_a_path(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "erm")
+    assert trained_runs(str(run)) == trained_runs(run) == trained_runs([run])
+    assert [found.folder for found in trained_runs(str(run))] == [run]
+
+
 def test_a_folder_of_runs_gives_them_by_number(tmp_path: Path) -> None:
     for seed in (10, 2, 0):
         make_run(tmp_path / f"s{seed}", seed=seed)

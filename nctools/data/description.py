@@ -90,6 +90,9 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
     Returns:
         Its facts.
 
+    Raises:
+        TypeError: If it is no data set, such as the name of one.
+
     Example:
         >>> from nctools.data import load_dataset
         >>> facts = describe_dataset(load_dataset("digits_lt"))
@@ -99,6 +102,12 @@ def describe_dataset(dataset: MultiLabelDataset) -> DatasetDescription:
         >>> bool(tail[0] == tail[2])
         True
     """
+    if not isinstance(dataset, MultiLabelDataset):
+        raise TypeError(
+            f"describe_dataset takes a MultiLabelDataset, not a {type(dataset).__name__}: "
+            # A name alone tells no split, nor where its images lie.
+            f"load_dataset({repr(dataset) if isinstance(dataset, str) else 'NAME, SPLIT'})"
+        )
     facts = describe_labels(
         dataset.targets.numpy(),
         dataset.class_names,

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nctools.errors import CheckpointError, ConfigError
 from nctools.run_directory import RunDirectory
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What a user may name: one path or several, as text or as Path.
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+_TORCH_SUFFIXES: Final = {".pt", ".pth", ".ckpt", ".bin"}
 
 
 def as_paths(paths: Paths) -> list[Path]:
@@ -50,12 +52,13 @@ def as_paths(paths: Paths) -> list[Path]:
 
 @contextmanager
 def open_features(path: Path) -> Iterator[FeatureStore]:
-    """Open the training features of a run, a checkpoint or a feature file.
+    """Open the training features of a run, a checkpoint, a feature file, or the arrays of another program.
 
     A run is read from ``features/train.h5`` where that exists; else its last checkpoint sees the training images.
 
     Args:
-        path: Run directory, checkpoint or feature file.
+        path: Run directory, checkpoint, feature file, or an ``.npz`` file as ``nctools.features.import_arrays`` reads
+            it: no Python object in it is ever loaded.
 
     Yields:
         The store.
@@ -63,8 +66,13 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
     Raises:
         ConfigError: If a directory holds neither features nor a checkpoint.
     """
+    from nctools.features.exchange import import_arrays
     from nctools.features.store import FeatureStore
 
+    if path.suffix == ".npz":
+        with tempfile.TemporaryDirectory() as folder, import_arrays(path, Path(folder) / "features.h5") as store:
+            yield store
+        return
     run = RunDirectory(path)
     stored = path if path.suffix in {".h5", ".hdf5"} else run.features / "train.h5"
     if stored == path or stored.is_file():
@@ -76,19 +84,23 @@ def open_features(path: Path) -> Iterator[FeatureStore]:
     checkpoint = run.checkpoints / "last.pt" if path.is_dir() else path
     if path.is_dir() and not checkpoint.is_file():
         raise ConfigError(f"{path} is not a finished run: it holds neither features/train.h5 nor checkpoints/last.pt")
+    with tempfile.TemporaryDirectory() as folder, _features_of_weights(checkpoint, Path(folder) / "train.h5") as store:
+        yield store
+
+
+def _features_of_weights(path: Path, target: Path) -> FeatureStore:
     from nctools.checkpoints import extract_checkpoint
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        extract_checkpoint(
-            checkpoint,
-            Path(folder) / "train.h5",
-            split="train",
-            shard_size=None,
-            progress=sys.stderr.isatty(),  # in a script or notebook nobody asked for it
-        ) as store,
-    ):
-        yield store
+    try:
+        # In a script or notebook nobody asked for progress.
+        return extract_checkpoint(path, target, split="train", shard_size=None, progress=sys.stderr.isatty())
+    except CheckpointError as error:
+        if not path.is_file() or path.suffix in _TORCH_SUFFIXES:
+            raise
+        raise CheckpointError(
+            f"{error}; if it holds features of another program, save features and labels as .npz and draw that "
+            "(to keep it as a feature file: nctools convert a.npz a.h5)"
+        ) from error
 
 
 def _warn_of_other_epoch(store: FeatureStore, stored: Path, last: Path) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+
 from nctools._factories import import_object, is_factory
 from nctools.errors import ConfigError
 from nctools.methods.catalogue import METHODS
 from nctools.methods.method import Method
 
 _OWN: dict[str, type[Method]] = {}
+# What the training loop calls a method with: the two functions, their arguments by place and by name.
+_CALLED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "forward": (("images",), ()),
+    "loss": (("output", "targets"), ("epoch",)),
+}
 
 
 def add_method(method: type[Method]) -> str:
@@ -24,7 +32,8 @@ def add_method(method: type[Method]) -> str:
         Its name, for ``make_config`` and ``build``.
 
     Raises:
-        TypeError: If it is no class that inherits from ``Method``, or lacks what every method has.
+        TypeError: If it is no class that inherits from ``Method``, lacks what every method has, or its ``forward`` or
+            ``loss`` cannot be called as the training loop does.
 
     Example:
         >>> from nctools.methods import ERM, build
@@ -40,6 +49,8 @@ def add_method(method: type[Method]) -> str:
     missing = [*sorted(method.__abstractmethods__), *([] if method.feature_layers else ["feature_layers"])]
     if missing:
         raise TypeError(f"{method.__name__} lacks {', '.join(missing)}: every method of nctools has them")
+    for function, (by_place, by_name) in _CALLED.items():
+        _check_call(method, function, by_place, by_name)
     name = f"{method.__module__}:{method.__name__}"
     _OWN[name] = method
     return name
@@ -77,3 +88,22 @@ def import_method(name: str) -> None:
             _OWN[name] = found  # type: ignore[assignment]
     except TypeError as error:
         raise ConfigError(f"{name} cannot be trained: {error}") from error
+
+
+def _check_call(method: type[Method], function: str, by_place: tuple[str, ...], by_name: tuple[str, ...]) -> None:
+    # Before hours of training, not after the first batch.
+    found: Callable[..., object] = getattr(method, function)
+    try:
+        signature = inspect.signature(found)
+    except ValueError:  # of a compiled function, which tells no signature
+        return
+    # Static functions are called without the method.
+    own = () if isinstance(inspect.getattr_static(method, function), staticmethod) else ("self",)
+    try:
+        signature.bind(*own, *by_place, **dict.fromkeys(by_name))
+    except TypeError as error:
+        wanted = ", ".join(["self", *by_place, *(["*", *by_name] if by_name else [])])
+        raise TypeError(
+            f"{method.__name__}.{function}{signature} does not fit the training loop ({error}): "
+            f"write it as {function}({wanted})"
+        ) from error

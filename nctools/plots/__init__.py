@@ -7,7 +7,8 @@ from nctools.plots.blocks import block_data, block_map
 from nctools.plots.class_angles import class_angle_lines
 from nctools.plots.class_distribution import distribution, distribution_data
 from nctools.plots.cooccurrence import cooccurrence_data, cooccurrence_map
-from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.curve_table import nc_curves_data
+from nctools.plots.curves import nc_curves
 from nctools.plots.embedded_points import EmbeddedPoints, embedding_data
 from nctools.plots.embedding_panels import embedding
 from nctools.plots.layer_curves import layer_lines

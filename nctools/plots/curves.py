@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from nctools.plots.curve_table import GROUPS, MAP_METRIC, METRICS, first_name, nc_curves_data
 from nctools.plots.metric_axis import log_axis, metric_label
 from nctools.plots.reference_lines import chance_level, collapse_limit, has_log_axis
 from nctools.plots.theme import (
@@ -29,13 +31,6 @@ from nctools.plots.theme import (
 if TYPE_CHECKING:
     import pandas as pd
 
-MAP_METRIC: Final = "mAP_percent"
-"""Name of validation mAP among the drawn metrics."""
-
-_METRICS: Final = ("nc1_pinv", "nc2_etf_error", "nc3_self_duality")
-_GROUPS: Final = ("all", "head", "medium", "tail")
-_NEEDED: Final = ("epoch", "space", "split", "group", "metric", "value")
-_COLUMNS: Final = ("run", "space", "split", "group", "metric", "epoch", "value", "num_classes", "n_min", "n_max")
 _NEED_CLASSIFIER: Final = ("nc0_", "nc3_", "nc4_agreement")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _MOST_MARKED: Final = 25
@@ -46,59 +41,6 @@ _LIMIT_LABEL: Final = "limit at collapse"
 _CHANCE_LABEL: Final = "chance"
 
 
-def nc_curves_data(
-    collapse: Mapping[str, pd.DataFrame],
-    training: Mapping[str, pd.DataFrame] | None = None,
-    *,
-    space: str | None = None,
-    split: str | None = None,
-    weights: str | None = None,
-    metrics: Sequence[str] = _METRICS,
-    groups: Sequence[str] = _GROUPS,
-) -> pd.DataFrame:
-    """Choose the values that ``nc_curves`` draws.
-
-    Args:
-        collapse: Run -> table with ``epoch, space, split, group, metric, value`` and, where known,
-            ``weights, num_classes, n_min, n_max``.
-        training: Run -> table with ``epoch`` and validation mAP from 0 to 1 as ``val/mAP`` and ``val/mAP_<group>``;
-            rows without a value are dropped.
-        space: Feature space; by default each run's first.
-        split: Split of the data; by default the first of the chosen space.
-        weights: ``"raw"`` or ``"ema"``, where a table tells them apart; by default raw, or what the table holds first.
-        metrics: Metric ids, in drawn order.
-        groups: Groups of classes, in drawn order.
-
-    Returns:
-        A row for each run, metric, group and epoch: ``run, space, split, group, metric, epoch, value, num_classes,
-        n_min, n_max``. mAP has the metric ``mAP_percent`` and values from 0 to 100. Where an epoch was measured twice
-        (a resumed run), the later row counts.
-
-    Raises:
-        ValueError: If there is no run, a table lacks a column, or nothing is left to draw.
-
-    Example:
-        >>> import pandas as pd
-        >>> nc = pd.DataFrame({"epoch": [0], "space": "penultimate", "split": "train", "group": "all",
-        ...                    "metric": "nc1_pinv", "value": [40.0]})
-        >>> data = nc_curves_data({"erm": nc}, {"erm": pd.DataFrame({"epoch": [0, 1], "val/mAP": [0.25, None]})})
-        >>> data[["run", "metric", "epoch", "value"]].to_dict("records")
-        [{'run': 'erm', 'metric': 'nc1_pinv', 'epoch': 0, 'value': 40.0},
-         {'run': 'erm', 'metric': 'mAP_percent', 'epoch': 0, 'value': 25.0}]
-    """
-    import pandas as pd
-
-    if not collapse:
-        raise ValueError("collapse holds no run: give at least one table of NC values per epoch")
-    if not metrics or not groups:
-        raise ValueError("metrics and groups must each hold at least one name")
-    parts = [_collapse_rows(run, table, space, split, weights, metrics, groups) for run, table in collapse.items()]
-    if all(part.empty for part in parts):
-        raise ValueError(_nothing_to_draw(collapse, space, split, weights, metrics, groups))
-    parts += [_training_rows(run, table, groups) for run, table in (training or {}).items() if run in collapse]
-    return pd.concat([part for part in parts if not part.empty], ignore_index=True).reindex(columns=list(_COLUMNS))
-
-
 def nc_curves(
     collapse: Mapping[str, pd.DataFrame],
     training: Mapping[str, pd.DataFrame] | None = None,
@@ -106,13 +48,14 @@ def nc_curves(
     space: str | None = None,
     split: str | None = None,
     weights: str | None = None,
-    metrics: Sequence[str] = _METRICS,
-    groups: Sequence[str] = _GROUPS,
+    metrics: Sequence[str] = METRICS,
+    groups: Sequence[str] = GROUPS,
 ) -> Figure:
     """Draw metrics of neural collapse over the epochs, a column for each run and a row for each metric.
 
-    NC1 stands on a log axis. The panels of a row share their scale. A dashed line marks the limit at perfect collapse;
-    a panel without values says why.
+    NC1 stands on a log axis. The panels of a row share their scale. A dashed line marks the limit at perfect collapse,
+    a dotted one chance where theory knows it, see ``chance_level``: the legend names the metrics that have it. A panel
+    without values says why.
 
     Args:
         collapse: Run -> table of NC values per epoch, see ``nc_curves_data``.
@@ -159,83 +102,8 @@ def nc_curves(
             panel.set_xlabel("epoch")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=_STEPS))
         figure.align_ylabels(grid[:, 0])
-        _legend(figure, lines, width)
+        _legend(figure, grid, rows, lines, width)
     return figure
-
-
-def _collapse_rows(
-    run: str,
-    table: pd.DataFrame,
-    space: str | None,
-    split: str | None,
-    weights: str | None,
-    metrics: Sequence[str],
-    groups: Sequence[str],
-) -> pd.DataFrame:
-    missing = [column for column in _NEEDED if column not in table.columns]
-    if missing:
-        raise ValueError(
-            f"the table of run {run!r} lacks the column {', '.join(missing)} "
-            f"(it has {', '.join(map(str, table.columns))}): give the NC values per epoch, as nc.csv holds them"
-        )
-    if "weights" in table.columns:
-        table = table[table["weights"] == (weights or _usual_weights(table))]
-    elif weights not in {None, "raw"}:
-        table = table.iloc[:0]
-    space = space if space is not None else _first(table, "space")
-    table = table[_words(table["space"]) == space]
-    table = table[_words(table["split"]) == (split if split is not None else _first(table, "split"))]
-    table = table[table["metric"].isin(list(metrics)) & table["group"].isin(list(groups))]
-    table = table.drop_duplicates(["metric", "group", "epoch"], keep="last")
-    table = table[np.isfinite(table["value"].astype(float))]
-    return table.assign(run=run, value=table["value"].astype(float)).sort_values(["metric", "group", "epoch"])
-
-
-def _training_rows(run: str, table: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    parts = []
-    for group in groups:
-        column = "val/mAP" if group == "all" else f"val/mAP_{group}"
-        if column in table.columns:
-            known = table[["epoch", column]].dropna().drop_duplicates("epoch", keep="last")
-            values = {"run": run, "group": group, "metric": MAP_METRIC, "epoch": known["epoch"]}
-            parts.append(pd.DataFrame({**values, "value": 100.0 * known[column].astype(float)}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(_COLUMNS))
-
-
-def _nothing_to_draw(
-    collapse: Mapping[str, pd.DataFrame],
-    space: str | None,
-    split: str | None,
-    weights: str | None,
-    metrics: Sequence[str],
-    groups: Sequence[str],
-) -> str:
-    def present(column: str) -> str:
-        tables = [table for table in collapse.values() if column in table.columns]
-        names = dict.fromkeys(str(name) for table in tables for name in table[column])
-        return ", ".join(list(names)[:20]) or "none"
-
-    told = "" if weights is None else f", {weights} weights (there are: {present('weights')})"
-    return (
-        f"no run has a finite value of {', '.join(metrics)} for {', '.join(groups)} in space {space or '(first)'}, "
-        f"split {split or '(first)'}{told}. The tables hold metrics: {present('metric')}; groups: {present('group')}; "
-        f"spaces: {present('space')}; splits: {present('split')}"
-    )
-
-
-def _usual_weights(table: pd.DataFrame) -> str:
-    return "raw" if (table["weights"] == "raw").any() else _first(table, "weights")
-
-
-def _words(names: pd.Series) -> pd.Series:
-    # An empty name comes back from a CSV as NaN.
-    return names.astype(object).where(names.notna(), "")
-
-
-def _first(table: pd.DataFrame, column: str) -> str:
-    return str(_words(table[column]).iloc[0]) if len(table) else ""
 
 
 def _width(num_runs: int) -> float:
@@ -331,10 +199,10 @@ def _note(metric: str) -> str:
 
 
 def _title(run: str, table: pd.DataFrame, space: str | None, split: str | None, width: float) -> str:
-    chosen = space if space is not None else _first(table, "space")
+    chosen = space if space is not None else first_name(table, "space")
     words = [run, chosen]
     if table["split"].nunique() > 1:
-        words.append(split if split is not None else _first(table[table["space"] == chosen], "split"))
+        words.append(split if split is not None else first_name(table[table["space"] == chosen], "split"))
     room = 0.92 * width
     title = " · ".join(word for word in words if word)
     if text_width(title, _TITLE_SIZE) <= room:
@@ -343,20 +211,27 @@ def _title(run: str, table: pd.DataFrame, space: str | None, split: str | None, 
     return "\n".join(fit_width(line, _TITLE_SIZE, room) for line in (run, below))
 
 
-def _legend(figure: Figure, groups: Sequence[str], width: float) -> None:
+def _legend(
+    figure: Figure, grid: NDArray[np.object_], rows: Sequence[str], groups: Sequence[str], width: float
+) -> None:
     found: dict[str, Line2D] = {}
-    for axes in figure.axes:
+    with_chance: dict[str, None] = {}
+    for axes, metric in ((axes, metric) for panels, metric in zip(grid, rows, strict=True) for axes in panels):
         for line in axes.lines:
             found.setdefault(str(line.get_label()), line)
-    labels = [label for label in [*groups, _LIMIT_LABEL, _CHANCE_LABEL] if label in found]
-    if not labels:
+            if line.get_label() == _CHANCE_LABEL:
+                with_chance[metric.partition("_")[0].upper()] = None
+    shown = [label for label in [*groups, _LIMIT_LABEL, _CHANCE_LABEL] if label in found]
+    if not shown:
         return
+    # Most metrics have no chance that theory knows: no line there must not read as one that lies elsewhere.
+    labels = [f"{label} ({', '.join(with_chance)})" if label == _CHANCE_LABEL else label for label in shown]
     needed = sum(text_width(label, 7.0) + 28 for label in labels)
-    rows = int(np.ceil(needed / (0.95 * width * 72)))
+    lines = int(np.ceil(needed / (0.95 * width * 72)))
     figure.legend(
-        handles=[found[label] for label in labels],
+        handles=[found[label] for label in shown],
         labels=labels,
         loc="outside lower center",
-        ncols=int(np.ceil(len(labels) / rows)),
+        ncols=int(np.ceil(len(labels) / lines)),
         columnspacing=1.2,
     )

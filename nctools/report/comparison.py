@@ -46,16 +46,12 @@ def compare(records: Sequence[RunRecord]) -> Comparison | None:
 
 
 def _sentences(records: Sequence[RunRecord]) -> list[str]:
-    sentences = [
-        _same("data set", [record.facts.dataset for record in records], records),
-        _same_classes(records),
-    ]
+    sentences = _same("data set", [record.facts.dataset for record in records], records)
+    sentences += _same_classes(records)
     tested = [f"{record.evaluation.num_images:,}" if record.evaluation else "" for record in records]
-    if any(tested):
-        sentences.append(_same("number of test images", tested, records))
-    versions = [str(record.facts.environment.get("torch", _ABSENT)) for record in records]
-    if any(version != _ABSENT for version in versions):
-        sentences.append(_same("version of torch", versions, records))
+    sentences += _same("number of test images", tested, records)
+    versions = [str(record.facts.environment.get("torch", "")) for record in records]
+    sentences += _same("version of torch", versions, records)
     spaces = {
         f"{record.collapse.spaces[0]} ({record.collapse.settings.get('num_features', '?')} wide)"
         for record in records
@@ -69,22 +65,33 @@ def _sentences(records: Sequence[RunRecord]) -> list[str]:
     return sentences
 
 
-def _same(what: str, values: Sequence[str], records: Sequence[RunRecord]) -> str:
-    if len(set(values)) == 1:
-        return f"All runs have the same {what}: {values[0] or 'unknown'}."
-    told = [f"{record.name} {value or 'unknown'}" for record, value in zip(records, values, strict=True)]
-    return f"The runs differ in their {what}: {several(told)}."
+def _same(what: str, values: Sequence[str], records: Sequence[RunRecord]) -> list[str]:
+    # Only runs of which it is known are compared.
+    known = {record.name: value for record, value in zip(records, values, strict=True) if value}
+    if len(known) < 2:
+        return []
+    if len(set(known.values())) == 1:
+        return [f"{_those(list(known), records)} have the same {what}: {next(iter(known.values()))}."]
+    unknown = "" if len(known) == len(records) else " (of the others it is not known)"
+    return [
+        f"The runs differ in their {what}: {several([f'{name} {value}' for name, value in known.items()])}{unknown}."
+    ]
 
 
-def _same_classes(records: Sequence[RunRecord]) -> str:
-    names = {tuple(record.facts.class_names) for record in records}
-    if len(names) > 1:
-        return "The runs have different classes: values of single classes and of groups are not of the same things."
-    counts = {tuple(record.facts.class_counts) for record in records}
-    count = len(records[0].facts.class_names)
-    if len(counts) > 1:
-        return f"All runs have the same {count} classes, but other training images for them: the groups may differ."
-    return f"All runs have the same {count} classes with the same numbers of training images."
+def _same_classes(records: Sequence[RunRecord]) -> list[str]:
+    known = [record for record in records if record.facts.class_names]
+    if len(known) < 2:
+        return []
+    if len({tuple(record.facts.class_names) for record in known}) > 1:
+        return ["The runs have different classes: values of single classes and of groups are not of the same things."]
+    those, count = _those([record.name for record in known], records), len(known[0].facts.class_names)
+    if len({tuple(record.facts.class_counts) for record in known}) > 1:
+        return [f"{those} have the same {count} classes, but other training images for them: the groups may differ."]
+    return [f"{those} have the same {count} classes with the same numbers of training images."]
+
+
+def _those(names: Sequence[str], records: Sequence[RunRecord]) -> str:
+    return "All runs" if len(names) == len(records) else f"{several(names)} (of the others it is not known)"
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,8 @@ from nctools.report.table_collapse import collapse_table
 from nctools.report.table_facts import differing_table, facts_table
 from nctools.report.table_scores import score_note, score_table
 from nctools.report.terms import SCORE_TERMS, terms_of
-from nctools.report.words import FIRST, collapse_value, mean_precision, summary
+from nctools.report.values import FIRST, collapse_value, mean_precision
+from nctools.report.words import summary
 
 _TEMPLATES: Final = ("page.html.j2", "tables.html.j2", "figures.html.j2")
 

@@ -10,7 +10,7 @@ from nctools.collapse.catalogue import METRICS
 from nctools.report.collect import RunRecord
 from nctools.report.formats import NOTHING
 from nctools.report.table_parts import Block, Cell, Column, Table, share_cell, value_cell
-from nctools.report.words import FIRST, SECOND, THIRD
+from nctools.report.values import FIRST, SECOND, THIRD
 
 # Of several runs the table has these; of one run all that single classes have.
 _FEW: Final = (FIRST, "nc1_cdnv", SECOND, THIRD)

@@ -119,18 +119,18 @@ def share_cell(value: float | None, best: float = math.inf) -> Cell:
     return Cell(percent(known), known, best=known == best)
 
 
-def value_cell(value: float | None, best: float | None = None) -> Cell:
+def value_cell(value: float | None, *, nearest: bool = False) -> Cell:
     """Make the cell of an NC value.
 
     Args:
         value: NaN and None have no value.
-        best: The value nearest to collapse in its column; None where there is none.
+        nearest: It is the nearest to collapse of its column.
 
     Returns:
         The cell.
     """
     known = math.nan if value is None else value
-    return Cell(number(known), known, best=best is not None and known == best)
+    return Cell(number(known), known, best=nearest)
 
 
 def unique(values: Iterable[str]) -> list[str]:

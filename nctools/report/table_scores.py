@@ -43,10 +43,10 @@ def score_table(records: Sequence[RunRecord]) -> Table | None:
     ]
     places = [*(f"mean_average_precision.{group}" for group in groups), *(place for _, place, _ in _FURTHER)]
     values = [found.values() for _, found in scored]
-    best = {place: max((_known(found.get(place)) for found in values), default=-math.inf) for place in places}
+    best = {place: _best([found.get(place) for found in values]) for place in places}
     several = len(scored) > 1
     rows = [
-        [Cell(record.name), *(share_cell(found.get(place), best[place] if several else math.inf) for place in places)]
+        [Cell(record.name), *(share_cell(found.get(place), best[place]) for place in places)]
         for (record, _), found in zip(scored, values, strict=True)
     ]
     caption = "Test scores in %" + ("; the best of each column is bold" if several else "")
@@ -98,5 +98,7 @@ def _seed_rows(scored: Scored, places: Sequence[str]) -> list[list[Cell]]:
     return rows
 
 
-def _known(value: float | None) -> float:
-    return -math.inf if value is None or math.isnan(value) else value
+def _best(values: Sequence[float | None]) -> float:
+    # What one run alone has is not the best of anything.
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return max(known) if len(known) > 1 else math.inf

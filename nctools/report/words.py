@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final
+from collections.abc import Sequence
+from statistics import stdev
 
 from nctools.report.collect import RunRecord
 from nctools.report.formats import number, percent, several
-
-FIRST: Final = "nc1_pinv"
-SECOND: Final = "nc2_etf_error"
-THIRD: Final = "nc3_self_duality"
-# Below so many points of mAP, two trainings of one configuration may differ as much.
-_CLOSE: Final = 0.02
+from nctools.report.values import FIRST, SECOND, THIRD, collapse_value, mean_precision, no_nearer_than_random
+from nctools.report.words_collapse import collapse_of_several, ranked
 
 
 def summary(records: Sequence[RunRecord]) -> list[str]:
-    """Say in three to six sentences what the numbers say.
+    """Say in a few sentences what the numbers say.
 
     Args:
         records: What ``collect_runs`` returned.
@@ -28,34 +23,6 @@ def summary(records: Sequence[RunRecord]) -> list[str]:
     """
     sentences = _of_one(records[0]) if len(records) == 1 else _of_several(records)
     return [*sentences, _of_seeds(records)]
-
-
-def collapse_value(record: RunRecord, metric: str, group: str = "all") -> float:
-    """Look up an NC value of the main feature space.
-
-    Args:
-        record: A run.
-        metric: Metric id.
-        group: Group of classes.
-
-    Returns:
-        The value; NaN where there is none.
-    """
-    values = {} if record.collapse is None else record.collapse.to_dict()
-    return values.get(group, {}).get(metric, math.nan)
-
-
-def mean_precision(record: RunRecord, group: str = "all") -> float:
-    """Look up a mAP.
-
-    Args:
-        record: A run.
-        group: Group of classes.
-
-    Returns:
-        In [0, 1]; NaN where there is none.
-    """
-    return math.nan if record.evaluation is None else record.evaluation.mean_average_precision.get(group, math.nan)
 
 
 def _of_one(record: RunRecord) -> list[str]:
@@ -104,74 +71,43 @@ def _collapse_of_one(record: RunRecord) -> list[str]:
     sentence = f"On the training images NC1 ({FIRST}) is {number(value)}{of_tail}, where 0 is full collapse{beside}."
     others = [(name, metric, collapse_value(record, metric)) for name, metric in (("NC2", SECOND), ("NC3", THIRD))]
     told = [f"{name} ({metric}) is {number(value)}" for name, metric, value in others if not math.isnan(value)]
-    return [sentence, *([f"{several(told)}; both are 0 at collapse."] if len(told) == 2 else [])]
+    both = [f"{several(told)}; both are 0 at collapse."] if len(told) == 2 else []
+    return [sentence, *both, *no_nearer_than_random([record])]
 
 
 def _of_several(records: Sequence[RunRecord]) -> list[str]:
-    sentences = []
-    ranked = _ranked(records, mean_precision, highest=True)
-    if ranked:
-        sentences.append(_leader(ranked, "the best test mAP"))
-        tail = _ranked(records, lambda record: mean_precision(record, "tail"), highest=True)
-        if tail:
-            sentences.append(_leader(tail, "the best mAP on tail classes"))
-    collapsed = _ranked(records, lambda record: collapse_value(record, FIRST), highest=False)
-    if collapsed:
-        (value, first), *rest = collapsed
-        others = (
-            several([f"{record.name} {number(other)}" for other, record in rest])
-            if rest
-            else "no other run has a value"
-        )
-        sentences.append(
-            f"{first.name} is most collapsed by NC1 ({FIRST}, training images, 0 at full collapse): {number(value)}"
-            + (f" against {others}." if rest else f"; {others}.")
-        )
-        sentences += _do_the_measures_agree(records, first, ranked)
-    return sentences
+    sentences = [
+        *_leader(records, "all", "the best test mAP", "the test mAP"),
+        *_leader(records, "tail", "the best mAP on tail classes", "the mAP on tail classes"),
+    ]
+    order = ranked(records, mean_precision, highest=True)
+    return [*sentences, *collapse_of_several(records, order[0][1] if len(order) > 1 else None)]
 
 
-def _do_the_measures_agree(
-    records: Sequence[RunRecord], first: RunRecord, ranked: Sequence[tuple[float, RunRecord]]
-) -> list[str]:
-    leaders = {"NC1": first.name}
-    for name, metric in (("NC2", SECOND), ("NC3", THIRD)):
-        order = _ranked(records, partial(collapse_value, metric=metric), highest=False)
-        if order:
-            leaders[name] = order[0][1].name
-    others: dict[str, list[str]] = {}
-    for name, leader in leaders.items():
-        if leader != first.name:
-            others.setdefault(leader, []).append(name)
-    sentences = []
-    if others:
-        told = several([f"by {several(names)} it is {leader}" for leader, names in others.items()])
-        sentences.append(f"The measures do not agree on that: {told}.")
-    elif len(leaders) > 1:
-        sentences.append(f"{several(list(leaders)[1:])} name{'s' if len(leaders) == 2 else ''} the same run.")
-    if ranked:
-        same = ranked[0][1].name == first.name
-        sentences.append(
-            f"The run with the best mAP is {'also the one' if same else 'not the one'} that NC1 calls most collapsed."
-        )
-    return sentences
-
-
-def _ranked(
-    records: Sequence[RunRecord], value: Callable[[RunRecord], float], *, highest: bool
-) -> list[tuple[float, RunRecord]]:
-    known = [(value(record), record) for record in records if not math.isnan(value(record))]
-    return sorted(known, key=lambda pair: -pair[0] if highest else pair[0])
-
-
-def _leader(ranked: Sequence[tuple[float, RunRecord]], what: str) -> str:
-    (value, first), *rest = ranked
-    text = f"{first.name} has {what}, {percent(value)} %"
+def _leader(records: Sequence[RunRecord], group: str, what: str, alone: str) -> list[str]:
+    order = ranked(records, lambda record: mean_precision(record, group), highest=True)
+    if not order:
+        return []
+    (value, first), *rest = order
     if not rest:
-        return f"{text}; no other run has one."
+        return [f"Of {first.name} alone {alone} is known: {percent(value)} %."]
     second, record = rest[0]
-    close = ", which is within what another seed may give" if value - second < _CLOSE else ""
-    return f"{text}, {100 * (value - second):.1f} points above {record.name}{close}."
+    difference = f"{100 * (value - second):.1f} points above {record.name}"
+    return [f"{first.name} has {what}, {percent(value)} %, {difference}{_spread((first, record), records, group)}."]
+
+
+def _spread(compared: Sequence[RunRecord], records: Sequence[RunRecord], group: str) -> str:
+    # What another seed changes is said where it was measured, and nowhere else.
+    told = {}
+    for record in compared:
+        alike = [other for other in records if other.facts.configuration == record.facts.configuration]
+        # A copy of a run is no other seed.
+        values = {other.facts.seed: mean_precision(other, group) for other in reversed(alike)}
+        known = [value for value in values.values() if not math.isnan(value)]
+        if len(known) > 1:
+            spread = f"{100 * stdev(known):.1f} points over {len(known)} seeds of {record.facts.method or record.name}"
+            told[record.facts.configuration] = spread
+    return f" (sd: {several(list(told.values()))})" if told else ""
 
 
 def _of_seeds(records: Sequence[RunRecord]) -> str:

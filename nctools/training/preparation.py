@@ -7,16 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.loading import open_dataset, usual_preprocessing
 from nctools.data.preprocessing import Preprocessing
 from nctools.data.settings import DataSettings
 from nctools.data.transforms import test_transform, train_transform
+from nctools.errors import ConfigError
+from nctools.features.inference import home_of, ready_model
 from nctools.features.progress import progress_of_passes
 from nctools.methods.assembly import argument_names, build_as_told
+from nctools.methods.catalogue import METHODS
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.methods.label_choice import TEXT, kept_vectors
 from nctools.methods.method import Argument, Method
+from nctools.models.output import Output
 from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.config import TrainConfig
 from nctools.training.data_module import RunDataModule
@@ -66,6 +73,9 @@ def prepared(
 
     Returns:
         What a process needs to train.
+
+    Raises:
+        ConfigError: If a method of the user's own gives something else than an ``Output`` with logits ``[B, C]``.
     """
     # Only the first process looks at the run's directory: the others find it as that one made it.
     state = state_to_resume(run, config) if resume and place.rank == 0 else None
@@ -79,6 +89,9 @@ def prepared(
     resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
     with seeded(config.seed):
         method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
+    if config.method not in METHODS:
+        with seeded(config.seed):
+            _check_output(method, images, config.method)
     feed = RunDataModule(
         images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
         validation,
@@ -114,6 +127,25 @@ def _built(
     if str(arguments.get("label_embedding")).startswith(TEXT) and last.exists():
         told["label_vectors"] = kept_vectors(load_checkpoint(last).state_dict)
     return build_as_told(config.method, told, {key: value for key, value in arguments.items() if key != "pretrained"})
+
+
+def _check_output(method: Method, images: MultiLabelDataset, name: str) -> None:
+    # The user's own code has not been run before; two images tell in a moment what the first batch would.
+    batch = torch.stack([images[0][0]] * 2)
+    place = home_of(method)
+    with ready_model(method, place), torch.no_grad():
+        output: object = method(batch.to(place))
+    logits: object = output.logits if isinstance(output, Output) else None
+    wanted = [len(batch), images.num_classes]
+    if isinstance(logits, Tensor) and list(logits.shape) == wanted:
+        return
+    found = f"a {type(output).__name__}"
+    if isinstance(output, Output):
+        found = f"logits of shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"{logits!r} as logits"
+    raise ConfigError(
+        f"{name} cannot be trained: for a batch of {len(batch)} images of {images.num_classes} classes its forward "
+        f"gives {found}; return nctools.models.Output with logits {wanted}"
+    )
 
 
 def _warm_up_notes(config: TrainConfig, method: Method) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 import torch
 
 from nctools.data.dataset import MultiLabelDataset
@@ -30,3 +31,10 @@ def test_document_is_strict_json_also_without_images_and_groups(small_dataset: M
     assert facts.imbalance == float("inf")
     assert facts.labels_per_image == [0]
     assert facts.group_co_occurrence.shape == (0, 0)
+
+
+def test_what_is_no_data_set_is_refused_in_words() -> None:
+    with pytest.raises(TypeError, match=r"takes a MultiLabelDataset, not a str: load_dataset\('digits_lt'\)"):
+        describe_dataset("digits_lt")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not a Tensor: load_dataset"):
+        describe_dataset(torch.zeros(2, 3))  # type: ignore[arg-type]

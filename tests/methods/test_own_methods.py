@@ -13,6 +13,7 @@ import torch
 
 from nctools.errors import CheckpointError, ConfigError, UnknownNameError
 from nctools.methods import ERM, Method, add_method, build, own_methods
+from nctools.networks.network import open_network
 from nctools.training import make_config, train
 
 MODULE = """
@@ -84,6 +85,86 @@ def test_what_is_no_method_is_refused_in_words(wrong: type[Method], words: str) 
         add_method(wrong)
 
 
+def without_epoch(self: ERM, output: object, targets: object) -> None:
+    """A loss that the training loop cannot call."""
+
+
+def of_two(self: ERM, images: object, sizes: object) -> None:
+    """A forward pass that the training loop cannot call."""
+
+
+def of_anything(self: ERM, *arguments: object, **named: object) -> None:
+    """A function that takes what comes."""
+
+
+@pytest.mark.parametrize(
+    ("function", "written", "words"),
+    [
+        ("loss", without_epoch, r"Mine.loss\(self.*'epoch'\): write it as loss\(self, output, targets, \*, epoch\)"),
+        ("forward", of_two, r"Mine.forward\(self.*'sizes'\): write it as forward\(self, images\)"),
+    ],
+)
+def test_function_that_the_training_loop_cannot_call_is_refused_before_it_runs(
+    function: str, written: object, words: str
+) -> None:
+    with pytest.raises(TypeError, match=words):
+        add_method(type("Mine", (ERM,), {function: written}))
+
+
+@pytest.mark.parametrize("function", ["forward", "loss"])
+def test_function_may_take_more_than_it_gets(function: str) -> None:
+    assert add_method(type("Mine", (ERM,), {function: of_anything})).endswith(":Mine")
+    assert add_method(type("Plain", (ERM,), {function: staticmethod(lambda *given, **named: None)})).endswith(":Plain")
+
+
+def test_configuration_of_a_loss_without_an_epoch_is_refused(module: Path) -> None:
+    loss = "    def loss(self, output, targets):\n        return {}\n"
+    (module / "mine.py").write_text(f"from nctools.methods import ERM\n\n\nclass Bad(ERM):\n{loss}")
+    with pytest.raises(
+        ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does"
+    ):
+        make_config("mine:Bad", "digits_lt")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("output.logits", "its forward gives a Tensor; return nctools.models.Output with logits \\[2, 20\\]"),
+        (
+            "Output(output.logits[:, 1:])",
+            "batch of 2 images of 20 classes its forward gives logits of shape \\[2, 19\\]",
+        ),
+        ("Output(None)", "its forward gives None as logits"),
+    ],
+)
+def test_forward_that_gives_no_logits_of_the_classes_is_refused_before_there_is_a_run(
+    module: Path, given: str, words: str
+) -> None:
+    head = "from nctools.methods import ERM\nfrom nctools.models import Output\n\n\nclass Bad(ERM):\n"
+    forward = f"    def forward(self, images):\n        output = super().forward(images)\n        return {given}\n"
+    (module / "mine.py").write_text(head + forward)
+    config = make_config("mine:Bad", "digits_lt", {"recipe.epochs": 1, "nc.every": 0})
+    with pytest.raises(ConfigError, match=words):
+        train(config, module / "run", progress=False)
+    assert not (module / "run").exists()
+
+
+def test_first_look_at_an_own_method_leaves_it_as_it_is(module: Path) -> None:
+    # Modes and running means are those of a built method, also where a part of it stays in eval mode.
+    from nctools.data import load_dataset
+    from nctools.training.preparation import _check_output
+
+    method = build("erm", num_classes=20, backbone="small")
+    backbone = method.backbone
+    assert isinstance(backbone, torch.nn.Module)
+    backbone.eval()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    plain = load_dataset("digits_lt", "test")
+    _check_output(method, plain.with_transform(lambda image: image.float()), "mine:Halved")
+    assert (method.training, backbone.training) == (True, False)
+    assert all(torch.equal(value, before[name]) for name, value in method.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("mine:NUMBER", "mine:NUMBER cannot be trained: 3 is no class"), ("nowhere_at_all:X", "no module of that name")],
@@ -109,9 +190,8 @@ def test_run_of_an_own_method_is_trained_resumed_and_measured_on_the_command_lin
     assert "mine:Halved, which is not part of nctools" in refused.stderr
     assert "imported" not in refused.stdout + refused.stderr
 
-    measured = command(module, "measure", checkpoint, "--model", "mine:Halved", "--metrics", "nc1_cdnv")
-    assert measured.returncode == 0, measured.stderr
-    assert "nc1_cdnv" in measured.stdout
+    measured = open_network(checkpoint, model="mine:Halved").module
+    assert type(measured).__name__ == "Halved"
     drawn = command(module, "--import", "mine:Halved", "plot", "angles", run.path, "-o", "angles.svg")
     assert drawn.stdout.splitlines()[-2:] == ["angles.svg", "angles.csv"], drawn.stderr
     wrong = command(module, "--import", "mine", "methods")
@@ -127,9 +207,7 @@ def test_checkpoint_names_no_module_that_gets_imported(module: Path) -> None:
     run = train(make_config("mine:Halved", "digits_lt", settings), module / "run", progress=False)
     own_methods._OWN.clear()
     sys.modules.pop("mine")
-    with pytest.raises(
-        CheckpointError, match="trust that module, name it: nctools --import mine:Halved"
-    ):
+    with pytest.raises(CheckpointError, match="trust that module, name it: nctools --import mine:Halved"):
         rebuild(load_checkpoint(run.checkpoints / "last.pt"))
     assert "mine" not in sys.modules
 

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from nctools.plots.curves import nc_curves, nc_curves_data
+from nctools.plots.curve_table import nc_curves_data
+from nctools.plots.curves import nc_curves
 from nctools.plots.theme import GROUP_COLOURS
 from tests.plots.layout import clipped_words, overlapping_words
 
@@ -113,6 +114,18 @@ def test_chance_is_marked_where_it_does_not_squeeze_the_lines() -> None:
 
     assert has_chance(1.9)
     assert not has_chance(0.1)
+
+
+def test_the_legend_names_the_metrics_whose_chance_is_drawn() -> None:
+    def told(start: float, metrics: tuple[str, ...]) -> list[str]:
+        table = nc_table(start=start, groups=("all",), metrics=metrics)
+        legend = nc_curves({"a": table, "b": table}, metrics=metrics).figure.legends[0]
+        return [text.get_text() for text in legend.get_texts()]
+
+    assert told(1.9, METRICS)[1:] == ["limit at collapse", "chance (NC3)"]
+    both = ("nc2_etf_error", "nc3_self_duality", "nc3_alignment", "nc4_agreement")
+    assert told(1.9, both)[-1] == "chance (NC3, NC4)"
+    assert told(0.1, METRICS)[1:] == ["limit at collapse"], "a chance that is not drawn is not named"
 
 
 @pytest.mark.usefixtures("every_style")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import nctools
+from nctools.collapse.result import CollapseResult
 from nctools.data.description import describe_labels
 from nctools.evaluation import evaluate_scores
 from nctools.report.collect import RunRecord
@@ -57,3 +59,19 @@ def run_record(
         describe_labels(np.asarray(targets), names, GROUPS, name="toy", split="train"),
         list(notes),
     )
+
+
+def with_collapse(
+    record: RunRecord, metric: str, value: float, random: float, *, space: str = "features", width: int = 8
+) -> RunRecord:
+    """The run with another value of a metric in every group, and another one of random features."""
+    assert record.collapse is not None
+    (part,) = record.collapse.parts
+    rows = [{**row, "value": value} if row["metric"] == metric else dict(row) for row in part.rows]
+    references = {
+        name: {group: {**values, metric: random} for group, values in groups.items()}
+        for name, groups in part.references.items()
+    }
+    settings = {**part.settings, "num_features": width}
+    changed = replace(part, space=space, rows=rows, references=references, settings=settings)
+    return replace(record, collapse=CollapseResult([changed]))

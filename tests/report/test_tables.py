@@ -12,7 +12,7 @@ from nctools.report.table_collapse import collapse_table
 from nctools.report.table_facts import differing_table, facts_table
 from nctools.report.table_parts import Table
 from nctools.report.table_scores import score_note, score_table
-from tests.report.cases import NAMES, run_record
+from tests.report.cases import NAMES, run_record, with_collapse
 
 
 def body(table: Table | None) -> list[list[str]]:
@@ -86,6 +86,27 @@ def test_collapse_has_a_block_for_each_metric_and_marks_what_is_nearest() -> Non
     assert not any(cell.best for block in alignment for row in block.rows for cell in row)
 
 
+def test_what_random_features_beat_is_never_bold() -> None:
+    def bold(*records: RunRecord) -> list[list[bool]]:
+        table = collapse_table(records)
+        assert table is not None
+        (block,) = (block for block in table.blocks if block.title == "nc2_angle_deviation")
+        return [[cell.best for cell in row[1:-1]] for row in block.rows]
+
+    none, low = [False] * 4, with_collapse(run_record("low"), "nc2_angle_deviation", 0.2, 0.1)
+    assert bold(low, with_collapse(run_record("high"), "nc2_angle_deviation", 0.3, 0.1)) == [none, none]
+    assert bold(low, with_collapse(run_record("high"), "nc2_angle_deviation", 0.3, 0.4)) == [none, [True] * 4]
+
+
+def test_the_caption_says_that_feature_spaces_differ() -> None:
+    other = with_collapse(run_record("b"), "nc1_pinv", 1.0, 2.0, space="classwise", width=128)
+    table, alike = collapse_table([run_record("a"), other]), collapse_table([run_record("a"), run_record("c")])
+    assert table is not None
+    assert alike is not None
+    assert table.caption.endswith("; the feature spaces differ: read each value against its random")
+    assert alike.caption.endswith("; bold: nearest to collapse of the values that are nearer to it than random")
+
+
 def test_collapse_of_one_run_has_a_row_for_each_metric() -> None:
     table = collapse_table([run_record()])
     assert table is not None
@@ -147,3 +168,31 @@ def test_other_classes_and_other_data_are_named() -> None:
     assert found is not None
     assert "The runs differ in their data set: a toy and c voc_lt." in found.sentences
     assert any(sentence.startswith("The runs have different classes") for sentence in found.sentences)
+
+
+def test_only_runs_with_a_value_are_compared() -> None:
+    bare = run_record("bare")
+    bare = replace(
+        bare, evaluation=None, collapse=None, facts=replace(bare.facts, checkpoint={}, environment={}), training=None
+    )
+    found = compare([bare, run_record("whole")])
+    assert found is not None
+    assert found.sentences == ["All runs have the same data set: toy."]
+    three = compare([bare, run_record("a"), run_record("b")])
+    assert three is not None
+    assert three.sentences[1:] == [
+        "a and b (of the others it is not known) have the same 4 classes with the same numbers of training images.",
+        "a and b (of the others it is not known) have the same number of test images: 175.",
+        "a and b (of the others it is not known) have the same version of torch: 2.0.",
+    ]
+
+
+def test_a_score_of_one_run_alone_is_not_marked() -> None:
+    first, second = run_record("a"), run_record("b", skill=0.2)
+    assert first.evaluation is not None
+    means = {**first.evaluation.mean_average_precision, "tail": math.nan}
+    gone = replace(first, evaluation=replace(first.evaluation, mean_average_precision=means))
+    table = score_table([gone, second])
+    assert table is not None
+    assert [cell.best for cell in table.blocks[0].rows[0][1:5]] == [True, True, True, False]
+    assert [cell.best for cell in table.blocks[0].rows[1][1:5]] == [False] * 4

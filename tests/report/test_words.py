@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import stdev
 
 from nctools.report.collect import RunRecord
 from nctools.report.formats import number, percent
-from nctools.report.words import collapse_value, mean_precision, summary
-from tests.report.cases import run_record
+from nctools.report.values import collapse_value, mean_precision
+from nctools.report.words import summary
+from tests.report.cases import run_record, with_collapse
 
 
 def test_one_run_is_told_by_its_numbers() -> None:
@@ -29,10 +31,78 @@ def test_the_leaders_of_several_runs_are_named() -> None:
     assert 3 <= len(sentences) <= 7
 
 
-def test_a_small_difference_is_called_one() -> None:
-    record = run_record("a", skill=0.5)
-    sentences = summary([record, run_record("b", skill=0.5, method="mlc_nc")])
-    assert "0.0 points above b, which is within what another seed may give." in sentences[0]
+def test_nothing_is_said_of_seeds_that_were_not_trained() -> None:
+    sentences = summary([run_record("a", skill=0.5), run_record("b", skill=0.5, method="mlc_nc")])
+    assert sentences[0].endswith(" %, 0.0 points above b.")
+    assert sentences[1].endswith(" %, 0.0 points above b.")
+    assert [s for s in sentences if "seed" in s] == sentences[-1:]
+
+
+def test_seeds_tell_their_measured_spread() -> None:
+    seeds = [run_record(f"s{seed}", seed=seed, skill=0.2) for seed in range(3)]
+    copy = run_record("copy of s0", seed=0, skill=0.2)
+    sentences = summary([*seeds, copy, run_record("other", method="mlc_nc", skill=3.0)])
+    for sentence, group in zip(sentences, ("all", "tail"), strict=False):
+        spread = stdev(mean_precision(record, group) for record in seeds)
+        assert sentence.startswith("other has the best")
+        assert sentence.endswith(f" (sd: {100 * spread:.1f} points over 3 seeds of erm).")
+
+
+def test_a_run_that_random_features_beat_is_never_called_most_collapsed() -> None:
+    # The first is nearest to 0, but random features of its width would be nearer still.
+    first = with_collapse(run_record("first"), "nc1_pinv", 0.5, 0.4)
+    second = with_collapse(run_record("second"), "nc1_pinv", 0.7, 4.0)
+    text = " ".join(summary([first, second]))
+    assert "second is most collapsed by NC1" in text
+    assert "By NC1 (nc1_pinv) first is no nearer to collapse than random features: 0.500 against 0.400." in text
+    both = " ".join(summary([first, with_collapse(second, "nc1_pinv", 5.0, 4.0)]))
+    assert "most collapsed" not in both
+    assert (
+        "By NC1 (nc1_pinv) no run is nearer to collapse than random features: "
+        "first 0.500 against 0.400 and second 5.00 against 4.00." in both
+    )
+
+
+def test_measures_without_a_run_above_random_name_none() -> None:
+    near, far = run_record("near", spread=0.1), run_record("far", spread=0.5)
+    text = " ".join(
+        summary([with_collapse(near, "nc2_etf_error", 1.0, 0.9), with_collapse(far, "nc2_etf_error", 0.95, 0.9)])
+    )
+    assert "near is most collapsed by NC1" in text
+    assert "the same run" not in text
+    assert "do not agree" not in text
+    assert "By NC2 (nc2_etf_error) no run is nearer to collapse than random features" in text
+    alone = " ".join(summary([with_collapse(near, "nc2_etf_error", 1.0, 0.9)]))
+    assert "By NC2 (nc2_etf_error) near is no nearer to collapse than random features: 1.00 against 0.900." in alone
+
+
+def test_values_of_different_spaces_stand_with_space_and_share_of_random() -> None:
+    deep = with_collapse(run_record("deep"), "nc1_pinv", 2.0, 10.0, space="classwise", width=128)
+    flat = with_collapse(run_record("flat"), "nc1_pinv", 6.0, 60.0, space="penultimate", width=64)
+    (sentence,) = (s for s in summary([deep, flat]) if "most collapsed by NC1 (" in s)
+    assert sentence == (
+        "deep is most collapsed by NC1 (nc1_pinv, training images, 0 at full collapse): 2.00 (classwise, 128 wide, "
+        "20 % of random) against flat 6.00 (penultimate, 64 wide, 10 % of random); these are different feature "
+        "spaces, of which the values alone cannot be compared; flat has the smallest share of random."
+    )
+    same = summary([deep, with_collapse(run_record("too"), "nc1_pinv", 6.0, 10.0, space="classwise", width=128)])
+    assert any(sentence.endswith("2.00 against too 6.00.") for sentence in same)
+
+
+def test_a_run_alone_with_a_value_leads_nothing() -> None:
+    part = run_record("part")
+    sentences = summary([replace(part, evaluation=None, collapse=None), part])
+    total, tail, value = (
+        percent(mean_precision(part)),
+        percent(mean_precision(part, "tail")),
+        number(collapse_value(part, "nc1_pinv")),
+    )
+    assert sentences[:3] == [
+        f"Of part alone the test mAP is known: {total} %.",
+        f"Of part alone the mAP on tail classes is known: {tail} %.",
+        f"NC1 (nc1_pinv, training images, 0 at full collapse) is known of part alone: {value}.",
+    ]
+    assert not any(word in " ".join(sentences) for word in ("best", "most collapsed", "same run", "no other"))
 
 
 def test_seeds_of_one_configuration_are_seen() -> None:
