@@ -21,6 +21,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def run(
         )
         return drawn[0]
 
-    draw_to(out or default_target(chosen[0], name), draw, formats=formats, force=force, style=style)
+    target = figure_target(out, default_target(chosen[0], name), formats)
+    draw_to(target, draw, formats=formats, force=force, style=style)
     if html is not None:
         with input_errors():
             sys.stdout.write(f"{save_embedding_page(drawn[0], html)}\n")
