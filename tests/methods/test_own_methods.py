@@ -120,9 +120,7 @@ def test_function_may_take_more_than_it_gets(function: str) -> None:
 def test_configuration_of_a_loss_without_an_epoch_is_refused(module: Path) -> None:
     loss = "    def loss(self, output, targets):\n        return {}\n"
     (module / "mine.py").write_text(f"from nctools.methods import ERM\n\n\nclass Bad(ERM):\n{loss}")
-    with pytest.raises(
-        ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does"
-    ):
+    with pytest.raises(ConfigError, match=r"mine:Bad cannot be trained: Bad.loss\(self, output, targets\) does"):
         make_config("mine:Bad", "digits_lt")
 
 
