@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -213,6 +214,8 @@ def measure_store(store: FeatureStore, asked: Asked) -> CollapseResult:
                 progress=tell,
                 **asked.settings,
             )
+        if rows is None:
+            result.parts[0].warnings[:] = _with_reason(store, result.parts[0].warnings)
         coarse = float16_warning(store, space)
         result.parts[0].warnings.extend([] if coarse is None else [coarse])
         results.append(result)
@@ -238,6 +241,15 @@ def _measurable(metrics: str | Sequence[str], source: PairSource, classifier: Te
         for name in metrics
         if name not in METRICS or refusal(METRICS[name], source.kind, no_classifier=reason) is None
     ]
+
+
+def _with_reason(store: FeatureStore, warnings: list[str]) -> list[str]:
+    # A classifier that was found, but is one of other classes, does not get into the file: what is said of it does.
+    found = re.search(r"classifier: (.*\((?:.*, )?(\d+) x \d+\))", str(store.description.get("hooked")))
+    if found is None or int(found[2]) == store.num_classes:
+        return warnings
+    reason = f"the model's classifier {found[1]} has {found[2]} rows, but the data have {store.num_classes} classes"
+    return [text.replace("no classifier was given", reason) for text in warnings]
 
 
 def rows_of(values: Array | None) -> Tensor | None:

@@ -72,7 +72,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     # What a trained run answers on the images of a split: one pass, kept beside the run.
     "run_scores": ("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
     # Class maps against boxes.
-    "localisation": ("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
+    "localisation": (
+        *("forward_options", "prepared", "checkpoints", "features", "evaluation", "data", "trained_runs"),
+        "localisation_result",
+    ),
+    "localisation_result": ("evaluation",),
     "report": (
         *("plots", "figures", "collapse", "evaluation", "data", "forward_options", "checkpoints", "measurement"),
         *("trained_runs", "run_evaluation", "run_scores", "localisation", "features", "methods", "prepared"),
@@ -82,7 +86,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("collapse", "losses", "models", "data", "evaluation", "plots", "features", "metric", "methods"),
         *("training", "checkpoints", "measurement", "store_measurement", "stored_pairs", "report", "networks"),
         *("studies", "forward_options", "trained_runs", "run_evaluation", "paper_comparison", "figures"),
-        *("run_scores", "localisation"),
+        *("run_scores", "localisation", "localisation_result"),
     ),
 }
 # The only modules (or folders) that may import a library.

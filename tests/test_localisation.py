@@ -18,7 +18,8 @@ from nctools.data import test_transform as of_the_test
 from nctools.data.boxes import boxes_from
 from nctools.data.dataset import MultiLabelDataset
 from nctools.errors import DatasetError
-from nctools.localisation import Localisation, localise
+from nctools.localisation import localise
+from nctools.localisation_result import Localisation
 from tests.untrained_runs import untrained_runs
 
 GROUPS = {"head": [0], "tail": [1, 2]}

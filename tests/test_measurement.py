@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +173,40 @@ def test_features_stored_too_coarsely_are_warned_about(tmp_path: Path) -> None:
     fine = nctools.extract(model, batches, tmp_path / "fine.h5", progress=False)
     assert any("stored as float16" in text for text in nctools.measure(coarse).warnings)
     assert not any("float16" in text for text in nctools.measure(fine).warnings)
+
+
+class Convolutional(nn.Module):
+    """Its classifier is a 1x1 convolution."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, rows, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.body(images).relu()).mean((2, 3))
+        return logits
+
+
+def linear(rows: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, rows))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(linear, "3 (10 x 8)"), (Convolutional, "head (1x1 convolution, 10 x 8)")],
+    ids=["linear", "conv1x1"],
+)
+def test_classifier_of_other_classes_than_the_data_is_named_as_the_reason(
+    make: Callable[[int], nn.Module], told: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(24) % CLASSES
+    batches = DataLoader(TensorDataset(torch.randn(24, 3, 6, 6), labels), batch_size=8)
+
+    def notes_of(rows: int) -> list[str]:
+        with nctools.extract(make(rows), batches, tmp_path / f"{rows}.h5", class_names=list("abcd")) as store:
+            return [text for text in nctools.measure(store).warnings if "left out" in text]
+
+    rows = f"the model's classifier {told} has 10 rows, but the data have 4 classes"
+    assert notes_of(10) == [f"{rows}: NC3 and nc4_agreement are left out"]
+    assert notes_of(CLASSES) == []

@@ -33,11 +33,17 @@ def ablation_of(path: str | Path, *, measure: str = "test mAP", weights: Literal
         The figure and the drawn data.
 
     Raises:
-        ConfigError: If the table is missing or damaged, or has no such column.
+        ConfigError: If the table is missing, a folder or damaged, or has no such column.
     """
     from nctools.plots import variant_scores
 
     path = Path(path)
+    if path.is_dir():
+        tables = sorted(path.glob("**/*_runs.csv"))
+        raise ConfigError(
+            f"{path} is a folder: give the table of a study that has a row for each run, "
+            + (f"such as {tables[0]}" if tables else "NAME_runs.csv")
+        )
     table = read_table(path)
     scores = _by_group(table, measure, weights, path)
     printed = _printed(path, measure, weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
@@ -48,6 +48,7 @@ class _Source:
     class_names: list[str]
     class_counts: list[int]
     groups: dict[str, list[int]] | None
+    by_rarest: bool
 
 
 def embedding_of(
@@ -60,15 +61,21 @@ def embedding_of(
     max_points: int = 6000,
     epochs: Sequence[int] | Literal["all"] | None = None,
     fit: Literal["last", "all"] = "last",
+    etf: bool | None = None,
     progress: bool = False,
     **options: Unpack[LayoutOptions],
 ) -> Drawing:
     """Draw features in two dimensions: runs side by side, each in a projection of its own, or epochs in a common one.
 
     Points are positive (image, class) pairs of class-wise features; of features that the classes of an image share,
-    images, by the rarest of their classes. Class means are those of all pairs. Crosses are the vertices of the simplex
-    ETF nearest to the class means, where the width fits (D >= C - 1). A UMAP is kept beside the feature file, see
+    images, by the rarest of their classes. Class means are those of all pairs: the mean of a class that often stands
+    beside rarer ones lies outside of its points, and a note in the figure says so. Crosses are the vertices of the
+    simplex ETF nearest to the class means, where the width fits (D >= C - 1); not in a UMAP, whose distances tell
+    nothing, unless ``etf`` asks for them. A UMAP is kept beside the feature file, see
     ``nctools.features.embedding_cache``.
+
+    Inputs that name no groups get head, medium and tail from their counts; where all classes fall into one of these,
+    colours stand for classes.
 
     Args:
         paths: Run directories, checkpoints or feature files, all of the same classes; with ``epochs`` one run.
@@ -80,6 +87,7 @@ def embedding_of(
         epochs: Kept checkpoints ``checkpoints/epoch=NNN.pt`` to show, or ``"all"``.
         fit: The common projection is that of the ``"last"`` of these epochs, into which the others are projected, or of
             ``"all"`` together.
+        etf: Draw the vertices of the ETF, projected along; None draws them in a PCA only.
         progress: Tell on stderr what takes time.
         **options: ``n_neighbours, min_dist, metric, n_jobs``.
 
@@ -114,6 +122,9 @@ def embedding_of(
     else:
         spaces = _project(sources, fit, _cache_of(paths[0], "epochs"), chosen, options, progress)
     titles = [source.title if epochs is not None else f"{source.title} · {source.pairs.layer}" for source in sources]
+    if not (method == "pca" if etf is None else etf):
+        # Projected along all the same, so that one kept UMAP serves both.
+        spaces = [replace(plane, vertices=None) for plane in spaces]
     drawn = dict(zip(titles, spaces, strict=True))
     about = (first.class_names, first.class_counts)
     figure = embedding(drawn, *about, by=by, groups=first.groups, common_axes=epochs is not None)
@@ -152,7 +163,8 @@ def _read(title: str, path: Path, space: str | None, most: int, seed: int) -> _S
     with open_features(path) as store:
         layer = space or store.layers[0]
         pairs = drawn_pairs(store, layer, most=most, seed=seed)
-        return _Source(title, pairs, store.classes, store.targets.sum(0).tolist(), store.groups)
+        by_rarest = store.kind(layer) == "shared" and not store.single_label
+        return _Source(title, pairs, store.classes, store.targets.sum(0).tolist(), store.groups, by_rarest)
 
 
 def _project(
@@ -219,4 +231,5 @@ def _points(source: _Source, points: Tensor, kept: Tensor, placed: Tensor, found
         has_scale=found.explained is not None,
         images=source.pairs.images,
         labels=source.pairs.labels,
+        by_rarest=source.by_rarest,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _TOP: Final = 6
 _PREDICTED: Final = 0.5
+_LISTED: Final = 5
 _WAYS: Final = ("top", "true", "predicted", "all")
 
 
@@ -26,7 +28,8 @@ def chosen_rows(
     Args:
         data: All images.
         groups: Groups of classes, the most frequent first.
-        images: Ids, or how many: of each group in turn, the last (tail) first, one whose rarest label is of it.
+        images: Ids or, where no id has that name, row numbers from 0; or how many: of each group in turn, the last
+            (tail) first, one whose rarest label is of it.
         seed: Of the choice.
 
     Returns:
@@ -64,7 +67,8 @@ def chosen_classes(
 
     Args:
         classes: ``"top"`` (the true labels, then the highest scores, six in all), ``"true"``, ``"predicted"`` (scores
-            above one half, or the highest), ``"all"``, or names.
+            above one half, or the highest), ``"all"``, or names of classes, names of groups, or indices from 0 (where
+            nothing of that name is there).
         true: ``[C]``, whether the image holds the class.
         scores: ``[C]`` predicted probabilities.
         class_names: C names.
@@ -75,6 +79,7 @@ def chosen_classes(
 
     Raises:
         UnknownNameError: If there is no class of a name; near misses are listed.
+        ConfigError: If only groups without classes are named.
 
     Example:
         >>> true, scores = np.array([True, False, False]), np.array([0.2, 0.9, 0.6])
@@ -93,15 +98,29 @@ def chosen_classes(
     if classes in ("top", "true"):
         others = [index for index in highest if not true[index]]
         return [*present, *others[: max(_TOP - len(present), 0)]] if classes == "top" else highest[:1]
-    place = {name: index for index, name in enumerate(class_names)}
     names = [classes] if isinstance(classes, str) else list(classes)
-    for name in names:
-        if name not in place:
-            raise UnknownNameError("class", name, [*_WAYS, *class_names])
-    return list(dict.fromkeys(place[name] for name in names))
+    chosen = [index for name in names for index in _classes_of(name, class_names, groups)]
+    if not chosen:
+        raise ConfigError(f"{', '.join(names)} holds no class to draw: name another group, or classes")
+    return list(dict.fromkeys(chosen))
+
+
+def _classes_of(name: str, class_names: Sequence[str], groups: Mapping[str, Sequence[int]]) -> list[int]:
+    if name in class_names:
+        return [class_names.index(name)]
+    if name in groups:
+        return list(groups[name])
+    if name.isdecimal() and int(name) < len(class_names):
+        return [int(name)]
+    raise UnknownNameError("class", name, [*_WAYS, *groups, *class_names])
 
 
 def _row_of(data: MultiLabelDataset, name: str) -> int:
-    if name not in data.ids:
-        raise UnknownNameError("image", name, data.ids)
-    return data.ids.index(name)
+    if name in data.ids:
+        return data.ids.index(name)
+    if name.isdecimal() and int(name) < len(data):
+        return int(name)
+    near = difflib.get_close_matches(name, data.ids, n=3, cutoff=0.5)
+    listed = list(dict.fromkeys([*near, *data.ids[:_LISTED]]))[:_LISTED]
+    rest = [f"... ({len(data)} in all; or row numbers, 0 to {len(data) - 1})"]
+    raise UnknownNameError("image", name, [*listed, *rest])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nctools.collapse.groups import head_medium_tail
-from nctools.plots.class_axis import ClassOrder, order_classes
+from nctools.plots.class_axis import ClassOrder, Segment, order_classes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Plane = NDArray[np.floating]
+NO_GROUPS: Final = "all"
+"""The group of all classes where nobody named groups and the counts make none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class EmbeddedPoints:
         has_scale: Whether lengths have a meaning, so that numbers stand at the axes.
         images: Id of the image behind each point; empty where it is not known.
         labels: All labels of that image in words.
+        by_rarest: Whether points are images of several classes, each of them counted as its rarest one.
     """
 
     points: Plane
@@ -41,6 +44,7 @@ class EmbeddedPoints:
     has_scale: bool = True
     images: Sequence[str] = ()
     labels: Sequence[str] = ()
+    by_rarest: bool = False
 
     def every_place(self) -> Plane:
         """Collect all that is drawn.
@@ -64,7 +68,8 @@ def checked_order(
         spaces: Title -> points.
         class_names: C names.
         class_counts: C training counts.
-        groups: Group -> class indices; None makes head, medium and tail from the counts.
+        groups: Group -> class indices; None makes head, medium and tail from the counts, or ``"all"`` of them where all
+            classes fall into one of these.
 
     Returns:
         The classes, most frequent first.
@@ -72,7 +77,10 @@ def checked_order(
     Raises:
         ValueError: If there is nothing to draw, a point is not finite, or shapes do not fit.
     """
-    order = order_classes(class_counts, class_names, head_medium_tail(class_counts) if groups is None else groups)
+    if groups is None:
+        order = _order_by_counts(class_counts, class_names)
+    else:
+        order = order_classes(class_counts, class_names, groups)
     if not spaces:
         raise ValueError("there is nothing to draw: give at least one run or epoch")
     num_classes = len(class_names)
@@ -98,6 +106,12 @@ def checked_order(
     return order
 
 
+def _order_by_counts(class_counts: Sequence[int], class_names: Sequence[str]) -> ClassOrder:
+    order = order_classes(class_counts, class_names, head_medium_tail(class_counts))
+    # One group of all classes has no other to be compared with: its name would only mislead.
+    return order if len(order.segments) > 1 else replace(order, segments=[Segment(NO_GROUPS, 0, len(order.names))])
+
+
 def _words(space: EmbeddedPoints) -> list[tuple[str, Sequence[str]]]:
     return [("images", space.images), ("labels", space.labels)]
 
@@ -115,7 +129,7 @@ def embedding_data(
         spaces: Title -> points.
         class_names: C names.
         class_counts: C training counts.
-        groups: Group -> class indices; by default head, medium and tail from the counts.
+        groups: Group -> class indices; by default as ``embedding``.
 
     Returns:
         Columns ``run, kind, class, group, x, y, image, labels``; ``kind`` is ``point``, ``mean`` or ``etf``.

@@ -15,23 +15,19 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nctools.plots.class_axis import ClassOrder
-from nctools.plots.embedded_points import EmbeddedPoints, checked_order, group_of_classes
+from nctools.plots.embedded_points import NO_GROUPS, EmbeddedPoints, checked_order, group_of_classes
+from nctools.plots.embedding_layout import BELOW, BELOW_WITHOUT_NUMBERS, MOST_COLUMNS, place_panels, windows_of
 from nctools.plots.mean_names import place_names
 from nctools.plots.theme import (
-    DOUBLE_COLUMN,
     GREY,
     INK,
-    SINGLE_COLUMN,
     fit_width,
     font_size,
     group_colours,
-    new_figure,
-    place_axes,
     short_numbers,
     shorten,
     style,
     style_ticks,
-    text_width,
 )
 
 MOST_COLOURED: Final = 20
@@ -39,23 +35,9 @@ MOST_COLOURED: Final = 20
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B")
 _MARKS: Final = ("o", "^", "s")  # each colour comes with each of them: 21 classes are told apart
 _WITHOUT_GROUP: Final = "#b0b0b0"
-_MOST_COLUMNS: Final = 3
-_FLATTEST: Final = 0.55  # height of a panel over its width
-# Points around the panels.
-_LEFT: Final = 34.0
-_LEFT_WITHOUT_NUMBERS: Final = 16.0
-_GAP: Final = 36.0
-_GAP_WITHOUT_NUMBERS: Final = 18.0
-_COMMON_GAP: Final = 8.0
-_RIGHT: Final = 5.0
-_ABOVE: Final = 16.0
-_BELOW: Final = 28.0
-_BELOW_WITHOUT_NUMBERS: Final = 18.0
-_LINE: Final = 10.0
 # Size of the marks in points: up to so many classes.
 _MEANS: Final = ((20, 5.0), (100, 3.4), (math.inf, 2.4))
 _LONGEST_IN_LEGEND: Final = 13
-_BESIDE_ENTRY: Final = 20.0  # mark, and room to the next one
 
 
 def embedding(
@@ -71,14 +53,16 @@ def embedding(
 
     Points of rare classes lie on top. Class means are bigger, with an edge, and named where names fit; crosses are
     the vertices of the ETF. Both axes have one scale, so that angles are those of the plane. The points are one image
-    inside of PDF and SVG files, which stay small.
+    inside of PDF and SVG files, which stay small. Where points are images of several classes, a note below the panels
+    tells what their colour is, and that means may lie outside of their cloud.
 
     Args:
         spaces: Title -> points.
         class_names: C names.
         class_counts: C training counts.
         by: Colour by ``"group"``, or by ``"class"`` up to 20 classes; more are coloured by group all the same.
-        groups: Group -> class indices; by default head, medium and tail from the counts.
+        groups: Group -> class indices; by default head, medium and tail from the counts. Where all classes fall into
+            one of these, it tells nothing: up to 20 classes are coloured one by one, more are all grey.
         common_axes: The panels show one plane: epochs in one projection.
 
     Returns:
@@ -99,12 +83,16 @@ def embedding(
     if by not in {"group", "class"}:
         raise ValueError(f"by is {by!r}: choose 'group' or 'class'")
     order = checked_order(spaces, class_names, class_counts, groups)
+    if groups is None and len(order.segments) == 1:
+        by = "class"
     looks = _looks(order, by)
     with style():
-        windows = _windows(list(spaces.values()), common_axes)
+        windows = windows_of(list(spaces.values()), common_axes)
         entries = _legend_entries(order, by, any(space.vertices is not None for space in spaces.values()))
         has_numbers = any(space.has_scale for space in spaces.values())
-        figure, panels, columns = _panels(windows, entries, common=common_axes, has_numbers=has_numbers)
+        figure, panels, columns = place_panels(
+            windows, entries, common=common_axes, has_numbers=has_numbers, note=_note(spaces)
+        )
         for place, (axes, (title, space), window) in enumerate(zip(panels, spaces.items(), windows, strict=True)):
             axes.set(xlim=window[0], ylim=window[1])
             width, height = (float(side) / figure.dpi * 72 for side in axes.get_window_extent().size)
@@ -113,12 +101,20 @@ def embedding(
             _draw_marks(axes, space, looks)
             if by == "group" or len(order.names) > MOST_COLOURED:
                 _name_means(axes, space, order, (width, height))
-            _finish_axes(axes, space, left=place % _MOST_COLUMNS == 0 or not common_axes)
+            _finish_axes(axes, space, left=place % MOST_COLUMNS == 0 or not common_axes)
         figure.legend(
             handles=entries, loc="lower center", ncols=columns, handlelength=0.9, handletextpad=0.5, columnspacing=1.2,
             labelspacing=0.25, borderaxespad=0.2,
         )  # fmt: skip
     return figure
+
+
+def _note(spaces: Mapping[str, EmbeddedPoints]) -> str:
+    titles = [title for title, space in spaces.items() if space.by_rarest]
+    if not titles:
+        return ""
+    where = "" if len(titles) == len(spaces) else f"{', '.join(titles)}: "
+    return f"{where}a point has the colour of its image's rarest class; means are over all images of a class"
 
 
 def _looks(order: ClassOrder, by: str) -> list[tuple[str, str]]:
@@ -128,7 +124,7 @@ def _looks(order: ClassOrder, by: str) -> list[tuple[str, str]]:
         for place, index in enumerate(order.order):
             looks[index] = (_COLOURS[place % len(_COLOURS)], _MARKS[place // len(_COLOURS)])
         return looks
-    colours = group_colours(segment.group for segment in order.segments if segment.group)
+    colours = group_colours(segment.group for segment in order.segments if segment.group) | {NO_GROUPS: GREY}
     return [(colours.get(str(group), _WITHOUT_GROUP), "o") for group in group_of_classes(order)]
 
 
@@ -150,56 +146,6 @@ def _legend_entries(order: ClassOrder, by: str, has_vertices: bool) -> list[Line
     if has_vertices:
         entries.append(entry("nearest ETF", color=INK, marker="x", markeredgewidth=0.9))
     return entries
-
-
-Window = tuple[tuple[float, float], tuple[float, float]]
-
-
-def _windows(spaces: Sequence[EmbeddedPoints], common: bool) -> list[Window]:
-    # Limits of x and y of the panels, all with one ratio of height to width.
-    places = [space.every_place() for space in spaces]
-    if common:
-        places = [np.concatenate(places)] * len(places)
-    ends = [(part.min(axis=0), part.max(axis=0)) for part in places]
-    spans = [np.maximum(high - low, 1e-9 + 1e-6 * np.abs(high).max()) for low, high in ends]
-    ratio = min(1.0, max(_FLATTEST, *(float(span[1] / span[0]) for span in spans)))
-    windows = []
-    for (low, high), span in zip(ends, spans, strict=True):
-        half = 0.54 * max(float(span[0]), float(span[1]) / ratio)
-        x, y = (float(value) for value in (low + high) / 2)
-        windows.append(((x - half, x + half), (y - half * ratio, y + half * ratio)))
-    return windows
-
-
-def _panels(
-    windows: Sequence[Window], entries: Sequence[Line2D], *, common: bool, has_numbers: bool
-) -> tuple[Figure, list[Axes], int]:
-    across = min(len(windows), _MOST_COLUMNS)
-    width = 72 * (SINGLE_COLUMN if len(windows) == 1 else DOUBLE_COLUMN)
-    gap = _COMMON_GAP if common else _GAP if has_numbers else _GAP_WITHOUT_NUMBERS
-    start = _LEFT if has_numbers else _LEFT_WITHOUT_NUMBERS
-    side = (width - start - _RIGHT - gap * (across - 1)) / across
-    (left, right), (bottom, top) = windows[0]
-    tall = side * (top - bottom) / (right - left)
-    down = math.ceil(len(windows) / across)
-    columns = _legend_columns([text_width(str(entry.get_label()), 7.0) + _BESIDE_ENTRY for entry in entries], width)
-    legend = _LINE * math.ceil(len(entries) / columns) + 6
-    row = _ABOVE + tall + (_BELOW if has_numbers else _BELOW_WITHOUT_NUMBERS)
-    figure = new_figure(width / 72, (down * row + legend) / 72)
-    panels = [
-        place_axes(figure, start + (i % across) * (side + gap), _ABOVE + (i // across) * row, side, tall)
-        for i in range(len(windows))
-    ]
-    return figure, panels, columns
-
-
-def _legend_columns(widths: Sequence[float], room: float) -> int:
-    # Most columns that fit; entries fill them one after the other.
-    for columns in range(len(widths), 1, -1):
-        rows = math.ceil(len(widths) / columns)
-        if sum(max(widths[start : start + rows]) for start in range(0, len(widths), rows)) <= room:
-            return math.ceil(len(widths) / rows)
-    return 1
 
 
 def _mean_size(num_classes: int) -> float:
@@ -294,7 +240,7 @@ def _name_means(axes: Axes, space: EmbeddedPoints, order: ClassOrder, size: tupl
             f"{len(placed)}/{known} named" if placed else "",
             (1.0, 0.0),
             xycoords="axes fraction",
-            xytext=(0.0, -_BELOW + 3.0 if space.has_scale else -_BELOW_WITHOUT_NUMBERS + 3.0),
+            xytext=(0.0, -BELOW + 3.0 if space.has_scale else -BELOW_WITHOUT_NUMBERS + 3.0),
             textcoords="offset points",
             ha="right",
             fontsize=font_size(6.0),

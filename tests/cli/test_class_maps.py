@@ -64,6 +64,20 @@ def test_what_is_not_there_is_one_line(nctools_command: Command, runs: tuple[Pat
     assert not target.exists()
 
 
+def test_rows_and_groups_are_drawn_and_a_second_image_without_comma_is_told(
+    nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    target = tmp_path / "a.svg"
+    outcome = nctools_command("plot", "cam", runs[1], "--images", "3,7", "--classes", "head", "-o", target)
+    assert outcome.code == 0, outcome.err
+    data = pd.read_csv(target.with_suffix(".csv"))
+    assert set(data["image"]) == {"test-0003", "test-0007"}
+    assert set(data["group"]) == {"head"}
+    second = nctools_command("plot", "cam", runs[1], "--images", "test-0003", "test-0007", "-o", tmp_path / "b.svg")
+    assert second.code == 3
+    assert "commas separate several: --images test-0003,test-0007" in second.err
+
+
 def test_localise_prints_groups_beside_chance_and_writes_them(
     nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -103,3 +117,28 @@ def test_weights_of_another_program_are_drawn_over_own_images(
         outcome = nctools_command("plot", kind, weights, *words, "-o", f"{kind}.svg", "--mean", "0,0,0")
         assert outcome.code == 0, outcome.err
     assert set(pd.read_csv("gradcam.csv")["class"]) == {"a", "b"}
+
+
+def test_localise_compares_runs_by_the_first_method_that_all_have(
+    nctools_command: Command, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    document, table = tmp_path / "a.json", tmp_path / "a.csv"
+    words = ("--max-images", "20", "--quiet", "--csv", table, "--json", document, "--force")
+    alone = nctools_command("localise", runs[0], *words)
+    assert alone.code == 0, alone.err
+    assert "attention maps are taken" in alone.err
+    assert json.loads(document.read_text())["method"] == "attention"
+    assert pd.read_csv(table)["run"].unique().tolist() == [runs[0].name]
+    both = nctools_command("localise", *runs, *words)
+    assert both.code == 0, both.err
+    assert "no attention maps" in both.err
+    content = json.loads(document.read_text())["runs"]
+    assert [one["run"] for one in content] == ["class_attention", "erm"]
+    method = content[0]["method"]
+    assert method in {"cam", "gradcam"}
+    assert f"note: {method} maps are taken: --method chooses others" in both.err
+    for one in content:
+        assert one["method"] == method
+        assert f"{one['run']}: {method} maps on digits_lt test" in both.out
+        rows = pd.read_csv(table).query(f"run == '{one['run']}'")
+        assert rows["value"].tolist() == pytest.approx([row["value"] for row in one["groups"]])

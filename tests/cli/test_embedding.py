@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -47,6 +48,24 @@ def test_epochs_are_drawn_in_one_projection(
     missing = nctools_command("plot", "embedding", run, "--epochs", "2", "--force")
     assert missing.code == 3
     assert "no checkpoint of epoch [2]; kept are 1, 12" in missing.err
+
+
+def test_crosses_can_be_left_out(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:
+    kinds = {}
+    for flag in ("--etf", "--no-etf"):
+        words = ("--space", "classwise", "--max-points", "200", flag, "-o", tmp_path / "a.png", "--force")
+        outcome = nctools_command("plot", "embedding", trained_run.path, *words)
+        assert outcome.code == 0, outcome.err
+        kinds[flag] = set(pd.read_csv(tmp_path / "a.csv")["kind"])
+    assert kinds == {"--etf": {"point", "mean", "etf"}, "--no-etf": {"point", "mean"}}
+
+
+def test_arrays_of_another_program_are_drawn(nctools_command: Command, tmp_path: Path) -> None:
+    labels = np.arange(40) % 4
+    np.savez(tmp_path / "a.npz", features=np.eye(4, 6, dtype=np.float32)[labels], labels=labels)
+    outcome = nctools_command("plot", "embedding", tmp_path / "a.npz", "-o", tmp_path / "a.png")
+    assert outcome.code == 0, outcome.err
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 40 + 4 + 4
 
 
 def test_wrong_words_are_wrong_usage(nctools_command: Command, trained_run: RunDirectory, tmp_path: Path) -> None:

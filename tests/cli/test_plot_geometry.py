@@ -67,3 +67,48 @@ def test_saved_results_are_drawn_and_nothing_is_overwritten_unasked(
     refused = nctools_command("plot", "blocks", saved, "-o", "other.png", "--metrics", "nc2_mean_cos")
     assert refused.code == 3
     assert "measure with --metrics nc2_mean_cos" in refused.err
+
+
+def test_a_figure_goes_into_a_folder_or_takes_the_suffix_of_its_format(
+    nctools_command: Command, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    for out, words, written in (
+        ("there", (), ["there/spectrum.png", "there/spectrum.csv"]),
+        ("new/", ("--format", "svg"), ["new/spectrum.png", "new/spectrum.svg", "new/spectrum.csv"]),
+        ("nofolder/fig", ("--format", "pdf,svg"), [f"nofolder/fig.{suffix}" for suffix in ("pdf", "svg", "csv")]),
+        ("fig", (), ["fig.png", "fig.csv"]),
+    ):
+        outcome = nctools_command("plot", "spectrum", finished_run, "-o", out, *words)
+        assert outcome.code == 0, outcome.err
+        assert outcome.out.split() == written
+        assert all((tmp_path / name).is_file() for name in written)
+    again = nctools_command("plot", "spectrum", finished_run, "-o", "there/")
+    assert (again.code, "there/spectrum.png exists already" in again.err) == (3, True)
+
+
+@pytest.mark.parametrize("option", ["--out", "--html", "--space", "--format"])
+def test_a_flag_is_no_value(
+    option: str, nctools_command: Command, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    refused = nctools_command("plot", "embedding", finished_run, option, "--force")
+    told = " ".join(refused.err.replace("│", " ").split())
+    assert refused.code == 2
+    assert f"'{option}'" in told or f"'-o' / '{option}'" in told
+    assert "'--force' looks like a flag: the value is missing" in told
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_help_says_where_a_figure_goes(nctools_command: Command) -> None:
+    for kind, place in (
+        ("spectrum", "for checkpoints and files KIND.png in the working folder"),
+        ("distribution", "for a data set DATASET-SPLIT.png in the working folder"),
+        ("nc-curves", "for a table beside it"),
+        ("ablation", "beside the table"),
+        ("layers", "layers.png in the working folder"),
+    ):
+        told = nctools_command("plot", kind, "--help")
+        assert place in " ".join(told.out.split()), kind

@@ -74,3 +74,20 @@ def test_the_table_of_a_study_is_drawn_beside_it_and_never_replaced(nctools_comm
     assert nctools_command("plot", "ablation", table, "-o", tmp_path / "parts_runs.png", "--force").code == 3
     assert table.read_bytes() == before
     assert nctools_command("plot", "ablation", tmp_path / "none.csv").code == 3
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_in_words(
+    nctools_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "part" / "features").mkdir(parents=True)
+    wanted = {"layers": "a feature file or a result", "ablation": "NAME_runs.csv"}
+    for kind, words in wanted.items():
+        outcome = nctools_command("plot", kind, "part")
+        assert (outcome.code, outcome.err.count("\n")) == (3, 1)
+        assert "part is a folder" in outcome.err
+        assert words in outcome.err
+    (tmp_path / "part" / "features" / "train.h5").touch()
+    (tmp_path / "part" / "a_runs.csv").touch()
+    for kind, name in {"layers": "part/features/train.h5", "ablation": "part/a_runs.csv"}.items():
+        assert f"such as {name}" in nctools_command("plot", kind, "part").err

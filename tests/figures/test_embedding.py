@@ -139,6 +139,41 @@ def test_a_umap_is_kept_beside_the_features_and_read_again(tmp_path: Path, monke
     assert first.data.equals(second.data)
     assert (tmp_path / "train.embeddings.npz").is_file()
     assert first.figure.axes[0].get_xlabel() == "UMAP 1"
+    assert set(first.data["kind"]) == {"point", "mean"}, "where the ETF is, a UMAP cannot tell"
+    asked = embedding_of([path], method="umap", max_points=50, n_neighbours=5, etf=True)
+    assert set(asked.data["kind"]) == {"point", "mean", "etf"}
+    assert made == [50], "the kept one serves both"
+
+
+def test_vertices_are_left_out_of_a_pca_on_request(tmp_path: Path) -> None:
+    path = feature_file(tmp_path / "a.h5")
+    drawing = embedding_of(path, etf=False)
+    assert set(drawing.data["kind"]) == {"point", "mean"}
+    assert "nearest ETF" not in [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    with_etf = embedding_of(path).data
+    assert drawing.data.equals(with_etf[with_etf["kind"] != "etf"])
+
+
+def test_a_note_tells_whose_colour_the_points_of_several_classes_have(tmp_path: Path) -> None:
+    shared = feature_file(tmp_path / "shared.h5", classwise=False)
+    pairs = feature_file(tmp_path / "pairs.h5")
+
+    def notes(*paths: Path) -> list[str]:
+        return [text.get_text().replace("\n", " ") for text in embedding_of(paths).figure.texts]
+
+    words = "a point has the colour of its image's rarest class; means are over all images of a class"
+    assert notes(shared) == [words]
+    assert notes(pairs) == []
+    assert notes(pairs, shared) == [f"shared.h5 · space: {words}"]
+
+
+def test_features_of_one_label_each_have_no_note_and_balanced_ones_are_coloured_by_class(tmp_path: Path) -> None:
+    labels = np.arange(90) % 3
+    features = np.random.default_rng(0).standard_normal((90, 4)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", features=features, labels=labels, class_names=NAMES)
+    figure = embedding_of(tmp_path / "a.npz").figure
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*NAMES, "class mean", "nearest ETF"]
+    assert not figure.texts
 
 
 def page_of(drawing: Drawing, path: Path) -> str:

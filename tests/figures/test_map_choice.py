@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 
 import numpy as np
 import pytest
@@ -43,6 +44,28 @@ def test_images_are_found_by_their_ids() -> None:
     assert chosen_rows(DATA, DATA.groups, ["test-0009", "test-0002"], 0) == [9, 2]
     with pytest.raises(UnknownNameError, match="unknown image 'test-9999'; did you mean test-0999"):
         chosen_rows(DATA, DATA.groups, ["test-9999"], 0)
+
+
+def test_row_numbers_are_taken_where_no_id_has_that_name() -> None:
+    assert chosen_rows(DATA, DATA.groups, ["3", "test-0002", "999"], 0) == [3, 2, 999]
+    named = copy(DATA)
+    named.ids = [str(999 - row) for row in range(1000)]
+    assert chosen_rows(named, DATA.groups, ["3"], 0) == [996]
+    with pytest.raises(UnknownNameError) as refused:
+        chosen_rows(DATA, DATA.groups, ["1000"], 0)
+    assert str(refused.value).count("test-") <= 3 + 5  # the near misses, and the five that are listed
+    assert "... (1000 in all; or row numbers, 0 to 999)" in str(refused.value)
+
+
+def test_groups_and_indices_are_taken_where_no_class_has_that_name() -> None:
+    true, scores, groups = np.zeros(8, bool), np.zeros(8), {"tail": [6, 7], "head": [0, 1], "none": []}
+    assert chosen_classes(["head", "3", "owl"], true, scores, NAMES, groups) == [0, 1, 3, 7]
+    assert chosen_classes("tail", true, scores, NAMES, groups) == [6, 7]
+    assert chosen_classes(["1"], true, scores, [*NAMES[:7], "1"], groups) == [7]
+    with pytest.raises(UnknownNameError, match="unknown class '8'"):
+        chosen_classes(["8"], true, scores, NAMES, groups)
+    with pytest.raises(ConfigError, match="none holds no class to draw"):
+        chosen_classes(["none"], true, scores, NAMES, groups)
 
 
 def test_classes_are_chosen_by_label_score_or_name() -> None:

@@ -93,6 +93,35 @@ def test_more_than_20_classes_are_coloured_by_group() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("num_classes", [2, 20, 21, 1000])
+def test_classes_of_one_group_that_nobody_named_are_not_coloured_by_it(num_classes: int) -> None:
+    balanced = [50] * num_classes
+    figure = embedding({"run": space(num_classes)}, names(num_classes), balanced)
+    told = [text.get_text() for text in figure.legends[0].get_texts()][:-2]
+    assert told == (names(num_classes) if num_classes <= 20 else ["all"])
+    table = embedding_data({"run": space(num_classes)}, names(num_classes), balanced)
+    assert set(table["group"]) == {"all"}
+    assert overlapping_words(figure) == []
+
+
+def test_one_group_that_the_user_names_is_kept() -> None:
+    figure = embedding({"run": space(3)}, names(3), [50] * 3, groups={"birds": [0, 1, 2]})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["birds", "class mean", "nearest ETF"]
+
+
+@pytest.mark.parametrize("num_classes", [2, 20, 80, 1000])
+@pytest.mark.parametrize("panels", [1, 3, 4])
+@pytest.mark.usefixtures("every_style")
+def test_the_note_of_shared_features_has_room(num_classes: int, panels: int) -> None:
+    spaces = {f"run {i} · penultimate": replace(space(num_classes, 300), by_rarest=i > 0) for i in range(panels)}
+    spaces["run 0 · penultimate"] = replace(spaces["run 0 · penultimate"], by_rarest=panels == 1)
+    figure = embedding(spaces, names(num_classes), counts(num_classes))
+    (note,) = figure.texts
+    assert "rarest class" in note.get_text().replace("\n", " ")
+    assert clipped_words(figure) == []
+    assert overlapping_words(figure) == []
+
+
 def test_what_is_named_is_told() -> None:
     (axes,) = embedding({"run": space(80)}, names(80), counts(80)).axes
     written = [text.get_text() for text in axes.texts]

@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force, Weights, WeightsOption
-from nctools.cli.plot.output import Formats, Look, StyleOption, draw_to
+from nctools.cli.plot.output import Formats, Look, StyleOption, TableOut, draw_to, figure_target
 from nctools.errors import ConfigError
 
 
 def run(
     table: Annotated[Path, typer.Argument(help="Table of a study with a row for each run: NAME_runs.csv.")],
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: beside the table.")
-    ] = None,
+    out: TableOut = None,
     measure: Annotated[
         str, typer.Option("--measure", help="What is drawn by group: test mAP, or the id of a metric in the table.")
     ] = "test mAP",
@@ -33,7 +31,7 @@ def run(
     """
     from nctools.figures import ablation_of
 
-    target = out or table.with_name(f"{table.stem}-figure.png")
+    target = figure_target(out, table.with_name(f"{table.stem}-figure.png"), formats)
     if target.with_suffix(".csv").resolve() == table.resolve():
         raise ConfigError(f"{table} is drawn, and the figure's data would replace it: name -o FILE.png")
     draw_to(

@@ -18,6 +18,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 
@@ -46,7 +47,9 @@ def run(
     from nctools.figures import angles_of
 
     chosen = chosen_inputs(inputs)
-    target = out or default_target(chosen[0], "angles.png" if centre is Centre.by_class else "angles-uncentred.png")
+    target = figure_target(
+        out, default_target(chosen[0], "angles.png" if centre is Centre.by_class else "angles-uncentred.png"), formats
+    )
     draw_to(
         target,
         lambda: angles_of(chosen, space=space, centre="class" if centre is Centre.by_class else "none"),

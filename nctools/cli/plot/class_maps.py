@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -26,7 +26,20 @@ from nctools.cli.options import (
 )
 from nctools.cli.output import refuse_to_overwrite, say
 from nctools.cli.plot.forward import image_options
-from nctools.cli.plot.output import Formats, Look, Out, StyleOption, chosen_inputs, default_target, draw_to
+from nctools.cli.plot.output import (
+    Formats,
+    Look,
+    Out,
+    StyleOption,
+    chosen_inputs,
+    default_target,
+    draw_to,
+    figure_target,
+)
+from nctools.errors import ConfigError
+
+_USUAL: Final = "4"
+_WEIGHTS: Final = frozenset({".pt", ".pth", ".ckpt", ".safetensors", ".bin"})
 
 
 class Scale(StrEnum):
@@ -62,13 +75,18 @@ def run(
     out: Out = None,
     method: MethodOption = None,
     layer: LayerOption = None,
-    images: Annotated[str, typer.Option("--images", help="How many, or ids: test-0003,test-0017.")] = "4",
+    images: Annotated[
+        str,
+        typer.Option(
+            "--images", help="How many, or ids (test-0003,test-0017) or row numbers from 0 (3,17), separated by commas."
+        ),
+    ] = _USUAL,
     classes: Annotated[
         str,
         typer.Option(
             "--classes",
-            help="top (true labels, then the highest scores, six in all), true, predicted, all, or names, separated by "
-            "commas.",
+            help="top (true labels, then the highest scores, six in all), true, predicted, all, or names of classes or "
+            "groups or class indices from 0, separated by commas.",
         ),
     ] = "top",
     split: Annotated[str | None, typer.Option("--split", help="train, validation or test. [default: test]")] = None,
@@ -110,8 +128,9 @@ def run(
 
     options = image_options(context.params)
     chosen = chosen_inputs(inputs)
+    _hint_at_commas(chosen, images)
     used = method or str(context.info_name)
-    target = out or default_target(chosen[0], f"{used}.png")
+    target = figure_target(out, default_target(chosen[0], f"{used}.png"), formats)
     files = map_files(target.with_suffix(".npz"), chosen) if npz else []
     for file in files:
         refuse_to_overwrite(file, force=force)
@@ -135,6 +154,16 @@ def run(
     )
     for file in files:
         say(f"wrote {file}")
+
+
+def _hint_at_commas(paths: list[Path], images: str) -> None:
+    # --images a b: the second was taken for a run.
+    for path in paths:
+        if images != _USUAL and len(path.parts) == 1 and path.suffix not in _WEIGHTS and not path.exists():
+            raise ConfigError(
+                f"{path} does not exist: give a run directory or a checkpoint; if it is an image, commas separate "
+                f"several: --images {images},{path}"
+            )
 
 
 def _images(text: str) -> int | list[str]:

@@ -10,12 +10,12 @@ import typer
 from nctools.cli.data_options import DataSettingsText
 from nctools.cli.options import DataRoot, Force
 from nctools.cli.plot.distribution import DatasetArgument, described, drawn_data
-from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
+from nctools.cli.plot.output import DataOut, Formats, Look, StyleOption, draw_to, figure_target
 
 
 def run(
     dataset: DatasetArgument,
-    out: Out = None,
+    out: DataOut = None,
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
     settings: DataSettingsText = None,
@@ -31,7 +31,9 @@ def run(
 
     drawn = drawn_data(dataset)
     draw_to(
-        out or drawn.target(f"{Path(dataset).stem}-{split}-cooccurrence.png", "cooccurrence", split),
+        figure_target(
+            out, drawn.target(f"{Path(dataset).stem}-{split}-cooccurrence.png", "cooccurrence", split), formats
+        ),
         lambda: cooccurrence_of(described(drawn, data_root, split, settings)),
         formats=formats,
         force=force,

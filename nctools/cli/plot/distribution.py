@@ -12,7 +12,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, parse_data_settings, reading_labels
 from nctools.cli.options import DataRoot, Force
 from nctools.cli.output import input_errors, say
-from nctools.cli.plot.output import Formats, Look, Out, StyleOption, draw_to
+from nctools.cli.plot.output import DataOut, Formats, Look, StyleOption, draw_to, figure_target
 
 if TYPE_CHECKING:
     from nctools.data.description import DatasetDescription
@@ -29,7 +29,7 @@ DatasetArgument = Annotated[
 
 def run(
     dataset: DatasetArgument,
-    out: Out = None,
+    out: DataOut = None,
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="Split to draw.")] = "train",
     settings: DataSettingsText = None,
@@ -47,7 +47,7 @@ def run(
 
     drawn = drawn_data(dataset)
     draw_to(
-        out or drawn.target(f"{Path(dataset).stem}-{split}.png", "distribution", split),
+        figure_target(out, drawn.target(f"{Path(dataset).stem}-{split}.png", "distribution", split), formats),
         lambda: distribution_of(described(drawn, data_root, split, settings)),
         formats=formats,
         force=force,

@@ -21,6 +21,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
         Projection, typer.Option("--method", help="pca: at once; umap: half a minute, then kept beside the features.")
     ] = Projection.pca,
     by: Annotated[
-        ColourBy, typer.Option("--by", help="Colours for groups, or for classes (up to 20).")
+        ColourBy, typer.Option("--by", help="Colours for groups, or for classes (up to 20); of an image's rarest one.")
     ] = ColourBy.group,
     epochs: Annotated[
         str | None,
@@ -81,6 +82,12 @@ def run(
     metric: Annotated[
         Distance, typer.Option("--metric", help="cosine: features are scaled to length 1 first.")
     ] = Distance.euclidean,
+    etf: Annotated[
+        bool | None,
+        typer.Option(
+            "--etf/--no-etf", help="Vertices of the nearest ETF, as crosses. Default: with pca, not with umap."
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Also an interactive page: hover tells image and labels.")
     ] = None,
@@ -89,6 +96,9 @@ def run(
     force: Force = False,
 ) -> None:
     """Draw features in two dimensions, with class means and the vertices of the nearest ETF.
+
+    Where an image has one feature for all of its classes, a point is an image in the colour of its rarest class, while
+    means are over all images of a class: a frequent class may have its mean outside of its points.
 
     Example: nctools plot embedding runs/mlc_nc runs/erm --method umap --html embedding.html
     """
@@ -114,6 +124,7 @@ def run(
                 max_points=max_points,
                 epochs=wanted,
                 fit=fit.value,
+                etf=etf,
                 progress=True,
                 n_neighbours=neighbours,
                 min_dist=min_dist,
@@ -122,7 +133,8 @@ def run(
         )
         return drawn[0]
 
-    draw_to(out or default_target(chosen[0], name), draw, formats=formats, force=force, style=style)
+    target = figure_target(out, default_target(chosen[0], name), formats)
+    draw_to(target, draw, formats=formats, force=force, style=style)
     if html is not None:
         with input_errors():
             sys.stdout.write(f"{save_embedding_page(drawn[0], html)}\n")

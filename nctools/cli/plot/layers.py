@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, Look, StyleOption, draw_to
+from nctools.cli.plot.output import Formats, LayersOut, Look, StyleOption, draw_to, figure_target
 
 
 class LayerKind(StrEnum):
@@ -21,7 +21,7 @@ class LayerKind(StrEnum):
 
 def run(
     file: Annotated[Path, typer.Argument(help="Result of nctools measure (.json, .csv) or feature file (.h5).")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="File: .png, .svg or .pdf.")] = Path("layers.png"),
+    out: LayersOut = None,
     metrics: Annotated[
         str | None,
         typer.Option("--metrics", help="Metric ids, a panel each. [default: NC1, CDNV, ETF error, NCC accuracy]"),
@@ -41,7 +41,7 @@ def run(
 
     chosen = [name.strip() for name in metrics.split(",")] if metrics else None
     draw_to(
-        out,
+        figure_target(out, "layers.png", formats),
         lambda: layers_of(file, metrics=chosen, lines=kind is LayerKind.lines),
         formats=formats,
         force=force,

@@ -38,6 +38,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 
@@ -79,7 +80,7 @@ def run(
     options = forward_options(context.params)
     chosen = chosen_inputs(runs)
     draw_to(
-        out or default_target(chosen[0], "logits.png"),
+        figure_target(out, default_target(chosen[0], "logits.png"), formats),
         lambda: logits_of(
             chosen,
             split=split,

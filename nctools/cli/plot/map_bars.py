@@ -39,6 +39,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 
@@ -80,7 +81,7 @@ def run(
     options = forward_options(context.params)
     chosen: list[Path] = chosen_inputs(runs)
     draw_to(
-        out or default_target(chosen[0], "map-bars-classes.png" if per_class else "map-bars.png"),
+        figure_target(out, default_target(chosen[0], "map-bars-classes.png" if per_class else "map-bars.png"), formats),
         lambda: map_bars_of(
             chosen,
             per_class=per_class,

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from nctools.cli.options import Force
-from nctools.cli.plot.output import Formats, Look, Out, SpaceOption, StyleOption, chosen_inputs, draw_to
+from nctools.cli.plot.output import (
+    CurvesOut,
+    Formats,
+    Look,
+    SpaceOption,
+    StyleOption,
+    chosen_inputs,
+    draw_to,
+    figure_target,
+)
 from nctools.errors import ConfigError
 
 
@@ -17,7 +26,7 @@ def run(
         list[Path] | None,
         typer.Argument(help="Run directories or NC tables (.csv), side by side. Default: the newest run in runs/."),
     ] = None,
-    out: Out = None,
+    out: CurvesOut = None,
     space: SpaceOption = None,
     metrics: Annotated[
         str, typer.Option("--metrics", help="Metric ids, a row each.")
@@ -38,7 +47,7 @@ def run(
     chosen = chosen_inputs(runs)
     first = chosen[0]
     beside = first.with_name(f"{first.stem}-curves.png") if first.suffix == ".csv" else first / "figures/nc-curves.png"
-    target = out or beside
+    target = figure_target(out, beside, formats)
     # The data of a figure go beside it as CSV: never over a table that is drawn.
     if target.with_suffix(".csv").resolve() in {path.resolve() for path in chosen}:
         raise ConfigError(

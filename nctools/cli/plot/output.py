@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -35,8 +36,38 @@ ResultInputs = Annotated[
         "Default: the newest run."
     ),
 ]
+_FILE: Final = "File (.png, .svg, .pdf; without a suffix what --format says, else .png), or a folder."
+# Text, because a path forgets that it ended with a slash.
 Out = Annotated[
-    Path | None, typer.Option("-o", "--out", help="File: .png, .svg or .pdf. Default: RUN/figures/KIND.png.")
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help=f"{_FILE} Default: RUN/figures/KIND.png; for checkpoints and files KIND.png in the working folder.",
+    ),
+]
+DataOut = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help=f"{_FILE} Default: for a data set DATASET-SPLIT.png in the working folder, for a run RUN/figures/.",
+    ),
+]
+TableOut = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="FILE", help=f"{_FILE} Default: beside the table.")
+]
+CurvesOut = Annotated[
+    str | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE", help=f"{_FILE} Default: RUN/figures/nc-curves.png; for a table beside it."
+    ),
+]
+LayersOut = Annotated[
+    str | None,
+    typer.Option("-o", "--out", metavar="FILE", help=f"{_FILE} Default: layers.png in the working folder."),
 ]
 SpaceOption = Annotated[str | None, typer.Option("--space", help="Feature space. Default: each run's main space.")]
 Formats = Annotated[
@@ -93,6 +124,33 @@ def default_target(first: Path, name: str) -> Path:
     return first / "figures" / name if first.is_dir() else Path(name)
 
 
+def figure_target(out: str | Path | None, usual: Path | str, formats: str | None) -> Path:
+    """Return the file of a figure.
+
+    Args:
+        out: What ``--out`` says: a file, with a suffix or without, or a folder, which is there or ends with a slash.
+        usual: The file where nothing was said; in a folder the figure has its name.
+        formats: What ``--format`` says; the first is the suffix of a file without one.
+
+    Returns:
+        The file.
+
+    Example:
+        >>> [str(figure_target(out, "runs/erm/figures/cam.png", "pdf,svg")) for out in (None, "a/", "a/b", "a/b.png")]
+        ['runs/erm/figures/cam.png', 'a/cam.png', 'a/b.pdf', 'a/b.png']
+    """
+    if out is None:
+        return Path(usual)
+    file = Path(out)
+    if file.is_dir() or str(out).endswith(("/", os.sep)):
+        return file / Path(usual).name
+    return file if file.suffix else file.with_suffix(f".{(_names(formats) or ['png'])[0]}")
+
+
+def _names(formats: str | None) -> list[str]:
+    return [name.strip().lstrip(".") for name in (formats or "").split(",") if name.strip()]
+
+
 def draw_to(
     target: Path, draw: Callable[[], Drawing], *, formats: str | None, force: bool, style: Look = Look.screen
 ) -> None:
@@ -105,8 +163,8 @@ def draw_to(
         force: Replace files that are there.
         style: What ``--style`` says.
     """
-    more = [name for name in (formats or "").split(",") if name.strip()]
-    for path in (target, *(target.with_suffix(f".{name.strip().lstrip('.')}") for name in more)):
+    more = _names(formats)
+    for path in (target, *(target.with_suffix(f".{name}") for name in more)):
         refuse_to_overwrite(path, force=force)
     from nctools.figures.drawing import save_drawing
     from nctools.plots.theme import use_style

@@ -17,6 +17,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
     split_names,
 )
 
@@ -40,7 +41,7 @@ def run(
 
     chosen = chosen_inputs(inputs)
     draw_to(
-        out or default_target(chosen[0], "per-class.png"),
+        figure_target(out, default_target(chosen[0], "per-class.png"), formats),
         lambda: per_class_of(chosen, metrics=split_names(metrics), space=space),
         formats=formats,
         force=force,

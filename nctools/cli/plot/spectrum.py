@@ -18,6 +18,7 @@ from nctools.cli.plot.output import (
     chosen_inputs,
     default_target,
     draw_to,
+    figure_target,
 )
 
 
@@ -50,7 +51,7 @@ def run(
 
     chosen = chosen_inputs(inputs)
     draw_to(
-        out or default_target(chosen[0], "spectrum.png"),
+        figure_target(out, default_target(chosen[0], "spectrum.png"), formats),
         lambda: spectrum_of(
             chosen, space=space, weighting="class" if weighting is Weighting.by_class else "sample", by_group=by_group
         ),

@@ -9,6 +9,11 @@ from torch import Tensor
 
 from nctools.features.batches import logits_of
 
+_PREPARED = (
+    "nctools.data.test_transform(Preprocessing(mean, std, resize=..., crop=...)) makes one of uint8 pixels, with the "
+    "values the model was trained with"
+)
+
 
 def check_images(images: Tensor) -> None:
     """Refuse what is no batch of images.
@@ -21,7 +26,15 @@ def check_images(images: Tensor) -> None:
         TypeError: If it is no tensor.
     """
     if not isinstance(images, Tensor):
-        raise TypeError(f"images is a {type(images).__name__}: pass a tensor [B, 3, H, W]")
+        raise TypeError(
+            f"images is a {type(images).__name__}: pass a normalised tensor [B, 3, H, W]; {_PREPARED}, and "
+            "torchvision.transforms.functional.pil_to_tensor those pixels of a PIL image"
+        )
+    if images.dtype == torch.uint8:
+        raise ValueError(
+            f"images have shape {list(images.shape)} and dtype {images.dtype}: pass a normalised tensor "
+            f"[B, 3, H, W]; {_PREPARED}"
+        )
     if images.ndim != 4 or not len(images) or not images.is_floating_point():
         raise ValueError(
             f"images have shape {list(images.shape)} and dtype {images.dtype}: pass a batch of normalised images "
@@ -49,7 +62,13 @@ def chosen_classes(classes: Sequence[int] | Tensor | None, num_classes: int) -> 
     """
     if classes is None:
         return torch.arange(num_classes)
-    found = torch.as_tensor(classes)
+    try:
+        found = torch.as_tensor(classes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"classes are {classes!r}: classes are indices, and a model has no names of them; of a name in a data set "
+            "it is data.class_names.index(NAME)"
+        ) from error
     if not found.numel():
         raise ValueError("classes is empty: pass indices, or None for all classes")
     if found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:

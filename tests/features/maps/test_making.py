@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 import nctools
@@ -164,10 +168,19 @@ def test_images_that_are_no_batch_are_refused() -> None:
     model = own_method("erm")
     with pytest.raises(ValueError, match=r"images have shape \[3, 48, 48\].*one image as images\[None\]"):
         class_maps(model, images()[0], method="cam")
-    with pytest.raises(ValueError, match=r"dtype torch\.uint8"):
+    with pytest.raises(ValueError, match=r"dtype torch\.uint8: .* nctools\.data\.test_transform\(Preprocessing\("):
         class_maps(model, images().byte(), method="cam")
-    with pytest.raises(TypeError, match="images is a list"):
+    with pytest.raises(TypeError, match=r"images is a list: .*test_transform\(Preprocessing\("):
         class_maps(model, [images()], method="cam")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"images is a Image: .*pil_to_tensor"):
+        class_maps(model, Image.new("RGB", (8, 8)), method="cam")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["attention", "gradcam"])
+@pytest.mark.parametrize("names", [["cat"], "cat", [None], np.array(["cat"])], ids=["list", "text", "none", "array"])
+def test_names_of_classes_are_refused_in_words(method: str, names: Sequence[int]) -> None:
+    with pytest.raises(TypeError, match=r"classes are .*: classes are indices, .*data\.class_names\.index\(NAME\)"):
+        class_maps(own_method("mlc_nc"), images(), method=method, classes=names)
 
 
 @pytest.mark.parametrize("method", ["attention", "cam", "gradcam"])
