@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -44,6 +45,30 @@ def run(
         "workers": workers,
         "device": device,
     }
-    with input_errors(), another_place(target):
-        write_report(runs, target, overwrite=force, tell=(lambda line: None) if quiet else say, **options)
+    with input_errors(), another_place(target), redirect_stderr(cast("TextIO", _NotesOnce(sys.stderr))):
+        tell = (lambda line: None) if quiet else say
+        write_report(runs, target, overwrite=force, tell=tell, note=lambda line: say(f"note: {line}"), **options)
     sys.stdout.write(f"{target}\n")
+
+
+class _NotesOnce:
+    """The error stream, on which a note that several figures have in common is said once.
+
+    Args:
+        stream: Where everything else goes as it is.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._said: set[str] = set()
+
+    def write(self, text: str) -> int:
+        """Write what is no note, or not said yet."""
+        if text.startswith("note: "):
+            if text in self._said:
+                return len(text)
+            self._said.add(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)

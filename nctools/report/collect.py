@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from nctools.collapse.catalogue import METRICS
 from nctools.collapse.result import CollapseResult, load_result
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nctools.data.description import DatasetDescription
 
 Tell = Callable[[str], None]
+NOT_SCORED: Final = "the test images could not be scored: "
+NOT_MEASURED: Final = "neural collapse could not be measured: "
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _collected(facts: RunFacts, tell: Tell, options: ForwardOptions) -> RunRecor
     if facts.checkpoint:
         tell(f"{facts.name}: scoring the test images")
         evaluation, scored = _scores(facts, notes, options)
-    tell(f"{facts.name}: measuring neural collapse on the training images")
+    tell(f"{facts.name}: measuring neural collapse on the training images{_first(facts)}")
     collapse, measured, training = _collapse(facts, notes, tell, options)
     if collapse is not None:
         notes += collapse.parts[0].warnings
@@ -141,7 +143,7 @@ def _scores(facts: RunFacts, notes: list[str], options: ForwardOptions) -> tuple
         notes += scores.notes
         found = scores.evaluate()
     except (NctoolsError, OSError, ValueError) as error:
-        return None, f"the test images could not be scored: {_words(error)}"
+        return None, NOT_SCORED + _words(error)
     return found, f"{run.checkpoint.name} of epoch {_epoch(run)}, {scores.split or 'test'} images"
 
 
@@ -176,6 +178,12 @@ def _collapse(
     return (*_saved_collapse(facts, why, notes), None)
 
 
+def _first(facts: RunFacts) -> str:
+    # What may take hours is told before it begins.
+    kept = (facts.directory.features / "train.h5").is_file()
+    return "" if kept or not facts.checkpoint else " (no features are kept yet: the model sees them first)"
+
+
 def _keep_features(facts: RunFacts, notes: list[str], tell: Tell, options: ForwardOptions) -> None:
     target = facts.directory.features / "train.h5"
     last = facts.directory.checkpoints / "last.pt"
@@ -183,13 +191,14 @@ def _keep_features(facts: RunFacts, notes: list[str], tell: Tell, options: Forwa
         return
     from nctools.checkpoints import extract_checkpoint
 
-    tell(f"{facts.name}: extracting features of the training images to {target}")
     try:
         extract_checkpoint(last, target, split="train", shard_size=None, progress=False, **options).close()
     except OSError as error:
         # A run that may only be read: its features are extracted again for each figure.
         notes.append(f"{target} could not be written ({_words(error)}): features were not kept")
     else:
+        # Said afterwards: a model that cannot be opened extracts nothing.
+        tell(f"{facts.name}: features of the training images were extracted to {target}")
         notes.append(f"features were extracted to {target} for this report")
 
 
@@ -207,7 +216,7 @@ def _saved_collapse(facts: RunFacts, why: str, notes: list[str]) -> tuple[Collap
             return result, f"nc.csv, epoch {epoch}"
     except (NctoolsError, OSError, KeyError, TypeError, ValueError) as error:
         why += f"; {_words(error)}"
-    return None, f"neural collapse could not be measured: {why}"
+    return None, NOT_MEASURED + why
 
 
 def _last_epoch(table: Path) -> tuple[CollapseResult, int]:

@@ -20,7 +20,7 @@
   label();
   theme.hidden = false;
 
-  // Sorting: numbers largest first, text from A; what has no value stays last.
+  // Sorting: numbers largest first, text from A; what has no finite value stays last.
   const collator = new Intl.Collator("en", { numeric: true });
   const sort = (button) => {
     const head = button.closest("th");

@@ -15,7 +15,7 @@ class Cell:
 
     Args:
         text: What stands in it.
-        value: What it is sorted by; None takes the text, NaN comes last.
+        value: What it is sorted by; None takes the text; NaN and infinity come last.
         best: It is the best of its column.
         group: Group whose colour it bears.
         note: Small print behind it.
@@ -31,10 +31,10 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What it is sorted by, as text; empty where there is no value."""
+        """What it is sorted by, as text; empty, so that it comes last, where there is no finite value."""
         if self.value is None:
             return self.text
-        return "" if math.isnan(self.value) else f"{self.value:.6g}"
+        return f"{self.value:.6g}" if math.isfinite(self.value) else ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Unpack
 from nctools.errors import ConfigError
 from nctools.forward_options import ForwardOptions
 from nctools.report.collect import Tell, collect_runs, run_folders
+from nctools.report.missing import reasons
 from nctools.report.page import render
 from nctools.report.pictures import pictures_of
 from nctools.run_directory import replace_atomically
@@ -49,6 +50,7 @@ def write_report(
     *,
     overwrite: bool = False,
     tell: Tell = lambda line: None,
+    note: Tell = lambda line: None,
     **options: Unpack[ForwardOptions],
 ) -> Path:
     """Write what there is to know about runs into one self-contained HTML page.
@@ -61,6 +63,7 @@ def write_report(
         out: The file; None takes ``report.html`` in the run, or in the folder that the runs have in common.
         overwrite: Replace a file that is there.
         tell: Called with a line of progress.
+        note: Called in the end with each reason why a part of the page is missing.
         **options: How the models are run, as for ``nctools.extract_checkpoint``: ``data_root``, ``device``, ...
 
     Returns:
@@ -84,4 +87,6 @@ def write_report(
     page = render(records, pictures, created=created)
     with replace_atomically(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
+    for reason in reasons(records, pictures):
+        note(reason)
     return target

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from nctools.methods.checkpoint import load_checkpoint, save_checkpoint
 from nctools.run_directory import RunDirectory
 from tests.cli.conftest import Command
 
@@ -25,6 +28,33 @@ def test_report_writes_one_page_and_tells_how_far_it_is(nctools_command: Command
     assert again.code == 3
     assert "exists already" in again.err
     assert "--force" in again.err
+
+
+def test_reasons_for_what_is_missing_stand_on_stderr_each_once(nctools_command: Command, run: Path) -> None:
+    shutil.rmtree(run / "features", ignore_errors=True)
+    shutil.rmtree(run / "scores", ignore_errors=True)
+    for path in (run / "checkpoints").glob("*.pt"):
+        save_checkpoint(replace(load_checkpoint(path), method="my_own"), path)
+    done = nctools_command("report", run, "--quiet")
+    assert done.code == 0
+    notes = done.err.splitlines()
+    assert notes[0].startswith("note: missing: the scores of mlc and ")
+    assert "unknown method 'my_own'" in notes[0]
+    assert len(set(notes)) == len(notes)
+    assert all(line.startswith("note: ") for line in notes)
+    assert "extract" not in nctools_command("report", run, "--force").err
+    assert not (run / "features" / "train.h5").exists()
+
+
+def test_a_note_that_several_figures_share_is_said_once(nctools_command: Command, run: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    config["recipe"]["epochs"] = 99
+    (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = nctools_command("report", run)
+    assert done.code == 0
+    assert done.err.count("note: ") == done.err.count(" of 99 epochs") == 1
+    assert "mlc: features of the training images were extracted to" in done.err
+    assert (run / "features" / "train.h5").is_file()
 
 
 def test_a_report_of_nothing_ends_with_3(nctools_command: Command, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from nctools.report.comparison import compare
 from nctools.report.table_classes import class_tables
 from nctools.report.table_collapse import collapse_table
 from nctools.report.table_facts import differing_table, facts_table
-from nctools.report.table_parts import Table
+from nctools.report.table_parts import Table, value_cell
 from nctools.report.table_scores import score_note, score_table
 from tests.report.cases import NAMES, run_record, with_collapse
 
@@ -134,6 +134,11 @@ def test_several_runs_share_a_table_of_classes_and_other_classes_get_their_own()
     assert first.spans[3][0] == "AP in %"
     assert [column.label for column in first.columns][3:5] == ["a", "b"]
     assert second.blocks[0].rows[0][0].text == "one"
+
+
+def test_an_infinite_value_sorts_last() -> None:
+    assert [value_cell(value).key for value in (math.inf, -math.inf, math.nan, 0.5)] == ["", "", "", "0.5"]
+    assert value_cell(math.inf).text == "inf"
 
 
 def test_a_value_that_does_not_exist_sorts_last() -> None:
