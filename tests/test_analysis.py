@@ -38,6 +38,7 @@ def study(name: str, out: Path, *arguments: str) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.slow
 def test_the_comparison_of_methods_trains_in_processes_of_its_own_and_not_twice(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_the_benchmark_of_a_step_says_that_there_is_no_cuda_device() -> None:
     assert "torch sees no CUDA device" in stopped.value.stderr
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_the_data_pipeline_times_the_loader_and_its_stages(tmp_path: Path) -> None:
     printed = benchmark("data_pipeline.py", "--quick", "--out", str(tmp_path))
     assert "| photographs | loader, 2 workers |" in printed

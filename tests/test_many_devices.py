@@ -110,6 +110,7 @@ def test_extract_and_measure_under_torchrun_equal_one_process(mine: Path) -> Non
     pd.testing.assert_series_equal(values, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_callback_over_two_processes_equals_a_later_measurement(mine: Path) -> None:
     import two_devices
 

@@ -146,6 +146,7 @@ def test_many_points_are_narrowed_first_and_very_many_searched_approximately(mon
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_umap_repeats_itself_and_keeps_clusters_and_their_means_together() -> None:
     rows, means = clusters(120)
     told: list[str] = []

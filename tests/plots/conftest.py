@@ -9,7 +9,7 @@ import pytest
 from nctools.plots.theme import use_style
 
 
-@pytest.fixture(params=["screen", "paper"])
+@pytest.fixture(params=["screen", pytest.param("paper", marks=pytest.mark.slow)])
 def every_style(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run the test once in each style."""
     with use_style(request.param):
