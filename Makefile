@@ -20,13 +20,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-figures lint types docs notebooks bench clean
+.PHONY: help demo test test-all test-slower lint types docs notebooks bench clean
 
 help:
 	@echo "make demo      train MLC-NC and ERM on the embedded data, measure, plot; writes $(DEMO_OUT)/"
 	@echo "make test      all tests but the slow ones"
 	@echo "make test-all  all tests"
-	@echo "make test-figures  figures in the style of papers, and UMAP: the slow tests of what is drawn"
+	@echo "make test-slower  slow tests that CI runs too: figures in the style of papers, UMAP, several processes"
 	@echo "make lint      ruff check, ruff format --check, mypy"
 	@echo "make types     mypy alone"
 	@echo "make docs      build the documentation into docs/_build/html/ and check every link in it"
@@ -56,8 +56,8 @@ docs: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
 
-test-figures: $(STAMP)
-	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py
+test-slower: $(STAMP)
+	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py tests/test_many_devices.py tests/test_metric_over_processes.py
 
 notebooks: $(STAMP)
 	$(PYTEST) -m slow tests/test_notebooks.py

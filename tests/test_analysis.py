@@ -57,6 +57,7 @@ def test_the_comparison_of_methods_trains_in_processes_of_its_own_and_not_twice(
     assert (out / "figures" / "compare_methods.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_ablation_uses_the_full_method_that_is_there(out: Path) -> None:
     printed = study("ablation", out, "--jobs", "0", "--only", "mlc_nc", "without BEC")
     assert "| without BEC | 1 |" in printed

@@ -88,6 +88,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_extract_and_measure_under_torchrun_equal_one_process(mine: Path) -> None:
     import two_devices  # type: ignore[import-not-found]
 

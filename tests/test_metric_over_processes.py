@@ -114,6 +114,7 @@ def work_without_pairs(rank: int, folder: str) -> None:
         torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_an_error_on_all_processes_leaves_them_usable(tmp_path: Path) -> None:
     spawn(work_without_pairs, (str(tmp_path),), nprocs=2)
 
