@@ -61,6 +61,16 @@ def run(
     variant: Annotated[
         str | None, typer.Option("--variant", help="paper or released. Short for --set arguments.variant=NAME.")
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", help="linear or class_attention. Short for --set arguments.head=NAME."),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            "--loss", help="Classification loss of mlc_nc (see: nctools losses). Short for --set arguments.loss=NAME."
+        ),
+    ] = None,
     label_embedding: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +137,8 @@ def run(
         "recipe.epochs": epochs,
         "arguments.backbone": backbone,
         "arguments.variant": variant,
+        "arguments.head": head,
+        "arguments.loss": loss,
         "arguments.label_embedding": label_embedding,
         "recipe.max_lr": lr,
         "recipe.ema_decay": ema,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import cast, get_type_hints
+from typing import cast
+
+from torch import Tensor
 
 from nctools.errors import UnknownNameError
 from nctools.methods.catalogue import method_entry
 from nctools.methods.method import Argument, Method
 from nctools.methods.own_methods import import_method, own_method
 from nctools.methods.recipe import Recipe
+from nctools.methods.signature import parameters_of, types_of
 
 # Arguments that come from the data or a checkpoint; no configuration holds them.
-_TOLD = frozenset({"num_classes", "class_counts", "class_names", "label_vectors"})
+_TOLD = frozenset({"num_classes", "class_counts", "num_images", "cooccurrence", "class_names", "label_vectors"})
 
 
 def method_class(name: str) -> type[Method]:
@@ -59,6 +61,8 @@ def build(
     *,
     num_classes: int,
     class_counts: Sequence[int] | None = None,
+    num_images: int | None = None,
+    cooccurrence: Tensor | None = None,
     class_names: Sequence[str] | None = None,
     **arguments: Argument,
 ) -> Method:
@@ -70,6 +74,8 @@ def build(
         name: Public name, for example ``"mlc_nc"``.
         num_classes: Number of classes.
         class_counts: Training positives of each class.
+        num_images: Number of training images.
+        cooccurrence: ``[C, C]`` training images that hold both classes.
         class_names: Names of the classes, which label vectors of a file are matched to.
         **arguments: Arguments of the method's class.
 
@@ -84,7 +90,13 @@ def build(
         >>> build("erm", num_classes=5, backbone="small").classifier.out_features
         5
     """
-    told = {"num_classes": num_classes, "class_counts": class_counts, "class_names": class_names}
+    told = {
+        "num_classes": num_classes,
+        "class_counts": class_counts,
+        "num_images": num_images,
+        "cooccurrence": cooccurrence,
+        "class_names": class_names,
+    }
     return build_as_told(name, told, arguments)
 
 
@@ -93,8 +105,8 @@ def build_as_told(name: str, told: Mapping[str, object], arguments: Mapping[str,
 
     Args:
         name: Public name of the method.
-        told: ``num_classes`` and others of ``class_counts``, ``class_names`` and ``label_vectors``; each is handed on
-            to methods whose class asks for it.
+        told: ``num_classes`` and others of ``class_counts``, ``num_images``, ``cooccurrence``, ``class_names`` and
+            ``label_vectors``; each is handed on to methods whose class asks for it.
         arguments: Arguments of the method's class.
 
     Returns:
@@ -108,7 +120,7 @@ def build_as_told(name: str, told: Mapping[str, object], arguments: Mapping[str,
     for key in arguments:
         if key not in known:
             raise UnknownNameError(f"argument of {name}", key, known)
-    asked = {key: value for key, value in told.items() if key in _parameters(chosen)}
+    asked = {key: value for key, value in told.items() if key in parameters_of(chosen)}
     built: Method = cast("type", chosen)(**asked, **arguments)
     return built
 
@@ -122,7 +134,7 @@ def argument_names(name: str) -> list[str]:
     Returns:
         Names in the order of the signature.
     """
-    return [name for name in _parameters(method_class(name)) if name not in _TOLD]
+    return [name for name in parameters_of(method_class(name)) if name not in _TOLD]
 
 
 def argument_types(name: str) -> dict[str, object]:
@@ -134,7 +146,7 @@ def argument_types(name: str) -> dict[str, object]:
     Returns:
         Annotation of each name of ``argument_names``, with the range of its values (``typing.Annotated``).
     """
-    hints = get_type_hints(method_class(name).__init__, include_extras=True)
+    hints = types_of(method_class(name))
     return {name: hints[name] for name in argument_names(name) if name in hints}
 
 
@@ -160,7 +172,7 @@ def usual_arguments(name: str) -> dict[str, Argument]:
     Returns:
         Defaults by name, without ``seed``, which a run chooses.
     """
-    parameters = inspect.signature(method_class(name)).parameters
+    parameters = parameters_of(method_class(name))
     return {key: parameters[key].default for key in argument_names(name) if key != "seed"}
 
 
@@ -176,7 +188,3 @@ def default_recipe(name: str, dataset: str) -> Recipe:
     """
     chosen = method_class(name)
     return chosen.recipe_for.get(dataset, chosen.recipe)
-
-
-def _parameters(chosen: type[Method]) -> list[str]:
-    return list(inspect.signature(chosen).parameters)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, cast
 
+import torch
 from torch import Tensor
 
 from nctools._factories import is_factory
@@ -21,6 +22,7 @@ from nctools.run_directory import replace_atomically
 FORMAT = "nctools-checkpoint"
 FORMAT_VERSION = 1
 Weights = Literal["raw", "ema"]
+_LATER = frozenset({"data_root", "data_settings", "num_images"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Checkpoint:
         seed: Seed of the run.
         data_root: Folder of the images, if one was given.
         data_settings: What was chosen about the data (``nctools.data.DataSettings``), as plain values.
+        num_images: Number of training images; None in older files.
     """
 
     method: str
@@ -58,6 +61,7 @@ class Checkpoint:
     seed: int = 0
     data_root: str | None = None
     data_settings: dict[str, object] = field(default_factory=dict)
+    num_images: int | None = None
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -116,7 +120,7 @@ def checkpoint_from(document: object, path: str | Path) -> Checkpoint:
             f"{path} has checkpoint format {version!r}, this nctools reads {FORMAT_VERSION}: update nctools"
         )
     # What came later has a default: older files lack it.
-    names = {entry.name for entry in fields(Checkpoint)} - ({"data_root", "data_settings"} - document.keys())
+    names = {entry.name for entry in fields(Checkpoint)} - (_LATER - document.keys())
     missing = sorted(names - document.keys())
     if missing:
         raise CheckpointError(f"{path} lacks {', '.join(missing)}: the file is incomplete")
@@ -150,6 +154,9 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
     told = {
         "num_classes": len(checkpoint.class_names),
         "class_counts": checkpoint.class_counts,
+        "num_images": checkpoint.num_images,
+        # The weights hold what a loss keeps of them.
+        "cooccurrence": torch.zeros(len(checkpoint.class_names), len(checkpoint.class_names)),
         "class_names": checkpoint.class_names,
         # The weights hold the label vectors; the file that they came from may be gone.
         "label_vectors": kept_vectors(state),

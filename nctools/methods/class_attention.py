@@ -6,24 +6,19 @@ What MLC-NC gains over this method is due to its collapse terms; what this metho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from nctools.losses.bce import bce_loss
+from nctools.losses.bce import BinaryCrossEntropyLoss
 from nctools.methods.argument_types import LabelChoice, Number, Positive, Share, Width
-from nctools.methods.label_choice import chosen_labels
-from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
-from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
-from nctools.models.backbones import build_backbone
-from nctools.models.classwise_head import AttentionKind, ClasswiseHead
-from nctools.models.output import Anchors, Output
+from nctools.methods.loss_method import CLASSWISE_LAYERS, LossMethod
+from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument
+from nctools.methods.recipe import Recipe
+from nctools.models.classwise_head import RELEASED_WIDTH, AttentionKind
 
 
-class ClassAttention(Method):
+class ClassAttention(LossMethod):
     """Trainable label embeddings, class-wise attention and projection, a trainable linear classifier, and BCE.
 
     Args:
@@ -49,20 +44,13 @@ class ClassAttention(Method):
         (torch.Size([2, 20, 32]), torch.Size([2, 20, 6, 6]))
     """
 
-    feature_layers: ClassVar[Mapping[str, str]] = {
-        "classwise": "head.projection:input",
-        "projected": "head.projection:output",
-        "penultimate": "classifier:input",
-    }
+    feature_layers: Mapping[str, str] = CLASSWISE_LAYERS
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {
         "digits_lt": {"backbone": "small", "attention": "multihead", "num_features": 128},
         **PRETRAINED,
     }
-    recipe: ClassVar[Recipe] = class_aware(Recipe(epoch_length="balanced"))
-    recipe_for: ClassVar[Mapping[str, Recipe]] = {
-        "digits_lt": class_aware(DIGITS_LT),
-        **on_photographs(class_aware(replace(PHOTOGRAPHS, epoch_length="balanced"))),
-    }
+    recipe: ClassVar[Recipe] = CLASS_AWARE
+    recipe_for: ClassVar[Mapping[str, Recipe]] = CLASS_AWARE_FOR
 
     def __init__(
         self,
@@ -81,63 +69,20 @@ class ClassAttention(Method):
         class_names: Sequence[str] | None = None,
         label_vectors: Tensor | None = None,
     ) -> None:
-        super().__init__()
-        labels, vectors = chosen_labels(label_embedding, class_names, label_vectors)
-        self.backbone = build_backbone(backbone, pretrained=pretrained)
-        self.head = ClasswiseHead(
+        super().__init__(
             num_classes,
-            self.backbone.num_features,
+            backbone=backbone,
+            pretrained=pretrained,
+            head="class_attention",
             attention=attention,
-            num_features=num_features,
+            num_features=num_features or (RELEASED_WIDTH if attention == "multihead" else None),
             num_heads=num_heads,
             dropout=dropout,
-            label_embedding=labels,
-            label_vectors=vectors,
+            label_embedding=label_embedding,
             projection_features=projection_features,
+            classifier_scale=scale,
             seed=seed,
+            class_names=class_names,
+            label_vectors=label_vectors,
         )
-        self.classifier = nn.Linear(num_classes * projection_features, num_classes)
-        generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            rows = F.normalize(torch.randn(self.classifier.weight.shape, generator=generator), dim=1)
-            self.classifier.weight.copy_(scale * rows)
-            self.classifier.bias.zero_()
-
-    def forward(self, images: Tensor) -> Output:
-        """Run the network; see ``Method.forward``.
-
-        Args:
-            images: ``[B, 3, H, W]``.
-
-        Returns:
-            Logits; spaces ``"classwise" [B, C, D]``, ``"projected" [B, C, p]``, ``"penultimate" [B, C p]``; maps.
-        """
-        features, projected, maps = self.head(self.backbone(images))
-        joined = projected.flatten(1)
-        spaces = {"classwise": features, "projected": projected, "penultimate": joined}
-        return Output(logits=self.classifier(joined), features=spaces, maps=maps)
-
-    def loss(self, output: Output, targets: Tensor, *, epoch: int) -> dict[str, Tensor]:
-        """Binary cross entropy; see ``Method.loss``.
-
-        Args:
-            output: What ``forward`` returned.
-            targets: ``[B, C]`` in {0, 1}.
-            epoch: Not used.
-
-        Returns:
-            ``{"loss": scalar}``.
-        """
-        return {"loss": bce_loss(output.logits, targets, reduction="batchmean")}
-
-    def anchors(self) -> dict[str, Anchors]:
-        """Give label embeddings (class-wise space) and classifier (penultimate space) for NC3 and NC4.
-
-        Returns:
-            Rows by space.
-        """
-        weight, bias = self.classifier.weight.detach(), self.classifier.bias.detach()
-        return {
-            "classwise": Anchors(weight=self.head.label_embedding().detach(), bias=None, kind="label_embedding"),
-            "penultimate": Anchors(weight=weight, bias=bias, kind="classifier"),
-        }
+        self.criterion = BinaryCrossEntropyLoss(reduction="batchmean")

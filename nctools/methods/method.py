@@ -29,12 +29,14 @@ class Method(nn.Module, ABC):
         arguments_for: Data set name -> constructor arguments that suit it.
         recipe: The recipe of the paper.
         recipe_for: Data set name -> recipe that suits it; others use ``recipe``.
+        first_stage: Name of the method that is trained first, on the same data with the same recipe; None: none is.
     """
 
-    feature_layers: ClassVar[Mapping[str, str]] = {}
+    feature_layers: Mapping[str, str] = {}
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {"digits_lt": {"backbone": "small"}, **PRETRAINED}
     recipe: ClassVar[Recipe] = Recipe()
     recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": DIGITS_LT, **on_photographs(PHOTOGRAPHS)}
+    first_stage: ClassVar[str | None] = None
 
     @abstractmethod
     def forward(self, images: Tensor) -> Output:
@@ -72,6 +74,21 @@ class Method(nn.Module, ABC):
         """
         return dict(arguments)
 
+    @classmethod
+    def derived_arguments(cls, arguments: Mapping[str, Argument], targets: Tensor) -> dict[str, Argument]:
+        """Choose arguments by the training labels where they are left open (None); most methods have none of this kind.
+
+        A training prints what was chosen, and the checkpoint holds it.
+
+        Args:
+            arguments: Arguments that were given.
+            targets: ``[N, C]`` training labels, 1 where the image holds the class, else 0.
+
+        Returns:
+            Those that were chosen, by name.
+        """
+        return {}
+
     def observe(self, output: Output, targets: Tensor) -> None:
         """Take note of a training batch after its loss was computed (class centres); most methods need nothing."""
 
@@ -97,3 +114,11 @@ def class_aware(recipe: Recipe) -> Recipe:
         A copy with ``sampler="class_aware"``.
     """
     return replace(recipe, sampler="class_aware")
+
+
+# Where a class-aware sampler belongs to the method: epochs as in MLC-NC's code.
+CLASS_AWARE = class_aware(Recipe(epoch_length="balanced"))
+CLASS_AWARE_FOR: Mapping[str, Recipe] = {
+    "digits_lt": class_aware(DIGITS_LT),
+    **on_photographs(class_aware(replace(PHOTOGRAPHS, epoch_length="balanced"))),
+}

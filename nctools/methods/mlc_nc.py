@@ -9,7 +9,6 @@ differ, ``variant`` chooses; the paper is the default.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import ClassVar, Literal, cast
 
 from torch import Tensor
@@ -19,8 +18,9 @@ from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.losses.two_way import two_way_loss
 from nctools.methods.argument_types import LabelChoice, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
-from nctools.methods.method import PRETRAINED, Argument, Method, class_aware
-from nctools.methods.recipe import DIGITS_LT, PHOTOGRAPHS, Recipe, on_photographs
+from nctools.methods.loss_method import CLASSWISE_LAYERS
+from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
+from nctools.methods.recipe import Recipe
 from nctools.models.backbones import build_backbone
 from nctools.models.class_centres import ClassCentres
 from nctools.models.classifiers import ClassifierRows, ClasswiseClassifier, FixedETFClassifier
@@ -82,11 +82,7 @@ class MLCNC(Method):
         ['loss', 'loss_fla', 'loss_fpc', 'loss_two_way']
     """
 
-    feature_layers: ClassVar[Mapping[str, str]] = {
-        "classwise": "head.projection:input",
-        "projected": "head.projection:output",
-        "penultimate": "classifier:input",
-    }
+    feature_layers: Mapping[str, str] = CLASSWISE_LAYERS
     # fla_weight 0.5 with the sum over classes: with the mean over 20 classes the term is too weak to be seen.
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {
         "digits_lt": {
@@ -100,11 +96,8 @@ class MLCNC(Method):
         },
         **PRETRAINED,
     }
-    recipe: ClassVar[Recipe] = class_aware(Recipe(epoch_length="balanced"))
-    recipe_for: ClassVar[Mapping[str, Recipe]] = {
-        "digits_lt": class_aware(DIGITS_LT),
-        **on_photographs(class_aware(replace(PHOTOGRAPHS, epoch_length="balanced"))),
-    }
+    recipe: ClassVar[Recipe] = CLASS_AWARE
+    recipe_for: ClassVar[Mapping[str, Recipe]] = CLASS_AWARE_FOR
 
     def __init__(
         self,

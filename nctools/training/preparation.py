@@ -18,7 +18,7 @@ from nctools.data.transforms import test_transform, train_transform
 from nctools.errors import ConfigError
 from nctools.features.inference import home_of, ready_model
 from nctools.features.progress import progress_of_passes
-from nctools.methods.assembly import argument_names, build_as_told
+from nctools.methods.assembly import argument_names, build_as_told, method_class
 from nctools.methods.catalogue import METHODS
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.methods.label_choice import TEXT, kept_vectors
@@ -86,6 +86,8 @@ def prepared(
     with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
         images, validation = _data(config, run, preprocessing, tell)
     arguments = _arguments(config)
+    derived = method_class(config.method).derived_arguments(arguments, images.targets)
+    arguments |= derived
     resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
     with seeded(config.seed):
         method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
@@ -108,7 +110,13 @@ def prepared(
         share_batch_norm(method, on_gpu=gpu)
     if place.rank == 0:
         begun = [] if state is None else prepare_to_resume(run, as_started(config, place))
-        for note in [*images.notes, *notes_of(config, place, gpu=gpu), *_warm_up_notes(config, method), *begun]:
+        for note in [
+            *images.notes,
+            *notes_of(config, place, gpu=gpu),
+            *_warm_up_notes(config, method),
+            *_derived_notes(derived),
+            *begun,
+        ]:
             sys.stderr.write(f"note: {note}\n")
     return Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
 
@@ -119,6 +127,8 @@ def _built(
     told: dict[str, object] = {
         "num_classes": images.num_classes,
         "class_counts": images.class_counts,
+        "num_images": len(images),
+        "cooccurrence": images.targets.T @ images.targets,
         "class_names": images.class_names,
     }
     if last is None:
@@ -156,6 +166,10 @@ def _warm_up_notes(config: TrainConfig, method: Method) -> list[str]:
         f"warmup_epochs is {warm_up}: {config.method} is in its warm-up in all of the {config.recipe.epochs} epochs, "
         "and its whole loss is never trained"
     ]
+
+
+def _derived_notes(derived: Mapping[str, Argument]) -> list[str]:
+    return [f"{name} is {value}, chosen by the training labels" for name, value in derived.items()]
 
 
 def _data(

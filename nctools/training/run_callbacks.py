@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.preprocessing import Preprocessing
-from nctools.methods.assembly import method_class
 from nctools.methods.checkpoint import Checkpoint
 from nctools.methods.method import Argument, Method
 from nctools.run_directory import RunDirectory
@@ -54,7 +53,7 @@ def run_callbacks(config: TrainConfig, run: RunDirectory, ready: Prepared, *, to
         evaluation_loader(measured, workers=config.workers),
         run.collapse,
         every=config.nc.every,
-        layers=dict(method_class(config.method).feature_layers),
+        layers=dict(ready.method.feature_layers),
         model=lambda module: cast("MethodModule", module).method,
         anchors=lambda network: cast("Method", network).anchors(),
         groups=measured.groups,
@@ -98,6 +97,7 @@ def _snapshot(
         seed=config.seed,
         data_root=config.data_root,
         data_settings=config.data.model_dump(),
+        num_images=len(images),
     )
 
 
