@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nctools.losses.pick_all_labels import PickAllLabelsLoss, pick_all_labels_loss
     from nctools.losses.prior_focal_modifier import PriorFocalModifierLoss, prior_focal_modifier_loss
     from nctools.losses.rebalancing import median_rebalancing, rebalanced_weights
+    from nctools.losses.released_settings import from_released_config
     from nctools.losses.reweighted import ReweightedBCELoss, reweighted_bce_loss
     from nctools.losses.two_way import TwoWayLoss, two_way_loss, two_way_terms
 
@@ -58,6 +59,7 @@ _HOME = {
     "distribution_balanced_loss": "distribution_balanced",
     "feature_label_alignment_loss": "feature_label_alignment",
     "focal_loss": "focal",
+    "from_released_config": "released_settings",
     "hill_loss": "hill",
     "ldam_loss": "ldam",
     "loss_entry": "catalogue",
@@ -102,6 +104,7 @@ __all__ = [
     "distribution_balanced_loss",
     "feature_label_alignment_loss",
     "focal_loss",
+    "from_released_config",
     "hill_loss",
     "ldam_loss",
     "loss_entry",

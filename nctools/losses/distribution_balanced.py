@@ -163,9 +163,20 @@ class DistributionBalancedLoss(nn.Module):
         self.num_images, self.rebalance = num_images, rebalance
         self.alpha, self.beta, self.mu = alpha, beta, mu
         self.lambd, self.kappa = lambd, kappa
-        self.gamma, self.scale = gamma, scale
         self.variant: Variant = variant
         self.reduction: Reduction = reduction
+        self.focus(gamma, scale)
+
+    def focus(self, gamma: float, scale: float) -> None:
+        """Choose the focal factor ``scale sigmoid(u)^gamma``.
+
+        Args:
+            gamma: Focal exponent, not negative; 0 is no focus.
+            scale: Factor of all entries, above 0.
+        """
+        _check_not_negative(gamma, "gamma")
+        check_positive(scale, "scale")
+        self.gamma, self.scale = gamma, scale
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss.
@@ -262,8 +273,12 @@ def _check_numbers(
 ) -> None:
     check_smoothing(*smoothing)
     check_positive(lambd, "lambd")
-    for value, name in ((kappa, "kappa"), (focus[0], "gamma")):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
+    _check_not_negative(kappa, "kappa")
+    _check_not_negative(focus[0], "gamma")
     check_positive(focus[1], "scale")
     check_choice(variant, "variant", get_args(Variant))
+
+
+def _check_not_negative(value: float, name: str) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
