@@ -24,7 +24,7 @@ def hill_loss(
 ) -> Tensor:
     """Hill loss: ``y (1-p')^gamma (-log p') + (1-y) (lambda - p) p^2``, ``p' = sigmoid(z - m)``.
 
-    The gradient of a negative, ``p^2 (1-p) (2 lambda - 3 p)``, is a hill: nothing at low p (easy) and nothing at high p
+    The slope of a negative, ``p^2 (1-p) (2 lambda - 3 p)``, is a hill: nothing at low p (easy) and nothing at high p
     (a label that is likely missing). The focal factor of the positives is part of the gradient.
 
     Args:

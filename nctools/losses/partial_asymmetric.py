@@ -106,7 +106,8 @@ def partial_asymmetric_loss(
     )
     alphas = torch.full_like(wide, alpha_neg).masked_fill(unknown, alpha_unknown).masked_fill(positive, alpha_pos)
     if mode == "ignore_normalize":
-        alphas = alphas * (1 + 1 / (1 + (~unknown).sum(1, keepdim=True)))
+        annotated = (~unknown).sum(1, keepdim=True).to(wide.dtype)
+        alphas = alphas * (1 + 1 / (1 + annotated))
     dropped = _dropped(logits.detach(), unknown, mode, likelihood_topk)
     if mode == "selective" and class_prior is not None:
         dropped = dropped | (unknown & (class_prior.to(logits.device) > prior_threshold))
