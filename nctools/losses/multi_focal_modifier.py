@@ -106,10 +106,11 @@ def multi_focal_modifier_loss(
         Binary cross entropy when all gammas, weights and the clip are 0. ASL with ``gamma + weight`` for equal counts.
 
     Example:
-        >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
+        >>> import torch
+        >>> logits = torch.zeros(2, 2)
         >>> multi_focal_modifier_loss(logits, torch.tensor([[1, 1], [0, 0]]), [775, 4], reduction="none")
         tensor([[0.6931, 0.6931],
-                [0.0245, 0.0185]])
+                [0.0245, 0.0184]])
     """
     check_floating(logits, "logits", "BC")
     modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant)
@@ -237,9 +238,7 @@ class MultiFocalModifierLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
-        self.modifier = FocalModifier(
-            gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant
-        )
+        self.modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant)
         self.register_buffer("focus", head_tail_focus(class_counts, beta=beta))
         self.reduction = reduction
 

@@ -52,7 +52,7 @@ def pick_all_labels_loss(
     if unknown is not None:
         # The lowest finite number instead of -inf: where all of an image is unknown, -inf would give NaN.
         wide = wide.masked_fill(unknown, torch.finfo(wide.dtype).min)
-    entries = -torch.log_softmax(wide, 1).masked_fill(~positive, 0)
+    entries = (-torch.log_softmax(wide, 1)).masked_fill(~positive, 0)
     if normalise:
         entries = entries / positive.sum(1, keepdim=True).clamp_min(1)
     return reduce_entries(entries, reduction, unknown=unknown)
