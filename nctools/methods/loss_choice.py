@@ -114,6 +114,27 @@ def settings_in_full(loss: str, text: str | None) -> str | None:
     return ",".join(f"{name}={_text(value)}" for name, value in whole.items()) or None
 
 
+def derived_settings(loss: str, text: str | None, targets: Tensor) -> str | None:
+    """Choose by the training labels what the settings of a loss leave open: mu of the re-balanced weights.
+
+    Args:
+        loss: Name of the loss.
+        text: Its settings, as for ``read_settings``.
+        targets: ``[N, C]`` training labels.
+
+    Returns:
+        All settings with ``mu`` as for ``nctools.losses.median_rebalancing``, or None where nothing is open.
+    """
+    from nctools.losses.rebalancing import median_rebalancing
+
+    rebalanced = any("mu" in settings for settings in loss_entry(loss).settings_for.values())
+    whole = settings_in_full(loss, text)
+    if not rebalanced or "mu" in read_settings(whole)[1]:
+        return None
+    chosen = f"mu={round(median_rebalancing(targets), 4)}"
+    return chosen if whole is None else f"{whole},{chosen}"
+
+
 def build_chosen(
     loss: str,
     text: str | None,

@@ -18,7 +18,7 @@ from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.methods.argument_types import LabelChoice, LossChoice, LossSettings, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
-from nctools.methods.loss_choice import build_chosen, settings_in_full
+from nctools.methods.loss_choice import build_chosen, derived_settings, settings_in_full
 from nctools.methods.loss_method import CLASSWISE_LAYERS
 from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
 from nctools.methods.recipe import Recipe
@@ -73,7 +73,8 @@ class MLCNC(Method):
         fpc_temperature: Both temperatures of L_FPC.
         loss: The classification loss, a name of ``nctools.losses.LOSSES`` but ``"rlc"``.
         loss_settings: Its settings, as text: ``"gamma=1,scale=2"``; ``"voc_lt"`` stands for those that were published
-            for that data set, ``"voc_lt,lambd=3"`` for these with a change. None: those of the loss's class.
+            for that data set, ``"voc_lt,lambd=3"`` for these with a change. None: those of the loss's class, and mu of
+            R-BCE, DB and DB-Focal by the training labels.
         two_way_temperature: Temperature ``T`` of the two-way loss; for other losses see ``loss_settings``.
         train_classifier: Train the classifier instead of keeping the ETF; None is False (paper) or True (released).
         classifier: Rows of the classifier: ``"etf"``, or ``"random"``: normal vectors of unit length.
@@ -215,6 +216,21 @@ class MLCNC(Method):
         elif whole["num_features"] is None:
             whole["num_features"] = RELEASED_WIDTH
         return whole
+
+    @classmethod
+    def derived_arguments(cls, arguments: Mapping[str, Argument], targets: Tensor) -> dict[str, Argument]:
+        """Choose what the classification loss leaves open; see ``Method.derived_arguments``.
+
+        Args:
+            arguments: Arguments that were given.
+            targets: ``[N, C]`` training labels.
+
+        Returns:
+            ``loss_settings``, or nothing.
+        """
+        given = cast("str | None", arguments.get("loss_settings"))
+        settings = derived_settings(str(arguments.get("loss", "two_way")), given, targets)
+        return {} if settings is None else {"loss_settings": settings}
 
     def forward(self, images: Tensor) -> Output:
         """Run the network; see ``Method.forward``.

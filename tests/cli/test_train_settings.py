@@ -57,7 +57,7 @@ def test_head_and_loss_are_short_forms(nctools_command: Command) -> None:
         (["mlc_nc", "--head", "linear"], "mlc_nc has no argument head: methods that have it are erm, rs, "),
         (["class_attention", "--head", "linear"], "class_attention has no argument head"),
         (["erm", "--loss", "focal"], "erm has no argument loss: methods that have it are mlc_nc"),
-        (["erm", "--variant", "released"], "erm has no argument variant: methods that have it are mlc_nc"),
+        (["erm", "--variant", "released"], "erm has no argument variant: methods that have it are db, "),
         (["erm", "--head", "lineal"], "arguments.head: Input should be 'linear' or 'class_attention' (it is 'lineal')"),
         (["mlc_nc", "--loss", "db_fcal"], "unknown loss 'db_fcal'; did you mean db_focal"),
         (["mlc_nc", "--loss", "rlc"], "arguments.loss: loss is 'rlc', which corrects labels"),

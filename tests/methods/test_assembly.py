@@ -37,6 +37,7 @@ SETTINGS: dict[tuple[str, str], dict[str, Argument]] = {
     ("cb_focal", "coco_lt"): {"beta": 0.9},
     **{(name, "voc_lt"): {"mu": 0.3, "lambd": 5.0} for name in ("db", "db_focal")},
     **{(name, "coco_lt"): {"mu": 0.2, "lambd": 2.0} for name in ("db", "db_focal")},
+    **{("p_asl", dataset): {"zeros_unknown": True} for dataset in ("plt_voc", "plt_coco")},
 }
 # What the data tell.
 TOLD: dict[str, Any] = {"class_counts": [9, 5, 3, 2, 1], "num_images": 12, "cooccurrence": torch.ones(5, 5)}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import nctools.losses
-from nctools.errors import UnknownNameError
-from nctools.losses import LOSSES, bce_loss, focal_loss, two_way_loss
+from nctools.errors import ConfigError, UnknownNameError
+from nctools.losses import LOSSES, bce_loss, focal_loss, median_rebalancing, two_way_loss
 from nctools.methods.assembly import argument_names, build
 from nctools.methods.checkpoint import Checkpoint, rebuild
 from nctools.methods.loss_choice import checked_loss, checked_settings, read_settings, settings_in_full
@@ -133,15 +133,28 @@ def test_a_checkpoint_rebuilds_the_same_logits_and_loss(loss: str, batch: tuple[
 def test_a_configuration_is_checked_with_near_misses() -> None:
     settings = {"loss": "db-focal", "loss_settings": "voc_lt"}
     assert make_config("mlc_nc", "voc_lt", settings).arguments["loss"] == "db-focal"
-    with pytest.raises(UnknownNameError, match="unknown loss 'db_fcal'; did you mean db_focal"):
+    with pytest.raises(ConfigError, match=r"arguments\.loss: unknown loss 'db_fcal'; did you mean db_focal"):
         make_config("mlc_nc", "digits_lt", {"loss": "db_fcal"})
     with pytest.raises(
         ValueError, match=r"arguments\.loss: loss is 'rlc', which corrects labels .*: choose one of bce"
     ):
         make_config("mlc_nc", "digits_lt", {"loss": "rlc"})
-    with pytest.raises(ValueError, match=r"arguments\.loss_settings: loss_settings is 'gamma=', where 'gamma='"):
+    with pytest.raises(ConfigError, match=r"arguments\.loss_settings: loss_settings is 'gamma=', where 'gamma='"):
         make_config("mlc_nc", "digits_lt", {"loss": "focal", "loss_settings": "gamma="})
     assert {"class_counts", "num_images", "cooccurrence"}.isdisjoint(argument_names("mlc_nc"))
+
+
+def test_the_training_labels_choose_mu_where_it_is_open() -> None:
+    # Single positives have r = 1, which is clipped; of the pair r is 1/3 and 2/3.
+    targets = torch.tensor([[1, 0], [1, 1], [0, 0]])
+    assert median_rebalancing(targets) == 0.5
+    assert MLCNC.derived_arguments({"loss": "db"}, targets) == {"loss_settings": "mu=0.5"}
+    chosen = MLCNC.derived_arguments({"loss": "DB-Focal", "loss_settings": "lambd=3"}, targets)
+    assert chosen == {"loss_settings": "lambd=3,mu=0.5"}
+    for settled in ({"loss": "db", "loss_settings": "mu=0.2"}, {"loss": "r_bce", "loss_settings": "voc_lt"}):
+        assert MLCNC.derived_arguments(settled, targets) == {}
+    for none in ({}, {"loss": "two_way"}, {"loss": "nt_bce"}, {"loss": "focal", "loss_settings": "gamma=1"}):
+        assert MLCNC.derived_arguments(none, targets) == {}
 
 
 def test_wrong_arguments_are_named() -> None:
