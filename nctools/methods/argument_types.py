@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from nctools.methods.label_choice import checked_choice
+from nctools.methods.loss_choice import checked_loss, checked_settings
 
 Width = Annotated[int, Field(ge=1)]
 Number = Annotated[int, Field(ge=0)]
@@ -18,3 +19,5 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 LabelChoice = Annotated[str, AfterValidator(checked_choice)]
+LossChoice = Annotated[str, AfterValidator(checked_loss)]
+LossSettings = Annotated[str, AfterValidator(checked_settings)]
