@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
     from nctools.studies.tables import markdown, paired_difference, summary_table, write_tables
-    from nctools.studies.variants import VARIANTS
+    from nctools.studies.tuning import Tuned, candidates_of, configurable, tune
+    from nctools.studies.variants import VARIANTS, with_head, with_loss
 
 _HOME = {
     "STUDY_METRICS": "run_values",
@@ -24,10 +25,13 @@ _HOME = {
     "Study": "study",
     "StudyArguments": "options",
     "StudyRun": "plan",
+    "Tuned": "tuning",
     "Variant": "plan",
     "add_study_options": "options",
+    "candidates_of": "tuning",
     "chosen_variants": "options",
     "class_table": "run_values",
+    "configurable": "tuning",
     "epoch_values": "correlation",
     "holds_seeds": "seeds",
     "markdown": "tables",
@@ -47,6 +51,9 @@ _HOME = {
     "study_tables": "report_tables",
     "summary_table": "tables",
     "train_seeds": "seeds",
+    "tune": "tuning",
+    "with_head": "variants",
+    "with_loss": "variants",
     "with_printed": "published",
     "write_report": "script_output",
     "write_tables": "tables",
@@ -58,10 +65,13 @@ __all__ = [
     "Study",
     "StudyArguments",
     "StudyRun",
+    "Tuned",
     "Variant",
     "add_study_options",
+    "candidates_of",
     "chosen_variants",
     "class_table",
+    "configurable",
     "epoch_values",
     "holds_seeds",
     "markdown",
@@ -81,6 +91,9 @@ __all__ = [
     "study_tables",
     "summary_table",
     "train_seeds",
+    "tune",
+    "with_head",
+    "with_loss",
     "with_printed",
     "write_report",
     "write_tables",

@@ -27,6 +27,7 @@ def report_scores(
     reference: str | None = None,
     paper_table: str | None = None,
     draw: Callable[[pd.DataFrame, pd.DataFrame], Figure] = variant_scores,
+    others: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
     """Score runs on test and leave the tables and the figure of a study that compares scores.
 
@@ -37,12 +38,13 @@ def report_scores(
         reference: Variant that the others are compared with; None is the first, and so where it is not among them.
         paper_table: Table of the paper whose values stand beside; None takes any.
         draw: Draws scores (see ``scores_by_group``) and printed values (see ``printed_values``).
+        others: Further tables of the study, by name.
     """
     if not runs:
         return
     values = run_table(runs)
     first = reference if reference in set(values["variant"]) else None
-    tables = study_tables(name, runs, values, reference=first, paper_table=paper_table)
+    tables = study_tables(name, runs, values, reference=first, paper_table=paper_table) | dict(others or {})
     scores, printed = scores_by_group(values), printed_values(runs, table=paper_table)
     rows = {f"{name}_runs": tables.pop(f"{name}_runs")}
     write_report(name, tables, out, rows=rows, figure=lambda: draw(scores, printed), drawn=scores)
