@@ -5,7 +5,7 @@
     python analysis/compare_methods.py --head class_attention   # each loss on the class-wise head instead
     python analysis/compare_methods.py --smoke                  # an epoch or two of one seed: does it run?
 
-Equal budget: each method has four settings (GRID below, the usual ones first), each of which is trained once, for 20
+Equal budget: each method has four settings (GRID below, first the usual one), each of which is trained once, for 20
 epochs (--tuning-epochs) with seed 100, which is none of those compared. The setting with the highest validation mAP is
 then trained in full with each seed. No choice sees the test split. LWS takes ERM's setting, for its first stage is ERM
 and its second can change no class's average precision. --no-tuning trains all with their usual settings. Learning rates
@@ -35,7 +35,7 @@ from nctools.studies import (
     candidates_of,
     chosen_variants,
     configurable,
-    report_scores,
+    report_comparison,
     run_script,
     run_study,
     study_arguments,
@@ -57,7 +57,6 @@ def _two_rates(key: str, *values: object) -> Rows:
 
 FOUR_RATES: Final[Rows] = [{RATE: rate} for rate in (USUAL, 1e-3, 6e-3, 1e-2)]
 TWO_SAMPLERS: Final = _two_rates("recipe.sampler", "uniform", "class_aware")
-
 GRID: Final[Mapping[str, Rows]] = {
     "erm": FOUR_RATES,
     "rs": FOUR_RATES,
@@ -77,6 +76,8 @@ GRID: Final[Mapping[str, Rows]] = {
     "mlc_nc": _two_rates("fpc_weight", 0.1, 0.2),
 }
 FOLLOWS: Final = {"lws": "erm"}
+ELSEWHERE: Final = ("voc_lt", "coco_lt")
+ONLY_PRINTED: Final[tuple[str, ...]] = ("pg", "cae_net")
 COMBINED: Final = ("bce", "asl", "db_focal")
 
 
@@ -91,27 +92,31 @@ def main() -> int:
     arguments = study_arguments(options)
     tuned = tuned_variants(options, arguments)
     variants = [tuned.chosen[name] for name in options.methods if name in tuned.chosen]
-    name, first = NAME, "erm"
+    name, first, only_printed = NAME, "erm", ONLY_PRINTED
     if options.head != "linear":
-        name, first = f"{NAME}_{options.head}", "erm, class-wise head"
+        name, first, only_printed = f"{NAME}_{options.head}", "erm, class-wise head", ()
         variants = [with_head(variant, options.head) for variant in variants]
         full = tuned.chosen.get("mlc_nc")
         variants += [] if full is None else [with_loss(full, loss) for loss in COMBINED]
     kept = configurable({variant.name: [variant] for variant in variants}, dataset=options.dataset)
+    if not kept:
+        return 1
     study = run_study(chosen_variants([row for rows in kept.values() for row in rows], options), **arguments)
-    others = {} if tuned.table.empty else {f"{name}_tuning": tuned.table}
-    report_scores(name, study.runs, arguments["out"], reference=first, others=others)
-    complete = len(kept) == max(len(variants), len(options.methods)) and not tuned.failed
-    return study.exit_code if complete else 1
+    printed = {"elsewhere": ELSEWHERE, "only_printed": only_printed}
+    report_comparison(name, study.runs, arguments["out"], reference=first, tuning=tuned.table, **printed)
+    complete = {*options.methods} <= {*tuned.chosen} and {variant.name for variant in variants} <= {*kept}
+    return study.exit_code if complete and not tuned.failed else 1
 
 
 def tuned_variants(options: argparse.Namespace, arguments: StudyArguments) -> Tuned:
     """Choose the settings of the methods that are asked for, and of those whose settings they take."""
     dataset, settings = options.dataset, arguments["settings"]
     grid = {name: grid_of(name, dataset) for name in (FOLLOWS.get(name, name) for name in options.methods)}
-    if options.no_tuning or options.smoke:
+    if options.no_tuning:
+        grid = {name: [{}] for name in grid}
+    elif options.smoke:
         # To see that it runs, the first and the last setting will do.
-        grid = {name: rows[:1] if options.no_tuning else [*rows[:1], *rows[1:][-1:]] for name, rows in grid.items()}
+        grid = {name: [*rows[:1], *rows[1:][-1:]] for name, rows in grid.items()}
     candidates = {name: candidates_of(name, name, rows) for name, rows in grid.items()}
     tuned = tune(
         configurable(candidates, dataset=dataset, settings=settings),
@@ -133,14 +138,8 @@ def tuned_variants(options: argparse.Namespace, arguments: StudyArguments) -> Tu
 def grid_of(method: str, dataset: str) -> Rows:
     """List the settings of a method; learning rates in proportion to the usual one of the data set."""
     factor = default_recipe("erm", dataset).max_lr / USUAL
-    rows = GRID.get(method, [{}])
-    return [
-        {
-            key: float(f"{value * factor:.3g}") if key == RATE and isinstance(value, float) else value
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
+    rates: dict[object, float] = {rate: float(f"{rate * factor:.3g}") for rate in (1e-3, USUAL, 6e-3, 1e-2)}
+    return [{**row, RATE: rates[row[RATE]]} for row in GRID.get(method, [])] or [{}]
 
 
 if __name__ == "__main__":

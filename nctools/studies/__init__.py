@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from nctools.studies.correlation import epoch_values, over_epochs, over_runs
     from nctools.studies.options import StudyArguments, add_study_options, chosen_variants, run_script, study_arguments
     from nctools.studies.plan import StudyRun, Variant, plan_runs
-    from nctools.studies.published import printed_values, with_printed
-    from nctools.studies.report_tables import scores_by_group, study_tables
+    from nctools.studies.published import printed_values, with_other_sets, with_printed
+    from nctools.studies.report_tables import overview_table, scores_by_group, study_tables
     from nctools.studies.run_values import STUDY_METRICS, class_table, run_table
-    from nctools.studies.script_output import report_scores, write_report
+    from nctools.studies.script_output import report_comparison, report_scores, write_report
     from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
     from nctools.studies.tables import markdown, paired_difference, summary_table, write_tables
@@ -37,9 +37,11 @@ _HOME = {
     "markdown": "tables",
     "over_epochs": "correlation",
     "over_runs": "correlation",
+    "overview_table": "report_tables",
     "paired_difference": "tables",
     "plan_runs": "plan",
     "printed_values": "published",
+    "report_comparison": "script_output",
     "report_scores": "script_output",
     "resume_seeds": "seeds",
     "run_script": "options",
@@ -54,6 +56,7 @@ _HOME = {
     "tune": "tuning",
     "with_head": "variants",
     "with_loss": "variants",
+    "with_other_sets": "published",
     "with_printed": "published",
     "write_report": "script_output",
     "write_tables": "tables",
@@ -77,9 +80,11 @@ __all__ = [
     "markdown",
     "over_epochs",
     "over_runs",
+    "overview_table",
     "paired_difference",
     "plan_runs",
     "printed_values",
+    "report_comparison",
     "report_scores",
     "resume_seeds",
     "run_script",
@@ -94,6 +99,7 @@ __all__ = [
     "tune",
     "with_head",
     "with_loss",
+    "with_other_sets",
     "with_printed",
     "write_report",
     "write_tables",

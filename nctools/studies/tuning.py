@@ -13,7 +13,7 @@ from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.studies.plan import StudyRun, Variant
-from nctools.studies.study import run_study
+from nctools.studies.study import Study, run_study
 from nctools.training import make_config
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Tuned:
     """What a tuning found.
 
     Args:
-        chosen: Name -> the variant to train, with the chosen settings; without what no candidate of was trained.
+        chosen: Name -> the variant to train, with the chosen settings; a name is missing if all its candidates failed.
         table: A row for each candidate: ``method, setting, epochs, seed, val mAP`` (in per cent, NaN: it failed),
             ``chosen`` (``"yes"`` or empty).
         failed: Runs that failed.
@@ -123,14 +123,11 @@ def tune(
         >>> rates = candidates_of("erm", "erm", [{"max_lr": 3e-3}, {"max_lr": 1e-2}])
         >>> tune({"erm": rates}, out="runs/studies/digits_lt").chosen["erm"]  # doctest: +SKIP
     """
-    import pandas as pd
-
-    trained = [variant for rows in candidates.values() if len(rows) > 1 for variant in rows]
-    runs: list[StudyRun] = []
-    failed: list[StudyRun] = []
-    if trained:
+    contested = {name: rows for name, rows in candidates.items() if len(rows) > 1}
+    study = Study([], [])
+    if contested:
         study = run_study(
-            trained,
+            [variant for rows in contested.values() for variant in rows],
             dataset=dataset,
             data_root=data_root,
             seeds=[seed],
@@ -139,49 +136,56 @@ def tune(
             settings=settings,
             force=force,
         )
-        runs, failed = study.runs, study.failed
-    scores = {run.variant.name: _validation_score(run) for run in runs}
-    if runs and all(math.isnan(score) for score in scores.values()):
+    scores = {run.variant.name: _validation_score(run) for run in study.runs}
+    if scores and all(math.isnan(score) for score in scores.values()):
         raise ConfigError(
-            f"none of the {len(runs)} runs in {Path(out) / FOLDER} was validated, so nothing can be chosen: "
+            f"none of the {len(scores)} runs in {Path(out) / FOLDER} was validated, so nothing can be chosen: "
             "give validation images (data.val_fraction=0.1), or do not tune"
         )
-    chosen: dict[str, Variant] = {}
-    for name, rows in candidates.items():
-        best = max(rows, key=lambda variant: _or_lowest(scores.get(variant.name)))
-        if len(rows) > 1 and math.isnan(scores.get(best.name, math.nan)):
-            _say(f"{name} is left out: none of its {len(rows)} candidates was trained to the end")
-            continue
-        chosen[name] = replace(best, name=name, run_name=best.name)
-    best_names = {variant.run_name for variant in chosen.values()}
-    epochs = {run.variant.name: run.config.recipe.epochs for run in [*runs, *failed]}
-    table = [
+    best = {name: _best(name, rows, scores) if name in contested else rows[0] for name, rows in candidates.items()}
+    chosen = {
+        name: replace(variant, name=name, run_name=variant.run_name or variant.name)
+        for name, variant in best.items()
+        if variant is not None
+    }
+    return Tuned(chosen, _table(contested, best, scores, [*study.runs, *study.failed]), study.failed)
+
+
+def _best(name: str, rows: Sequence[Variant], scores: Mapping[str, float]) -> Variant | None:
+    known = [variant for variant in rows if not math.isnan(scores.get(variant.name, math.nan))]
+    if not known:
+        _say(f"{name} is left out: none of its {len(rows)} candidates was trained to the end and validated")
+        return None
+    return max(known, key=lambda variant: scores[variant.name])
+
+
+def _table(
+    contested: Mapping[str, Sequence[Variant]],
+    best: Mapping[str, Variant | None],
+    scores: Mapping[str, float],
+    runs: Sequence[StudyRun],
+) -> pd.DataFrame:
+    import pandas as pd
+
+    of_variant = {run.variant.name: run for run in runs}
+    rows = [
         {
             "method": name,
-            "setting": _words(variant.settings),
-            "epochs": epochs[variant.name],
-            "seed": seed,
+            "setting": ", ".join(f"{_short(key)}={value}" for key, value in variant.settings.items()),
+            "epochs": of_variant[variant.name].config.recipe.epochs,
+            "seed": of_variant[variant.name].seed,
             _SCORE: scores.get(variant.name, math.nan),
-            "chosen": "yes" if variant.name in best_names else "",
+            "chosen": "yes" if variant is best[name] else "",
         }
-        for name, rows in candidates.items()
-        for variant in rows
-        if len(rows) > 1
+        for name, variants in contested.items()
+        for variant in variants
     ]
-    return Tuned(chosen, pd.DataFrame(table, columns=["method", "setting", "epochs", "seed", _SCORE, "chosen"]), failed)
+    return pd.DataFrame(rows, columns=["method", "setting", "epochs", "seed", _SCORE, "chosen"])
 
 
 def _validation_score(run: StudyRun) -> float:
     best = RunDirectory(run.path).checkpoints / "best.pt"
     return 100.0 * load_checkpoint(best).validation.get("mAP", math.nan) if best.is_file() else math.nan
-
-
-def _or_lowest(score: float | None) -> float:
-    return -math.inf if score is None or math.isnan(score) else score
-
-
-def _words(settings: Mapping[str, object]) -> str:
-    return ", ".join(f"{_short(key)}={value}" for key, value in settings.items())
 
 
 def _short(key: str) -> str:
