@@ -1,7 +1,7 @@
 r"""The equations of the losses as LaTeX, for the documentation; the plain forms stand in the catalogue. Loads no torch.
 
-Symbols: ``z`` logit, ``y`` target and ``p = sigmoid(z)`` of image ``i`` and class ``c``, ``sp(x) = log(1 + e^x)``, ``n_c``
-positives of class ``c`` among ``N`` training images, ``B`` images in a batch, ``\ell`` the loss of one entry.
+Symbols: ``z`` logit, ``y`` target and ``p = sigmoid(z)`` of image ``i`` and class ``c``, ``sp(x) = log(1 + e^x)``,
+``n_c`` positives of class ``c`` among ``N`` training images, ``B`` images in a batch, ``\ell`` the loss of one entry.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ EQUATIONS: dict[str, str] = {
         _TOLERANT,
     ),
     "two_way": _lines(
-        r"\ell_i &= \operatorname{sp} \left( T_- \log \sum_{c:\, y_{ic} = 0} e^{z_{ic} / T_-} "
-        r"+ T_+ \log \sum_{c:\, y_{ic} = 1} e^{-z_{ic} / T_+} \right)",
-        r"L &= \operatorname{mean}_i \, \ell_i + \operatorname{mean}_c \, \ell_c",
+        r"\ell_i &= \operatorname{sp} \left( T_- \, \log \sum_{c:\, y_{ic} = 0} e^{z_{ic} / T_-} "
+        r"+ T_+ \, \log \sum_{c:\, y_{ic} = 1} e^{-z_{ic} / T_+} \right)",
+        r"L &= \operatorname{mean}_i \, \ell_i + \operatorname{mean}_c \, \ell_c, \qquad "
+        r"\ell_c \text{ the same over the images of class } c",
     ),
     "mfm": _lines(
         rf"\ell &= {_ASL.replace('gamma_+', 'gamma_{+,c}').replace('gamma_-', 'gamma_{-,c}')}",
