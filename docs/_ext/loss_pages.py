@@ -14,6 +14,7 @@ from nctools.losses.building import setting_names
 from nctools.losses.catalogue import LOSSES, LossEntry
 from nctools.losses.equations import EQUATIONS
 from nctools.methods.catalogue import METHODS
+from nctools.methods.loss_choice import checked_loss
 from nctools.methods.loss_method import LossMethod
 from nctools.methods.method import Method
 
@@ -74,9 +75,12 @@ def loss_section(row: LossEntry) -> str:
 
 def command(name: str) -> str:
     """How a loss is trained with from the command line."""
-    own = f"`nctools train {name}`, " if name in METHODS else ""
-    plain = "`nctools train erm`, `nctools train rs`, " if name == "bce" else ""
-    return f"{plain}{own}`nctools train mlc_nc --loss {name}`"
+    own = {"bce": ["erm", "rs"], "mfm_prior": ["mfm --set variant=prior"]}.get(name, [name] if name in METHODS else [])
+    try:
+        own = [*own, f"mlc_nc --loss {checked_loss(name)}"]
+    except ValueError:
+        return "not by itself: a loop of one's own gives it the epoch, `loss(logits, targets, epoch=epoch)`"
+    return ", ".join(f"`nctools train {words}`" for words in own)
 
 
 def loss_settings_table(row: LossEntry) -> str:
@@ -186,14 +190,21 @@ def loaded(builder: str) -> type:
 
 
 def documented_arguments(built: type) -> dict[str, str]:
-    """Argument -> meaning, of the docstrings of a class and its bases; the nearest counts."""
+    """Argument -> meaning: of a class, its bases, and the functions beside it, where the class refers to them."""
+    beside = [value for _, value in inspect.getmembers(inspect.getmodule(built), inspect.isfunction)]
     meanings: dict[str, str] = {}
-    for one in built.__mro__:
-        section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", inspect.cleandoc(one.__dict__.get("__doc__") or ""), re.M)
-        text = inspect.cleandoc(section[1]) if section else ""
-        for name, meaning in re.findall(r"^(\w+): ((?:.*)(?:\n[ ]+.*)*)", text, re.M):
-            meanings.setdefault(name, " ".join(meaning.replace("``", "").split()))
+    for one in [*built.__mro__, *(value for value in beside if value.__module__ == built.__module__)]:
+        for name, meaning in arguments_section(one.__dict__.get("__doc__") or one.__doc__ or ""):
+            if meanings.get(name, "Likewise").startswith(("As in", "Likewise")):
+                meanings[name] = meaning
     return meanings
+
+
+def arguments_section(docstring: str) -> list[tuple[str, str]]:
+    """The names of a docstring's "Args", and what it says of each."""
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", inspect.cleandoc(docstring), re.MULTILINE)
+    entries = re.findall(r"^(\w+): (.*(?:\n[ ]+.*)*)", inspect.cleandoc(section[1]) if section else "", re.MULTILINE)
+    return [(name, " ".join(meaning.replace("``", "").split())) for name, meaning in entries]
 
 
 def pages() -> dict[str, str]:

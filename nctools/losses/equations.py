@@ -40,7 +40,7 @@ EQUATIONS: dict[str, str] = {
         rf"\text{{annotated:}} \quad \ell &= {_ASL}",
         r"\text{not annotated:} \quad \ell &= w \, p_m^{\gamma_u} \left( -\log (1 - p_m) \right)",
         _P_M,
-        r"w &= 0 \text{ for the likeliest entries of the batch, else } 1",
+        r"w &= 0 \text{ for the } k B \text{ of them in the batch with the largest } p, \text{ else } 1",
     ),
     "hill": _lines(
         r"\ell &= y \, (1 - p')^{\gamma} (-\log p') + (1 - y) \, (\lambda - p) \, p^2", r"p' &= \sigma(z - m)"
@@ -67,9 +67,11 @@ EQUATIONS: dict[str, str] = {
         _P_M,
     ),
     "mfm_prior": _lines(
-        r"\ell &= G_c \left[ \, y \, (1 - q)^{\gamma_{+,c}} (-\log q) "
-        r"+ (1 - y) \, p_m^{\gamma_{-,c}} \left( -\log (1 - p_m) \right) \, \right]",
-        r"q &= p \, (1 - s_{ic})",
+        r"\ell &= G_c \left[ \, y \, (1 - p')^{\gamma_{+,c}} (-\log p') "
+        r"+ (1 - y) \, (1 - q)^{\gamma_{-,c}} (-\log q) \, \right]",
+        r"p' &= p \, (1 - s_{ic}), \qquad q = \min(1, \, a_{ic} (1 - p + \text{clip}))",
+        r"a_{ic} &= 1.2 \text{ if } s_{ic} > 0, \text{ else } 1",
+        r"s_{ic} &= \text{share of } c \text{ among the labels that occur with those of image } i",
     ),
     "rlc": _lines(
         r"L &= \frac{B}{N_t} \sum_{i,c} \ell^{\mathrm{MFM}}(z_{ic}, t_{ic})",
