@@ -11,12 +11,9 @@ if TYPE_CHECKING:
     from nctools.losses.building import build, loss_settings
     from nctools.losses.catalogue import LOSSES, LossEntry, loss_entry
     from nctools.losses.class_balanced import ClassBalancedLoss, class_balanced_loss
+    from nctools.losses.class_prior import prior_bias
     from nctools.losses.collapse_calibration import CollapseCalibrationLoss, collapse_calibration_loss
-    from nctools.losses.distribution_balanced import (
-        DistributionBalancedLoss,
-        distribution_balanced_loss,
-        prior_bias,
-    )
+    from nctools.losses.distribution_balanced import DistributionBalancedLoss, distribution_balanced_loss
     from nctools.losses.feature_label_alignment import FeatureLabelAlignmentLoss, feature_label_alignment_loss
     from nctools.losses.focal import FocalLoss, focal_loss
     from nctools.losses.hill import HillLoss, hill_loss
@@ -69,7 +66,7 @@ _HOME = {
     "partial_asymmetric_loss": "partial_asymmetric",
     "pick_all_labels_loss": "pick_all_labels",
     "prior_focal_modifier_loss": "prior_focal_modifier",
-    "prior_bias": "distribution_balanced",
+    "prior_bias": "class_prior",
     "rebalanced_weights": "rebalancing",
     "reweighted_bce_loss": "reweighted",
     "two_way_loss": "two_way",

@@ -148,17 +148,6 @@ def test_released_variant_divides_kappa_by_lambda() -> None:
     assert released(logits, targets) != DistributionBalancedLoss([60, 9, 3], 100, lambd=5.0)(logits, targets)
 
 
-def test_prior_bias_is_the_logit_that_minimises_binary_cross_entropy() -> None:
-    targets = torch.tensor([1.0] * 3 + [0.0] * 17)[:, None]
-    bias = prior_bias([3], 20).requires_grad_()
-    (gradient,) = torch.autograd.grad(bce_loss(bias.expand(20, 1), targets), bias)
-    assert gradient.item() == pytest.approx(0, abs=1e-15)
-
-
-def test_class_in_all_images_has_a_finite_bias_of_half_an_image() -> None:
-    assert prior_bias([8, 4], 8).tolist() == pytest.approx([math.log(15), 0.0])
-
-
 def test_figures_of_voc_lt() -> None:
     loss = build("db_focal", class_counts=VOC_LT, num_images=IMAGES, dataset="voc_lt")
     assert isinstance(loss, DistributionBalancedLoss)
@@ -299,5 +288,3 @@ def test_wrong_shapes_targets_and_counts_are_named() -> None:
         module(torch.zeros(2, 3), torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"`class_counts\[0\]` is 9 but `num_images` is 8"):
         DistributionBalancedLoss([9, 5], 8)
-    with pytest.raises(ValueError, match=r"`class_counts\[1\]` is -5"):
-        prior_bias([9, -5], 20)
