@@ -38,11 +38,12 @@ def focal(
 def reweighted(
     logits: Tensor, targets: Tensor, counts: list[int], num_images: int, power: float, normalise: bool
 ) -> Tensor:
-    weights = [(num_images / count) ** power for count in counts]
+    weights: list[float] = [(num_images / count) ** power for count in counts]
     largest = max(weights) if normalise else 1.0
 
     def entry(z: Tensor, positive: bool, i: int, c: int) -> Tensor:
-        return weights[c] / largest * softplus(-z if positive else z)
+        term: Tensor = weights[c] / largest * softplus(-z if positive else z)
+        return term
 
     return entry_by_entry(logits, targets, entry)
 
