@@ -65,8 +65,8 @@ def test_loss_falls_in_a_few_steps(name: str, head: str, batch: tuple[Tensor, Te
     ("name", "arguments"),
     [
         ("asl", {"gamma_neg": 3.0, "gamma_pos": 1.0, "clip": 0.1, "detach_focal_weight": False}),
-        ("p_asl", {"gamma_unknown": 4.0, "clip": 0.1, "mode": "ignore_normalize", "zeros_unknown": True}),
-        ("p_asl", {"gamma_pos": 1.0, "gamma_neg": 4.0, "likelihood_topk": 1}),
+        ("p_asl", {"gamma_unknown": 4.0, "mode": "negative", "zeros_unknown": True}),
+        ("p_asl", {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.1, "likelihood_topk": 1}),
         ("hill", {"lambd": 2.0, "margin": 0.5, "gamma": 1.0}),
     ],
 )
