@@ -54,7 +54,7 @@ def published(name: str, z: Tensor, y: Tensor) -> Tensor:
     if name == "focal":
         return focal_loss(z, y, gamma=2, scale=2, reduction="batchmean")
     if name == "cb_focal":
-        return class_balanced_loss(z, y, COUNTS, beta=0.99, mode="average_e", gamma=2, scale=2, reduction="batchmean")
+        return class_balanced_loss(z, y, COUNTS, beta=0.99, mode="average_e", gamma=2, scale=20, reduction="batchmean")
     if name == "ldam":
         return ldam_loss(z, y, COUNTS, max_margin=0.5, scale=1, reduction="batchmean")
     assert name == "two_way"
