@@ -57,3 +57,10 @@ def assert_finite_with_gradient(loss: Tensor, *inputs: Tensor) -> None:
     assert torch.isfinite(loss).all()
     for gradient in torch.autograd.grad(loss.sum(), inputs):
         assert torch.isfinite(gradient).all()
+
+
+def assert_equal_to_ten_digits(ours: Tensor, reference: Tensor, logits: Tensor) -> None:
+    """Compare two scalars of the same float64 logits, and their gradients, to 1e-10."""
+    torch.testing.assert_close(ours, reference, rtol=1e-10, atol=1e-10)
+    found, expected = (torch.autograd.grad(loss, logits)[0] for loss in (ours, reference))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
