@@ -34,7 +34,15 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def small(name: str, **arguments: Argument) -> Method:
     torch.manual_seed(0)
-    return build(name, num_classes=NUM_CLASSES, backbone="small", **arguments)
+    return build(
+        name,
+        num_classes=NUM_CLASSES,
+        class_counts=None,
+        num_images=None,
+        cooccurrence=None,
+        class_names=None,
+        **{"backbone": "small", **arguments},
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,11 +93,10 @@ def test_arguments_reach_the_loss_which_is_a_mean_over_images(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("head", list(HEADS))
 def test_checkpoint_rebuilds_the_same_logits(name: str, head: str, tmp_path: Path) -> None:
-    arguments: dict[str, Argument] = {"backbone": "small", **HEADS[head]}
-    method = build(name, num_classes=NUM_CLASSES, **arguments)
+    method = small(name, **HEADS[head])
     checkpoint = Checkpoint(
         method=name,
-        arguments=arguments,
+        arguments={"backbone": "small", **HEADS[head]},
         state_dict=method.state_dict(),
         ema_state_dict=None,
         class_names=list("abcde"),
