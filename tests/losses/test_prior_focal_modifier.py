@@ -152,9 +152,24 @@ def test_value_and_gradient_are_finite_for_huge_logits(
     arguments: dict[str, Any] = {"gamma_pos": 0.05, "gamma_neg": 0.05, "weight_neg": 0.0, "clip": clip, "eps": eps}
     with pytest.warns(UserWarning, match="1 of 4 classes have no training positive"):
         module = PriorFocalModifierLoss([775, 100, 20, 0], TOGETHER, **arguments, detach_focal_weight=detach)
-    for size in (1e4, 90.0, 20.0):
+    for size in (1e4, 102.0, 90.0, 20.0):
         logits = (size * sign).requires_grad_()
         assert_finite_with_gradient(module(logits, targets), logits)
+
+
+@pytest.mark.parametrize("eps", [1e-8, None])
+def test_a_share_that_rounds_to_one_stays_finite(eps: float | None) -> None:
+    together = torch.zeros(4, 4, dtype=torch.float64)
+    together[0, 1] = together[1, 0] = 1
+    together[0, 2] = together[2, 0] = 1e9
+    together[2, 3] = together[3, 2] = 1e18
+    positive = torch.tensor([[True, True, False, False]])
+    assert label_prior(positive, label_affinity(together, num_classes=4).float())[0, 1] == 1
+    logits = torch.randn(1, 4, requires_grad=True)
+    loss = prior_focal_modifier_loss(
+        logits, positive, COUNTS, together, gamma_pos=0.5, detach_focal_weight=False, eps=eps, reduction="none"
+    )
+    assert_finite_with_gradient(loss, logits)
 
 
 def test_logs_stop_at_the_released_eps_or_are_exact() -> None:
