@@ -124,8 +124,8 @@ def test_positive_factors_cannot_change_the_average_precision_of_a_class(seed: i
     targets[random.integers(rows, size=classes), range(classes)] = True
     factors = np.exp(random.uniform(-20, 20, classes))
     for protocol in ("tie-aware", "rank", "voc11"):
-        before = average_precision(scores, targets, protocol=protocol)  # type: ignore[arg-type]
-        after = average_precision(factors * scores, targets, protocol=protocol)  # type: ignore[arg-type]
+        before = average_precision(scores, targets, protocol=protocol)
+        after = average_precision(factors * scores, targets, protocol=protocol)
         assert before.tobytes() == after.tobytes()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -48,7 +50,7 @@ def test_both_stages_have_the_recipe_of_erm() -> None:
 
 @pytest.mark.parametrize("head", ["linear", "class_attention"])
 def test_the_second_stage_is_erm_from_scratch(head: str) -> None:
-    networks = {"backbone": "small", "head": head, "num_features": 16 if head == "class_attention" else None}
+    networks: dict[str, Any] = {"backbone": "small", "head": head, "num_features": 16}
     built = []
     for name in ("erm", "pseudo_label"):
         torch.manual_seed(0)

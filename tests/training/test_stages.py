@@ -169,8 +169,8 @@ def test_the_loss_sees_the_completed_labels_and_nothing_else_does(
     assert probabilities.shape == given.shape
     assert torch.equal(probabilities, scores_of(first_of(run), pseudo))
     # NC of the fresh network, on the given labels, is that of the same network in stage 1.
-    tables = [pd.read_csv(place.collapse).query("epoch == 0") for place in (first_of(run), run)]
-    pd.testing.assert_frame_equal(*tables)
+    before, after = (pd.read_csv(place.collapse).query("epoch == 0") for place in (first_of(run), run))
+    pd.testing.assert_frame_equal(after, before)
 
 
 def scores_of(run: RunDirectory, config: TrainConfig) -> Tensor:
@@ -181,7 +181,8 @@ def scores_of(run: RunDirectory, config: TrainConfig) -> Tensor:
     images = open_dataset(config.dataset).load("train", transform=plain)
     with torch.no_grad():
         method = rebuild(load_checkpoint(run.checkpoints / "best.pt"))
-        return method(torch.stack([images[index][0] for index in range(len(images))])).logits.sigmoid()
+        logits: Tensor = method(torch.stack([images[index][0] for index in range(len(images))])).logits
+        return logits.sigmoid()
 
 
 @pytest.mark.parametrize(
