@@ -90,6 +90,18 @@ class Method(nn.Module, ABC):
         """
         return {}
 
+    def notes(self, recipe: Recipe, targets: Tensor) -> list[str]:
+        """Say what a user should know before this training: constants that come of the labels, settings that clash.
+
+        Args:
+            recipe: How the method is trained.
+            targets: ``[N, C]`` training labels, 1 where the image holds the class, else 0.
+
+        Returns:
+            Lines of text, printed when a training begins; most methods have none.
+        """
+        return []
+
     @classmethod
     def last_recipe(cls, recipe: Recipe, arguments: Mapping[str, Argument]) -> Recipe:
         """Choose the recipe of the method's own stage; most methods have only this one, with the recipe that is given.

@@ -23,6 +23,7 @@ from nctools.methods.catalogue import METHODS
 from nctools.methods.checkpoint import load_checkpoint
 from nctools.methods.label_choice import TEXT, kept_vectors
 from nctools.methods.method import Argument, Method
+from nctools.methods.recipe import Recipe
 from nctools.models.output import Output
 from nctools.run_directory import RunDirectory, label_cache_beside
 from nctools.training.config import TrainConfig
@@ -116,6 +117,7 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
             *notes_of(config, place, gpu=gpu),
             *_warm_up_notes(config, method),
             *_derived_notes(derived),
+            *method.notes(Recipe(**config.recipe.model_dump()), images.targets),
             *([] if shown is None else [added_labels(shown, images.targets, images.groups)]),
             *begun,
         ]:
