@@ -21,6 +21,8 @@ SETTINGS_OF_PLACE = frozenset(
     }
 )
 
+_STAGES = "stages"
+
 
 @contextmanager
 def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -122,7 +124,13 @@ class RunDirectory:
     @property
     def stages(self) -> Path:
         """Folder of the stages that were trained before this run's own, each a run directory: ``1-erm``."""
-        return self.path / "stages"
+        return self.path / _STAGES
+
+    @property
+    def title(self) -> str:
+        """The folder's name; of a stage, that of the run that it is a part of, too."""
+        folder = self.path.absolute()
+        return f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == _STAGES else folder.name
 
     @property
     def can_go_on(self) -> bool:
@@ -190,7 +198,7 @@ def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
     root = Path(folder)
     found = [path for depth in range(1, 4) for path in root.glob("/".join(["*"] * depth) + "/config.yaml")]
     # A stage is part of a run.
-    configs = [path for path in found if path.parent.parent.name != "stages"]
+    configs = [path for path in found if path.parent.parent.name != _STAGES]
     if not configs:
         raise ConfigError(
             f"no run found below {root}/ (no folder there holds a config.yaml): name a run directory, "

@@ -12,8 +12,9 @@ from typing import Final, Literal
 import yaml
 
 from nctools.errors import CheckpointError, ConfigError, UnknownNameError
-from nctools.methods.assembly import usual_arguments
+from nctools.methods.assembly import last_recipe, usual_arguments
 from nctools.methods.checkpoint import Checkpoint, describe_checkpoint, load_checkpoint
+from nctools.methods.recipe import Recipe
 from nctools.run_directory import SETTINGS_OF_PLACE, RunDirectory
 
 Which = Literal["best", "last"]
@@ -51,10 +52,9 @@ class TrainedRun:
         if self.is_fallback:
             notes.append(f"{self.folder} has no best.pt (nothing to validate on), its last.pt is scored")
         # A run that was stopped has a checkpoint like any other.
-        recipe = (self.config() or {}).get("recipe")
-        epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
+        epochs = planned_epochs(self.config() or {})
         done = None if self.folder is None else finished_epochs(RunDirectory(self.folder).metrics)
-        if isinstance(epochs, int) and done is not None and done < epochs:
+        if epochs is not None and done is not None and done < epochs:
             notes.append(f"{self.folder} has finished {done} of {epochs} epochs")
         return notes
 
@@ -250,6 +250,33 @@ def finished_epochs(table: Path) -> int | None:
     with table.open(encoding="utf-8", newline="") as file:
         epochs = [row.get("epoch") or "" for row in csv.DictReader(file)]
     return max((int(float(epoch)) for epoch in epochs if epoch.replace(".", "").isdigit()), default=None)
+
+
+def planned_epochs(document: Mapping[str, object]) -> int | None:
+    """Tell how many epochs a run was to have: those of its last stage.
+
+    Args:
+        document: What ``config.yaml`` holds.
+
+    Returns:
+        Their number; None where nothing tells it.
+
+    Example:
+        >>> planned_epochs({"method": "erm", "recipe": {"epochs": 60}})
+        60
+        >>> planned_epochs({"method": "lws", "recipe": {"epochs": 60}, "arguments": {"rescaling_epochs": 8}})
+        8
+    """
+    recipe, given = document.get("recipe"), document.get("arguments")
+    epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
+    if not isinstance(recipe, dict) or not isinstance(epochs, int):
+        return None
+    try:
+        arguments = dict(given) if isinstance(given, Mapping) else {}
+        return last_recipe(str(document.get("method")), Recipe(**recipe), arguments).epochs
+    except (UnknownNameError, TypeError):
+        # A method of the user's own that nobody imported, or keys of another version.
+        return epochs
 
 
 def settings_of_checkpoint(described: Mapping[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nctools.errors import ConfigError
-from nctools.run_directory import newest_run, remove_half_written, replace_atomically
+from nctools.run_directory import RunDirectory, newest_run, remove_half_written, replace_atomically
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -56,6 +56,22 @@ def test_the_newest_run_is_found_at_any_depth(tmp_path: Path) -> None:
         config.touch()
         os.utime(config, (1000 - age, 1000 - age))
     assert newest_run(tmp_path).path == tmp_path / "new"
+
+
+def test_a_stage_is_part_of_its_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "lws")
+    first = RunDirectory(run.stages / "1-erm")
+    for age, place in enumerate((first, run)):
+        place.path.mkdir(parents=True, exist_ok=True)
+        place.config.touch()
+        os.utime(place.config, (1000 - age, 1000 - age))
+    assert newest_run(tmp_path).path == run.path
+    assert (run.title, first.title) == ("lws", "lws/1-erm")
+    assert not run.can_go_on
+    first.checkpoints.mkdir()
+    first.state.touch()
+    assert run.can_go_on
+    assert first.can_go_on
 
 
 def test_no_run_says_how_to_make_one(tmp_path: Path) -> None:

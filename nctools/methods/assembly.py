@@ -176,6 +176,24 @@ def usual_arguments(name: str) -> dict[str, Argument]:
     return {key: parameters[key].default for key in argument_names(name) if key != "seed"}
 
 
+def last_recipe(name: str, recipe: Recipe, arguments: Mapping[str, Argument]) -> Recipe:
+    """Give the recipe of a method's own stage, which comes last where there are two.
+
+    Args:
+        name: Public name of the method.
+        recipe: That of the run.
+        arguments: Arguments that were given; others are at their defaults.
+
+    Returns:
+        The recipe, whose epochs are those of the run's checkpoints.
+
+    Example:
+        >>> last_recipe("lws", Recipe(epochs=80), {}).epochs, last_recipe("erm", Recipe(epochs=80), {}).epochs
+        (5, 80)
+    """
+    return method_class(name).last_recipe(recipe, {**usual_arguments(name), **arguments})
+
+
 def default_recipe(name: str, dataset: str) -> Recipe:
     """Give the recipe that suits a data set; the paper's where none is known.
 

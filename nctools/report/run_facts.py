@@ -13,7 +13,14 @@ from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.catalogue import METHODS, MethodEntry
 from nctools.methods.checkpoint import describe_checkpoint, load_checkpoint
 from nctools.run_directory import RunDirectory
-from nctools.trained_runs import SEEDS, TrainedRun, finished_epochs, settings_of_checkpoint, settings_that_count
+from nctools.trained_runs import (
+    SEEDS,
+    TrainedRun,
+    finished_epochs,
+    planned_epochs,
+    settings_of_checkpoint,
+    settings_that_count,
+)
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,7 @@ class RunFacts:
     @property
     def planned(self) -> int | None:
         """Epochs that it was to run."""
-        recipe = self.config.get("recipe")
-        epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
-        return epochs if isinstance(epochs, int) else None
+        return planned_epochs(self.config)
 
     @property
     def arguments(self) -> dict[str, object]:

@@ -131,7 +131,7 @@ def _flat(values: Mapping[str, object], above: str) -> Iterator[tuple[str, str |
 
 
 def _made(name: LoggerName, run: RunDirectory, known: str | None) -> _Opened:
-    title = run.path.absolute().name
+    title = run.title
     if name == "tensorboard":
         return TensorBoardLogger(run.path, name=run.tensorboard.name, version="", default_hp_metric=False)
     if name == "wandb":

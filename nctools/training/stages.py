@@ -12,6 +12,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.errors import ConfigError
 from nctools.features.inference import ready_model, run_batch
 from nctools.features.progress import image_progress
+from nctools.methods import assembly
 from nctools.methods.assembly import argument_names, method_class
 from nctools.methods.checkpoint import Checkpoint, load_checkpoint, rebuild
 from nctools.methods.method import Method
@@ -116,7 +117,7 @@ def last_recipe(config: TrainConfig) -> RecipeConfig:
         (5, 'class_aware')
     """
     given = Recipe(**config.recipe.model_dump())
-    chosen = method_class(config.method).last_recipe(given, config.in_full().arguments)
+    chosen = assembly.last_recipe(config.method, given, config.arguments)
     return config.recipe if chosen == given else RecipeConfig(**asdict(chosen))
 
 

@@ -75,6 +75,23 @@ def test_ctrl_c_saves_and_tells_how_to_go_on_and_the_rest_follows(
     assert "finished" not in quiet.err
 
 
+def test_ctrl_c_in_the_first_of_two_stages_names_the_whole_run(
+    nctools_command: Command, strike: Strike, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    small = ["--set", "recipe.batch_size=256", "--set", "rescaling_epochs=1", "--nc-every", "0", "--epochs", "1"]
+    strike(1, 1)
+    stopped = nctools_command("train", "lws", "--dataset", "digits_lt", "--out", run.path, *small)
+    assert stopped.code == 130
+    assert f"interrupted; go on with: nctools train --resume {run.path}\n" in stopped.err
+    assert not run.state.exists()
+    resumed = nctools_command("train", "--resume", run.path)
+    assert resumed.code == 0, resumed.err
+    assert "stage 1 of 2: erm\nresuming in epoch 1 of 1, after step 2\n" in resumed.err
+    assert "stage 2 of 2: lws\nlws: epoch 1/1" in resumed.err
+    assert pd.read_csv(run.metrics)["epoch"].tolist() == [1]
+
+
 def test_ctrl_c_twice_leaves_at_once(
     nctools_command: Command, short: list[str | Path], strike: Strike, tmp_path: Path
 ) -> None:

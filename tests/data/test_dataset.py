@@ -31,6 +31,27 @@ def test_items_are_an_image_and_its_float_targets(small_dataset: MultiLabelDatas
     assert repr(small_dataset) == "MultiLabelDataset('small', 'train', 6 images, 3 classes)"
 
 
+def test_a_loss_can_be_shown_other_targets(small_dataset: MultiLabelDataset) -> None:
+    shown = torch.ones(6, 3)
+    shown[2] = torch.tensor([-1, 0, 1])
+    other = small_dataset.with_targets_shown(shown.int())
+    assert other[2][1].tolist() == [-1.0, 0.0, 1.0]
+    assert torch.stack([target for _, target in other.items([0, 5])]).tolist() == [[1.0] * 3] * 2
+    assert other.with_transform(None)[2][1].tolist() == [-1.0, 0.0, 1.0]
+    assert torch.equal(other.targets, small_dataset.targets)
+    assert other.class_counts == [5, 2, 2]
+    assert small_dataset[2][1].tolist() == [1.0, 0.0, 1.0]
+
+
+def test_wrong_targets_are_not_shown(small_dataset: MultiLabelDataset) -> None:
+    shown = torch.ones(6, 3)
+    shown[4, 1] = -2
+    with pytest.raises(ValueError, match=r"`shown` holds -2.0 at image 4, class 1 \(1 such entries\)"):
+        small_dataset.with_targets_shown(shown)
+    with pytest.raises(ValueError, match=r"`shown` has shape \[5, 3\] but there are 6 images and 3 class names"):
+        small_dataset.with_targets_shown(torch.ones(5, 3))
+
+
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: Subset(data, [5, 1, 2, 0, 4])])
 def test_loader_gives_whole_batches_to_the_transform(
     small_dataset: MultiLabelDataset,

@@ -195,6 +195,8 @@ def differences(one: RunDirectory, other: RunDirectory) -> list[str]:
         found += sorted(first.keys() ^ second.keys())
         found += [key for key in first.keys() & second.keys() if not _same(first[key], second[key])]
     for name in ("metrics.csv", "nc.csv"):
+        if not any((run.path / name).exists() for run in (one, other)):
+            continue
         tables = [pd.read_csv(run.path / name).drop(columns=list(_TIMES), errors="ignore") for run in (one, other)]
         found += [] if tables[0].equals(tables[1]) else [name]
     return found
