@@ -18,7 +18,7 @@ from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.methods.argument_types import LabelChoice, LossChoice, LossSettings, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
-from nctools.methods.loss_choice import build_chosen, derived_settings, settings_in_full
+from nctools.methods.loss_choice import TWO_WAY_TEMPERATURE, build_chosen, derived_settings, settings_in_full
 from nctools.methods.loss_method import CLASSWISE_LAYERS
 from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
 from nctools.methods.recipe import Recipe
@@ -33,7 +33,6 @@ _OF_VARIANT: Mapping[str, Mapping[str, object]] = {
     "paper": {"attention": "cosine", "fpc_weight": 0.2, "train_classifier": False},
     "released": {"attention": "multihead", "fpc_weight": 0.1, "train_classifier": True},
 }
-_TEMPERATURE = 4.0
 
 
 class MLCNC(Method):
@@ -135,7 +134,7 @@ class MLCNC(Method):
         fpc_temperature: Positive = 0.5,
         loss: LossChoice = "two_way",
         loss_settings: LossSettings | None = None,
-        two_way_temperature: Positive = _TEMPERATURE,
+        two_way_temperature: Positive = TWO_WAY_TEMPERATURE,
         train_classifier: bool | None = None,
         classifier: ClassifierRows = "etf",
         concatenate: bool = True,
@@ -181,19 +180,13 @@ class MLCNC(Method):
         self.classifier = made(num_classes, width, seed=seed + 1, scale=scale, trainable=trained, rows=classifier)
         self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
         self.classification = loss_entry(loss).name
-        two_way = self.classification == "two_way"
-        if not two_way and two_way_temperature != _TEMPERATURE:
-            raise ValueError(
-                f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the "
-                "settings of that loss as loss_settings"
-            )
         self.criterion = build_chosen(
             loss,
             loss_settings,
             class_counts=class_counts,
             num_images=num_images,
             cooccurrence=cooccurrence,
-            **({"temperature": two_way_temperature} if two_way else {}),
+            two_way_temperature=two_way_temperature,
         )
 
     @classmethod

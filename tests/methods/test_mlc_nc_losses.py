@@ -167,7 +167,7 @@ def test_wrong_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="of the loss db were published only for voc_lt and coco_lt: write them out"):
         built("db", "vg200")
     with pytest.raises(ValueError, match="db is made from class_counts and num_images"):
-        build("mlc_nc", num_classes=4, loss="db", **SMALL)
+        build("mlc_nc", num_classes=4, loss="db", **SMALL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["gamma", "gamma=1,gamma=2", "=1", "voc_lt,coco_lt", "gamma=1,=,"])
