@@ -48,9 +48,8 @@ class MLCNC(Method):
     unit length; gamma and the two-way loss stay. The classifier then reads one feature for each class, so the space
     ``"penultimate"`` is ``[B, C, p]``, with those rows as its anchors.
 
-    The head and the collapse terms go with any classification loss: ``loss="db_focal"`` puts that one in the place of
-    L_TW, made from the training labels and with ``reduction="batchmean"`` where it has reductions, as in the methods
-    that are a loss.
+    The head and the collapse terms go with any classification loss: ``loss="db_focal"`` puts that one, made from the
+    training labels and with ``reduction="batchmean"`` where it has reductions, in the place of L_TW.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -157,8 +156,7 @@ class MLCNC(Method):
         self.fpc_weight = cast("float", usual["fpc_weight"]) if fpc_weight is None else fpc_weight
         self.fpc_temperature, self.two_way_temperature = fpc_temperature, two_way_temperature
         # Without L_FLA the warm-up would minimise nothing.
-        self.warmup_epochs = warmup_epochs if fla_weight else 0
-        self.concatenate = concatenate
+        self.warmup_epochs, self.concatenate = warmup_epochs if fla_weight else 0, concatenate
 
         self.backbone = build_backbone(backbone, pretrained=pretrained)
         self.head = ClasswiseHead(
@@ -221,8 +219,8 @@ class MLCNC(Method):
         Returns:
             ``loss_settings``, or nothing.
         """
-        given = cast("str | None", arguments.get("loss_settings"))
-        settings = derived_settings(str(arguments.get("loss", "two_way")), given, targets)
+        loss, given = str(arguments.get("loss", "two_way")), cast("str | None", arguments.get("loss_settings"))
+        settings = derived_settings(loss, given, targets)
         return {} if settings is None else {"loss_settings": settings}
 
     def forward(self, images: Tensor) -> Output:
@@ -249,8 +247,8 @@ class MLCNC(Method):
             epoch: Index of the epoch, from 0.
 
         Returns:
-            ``"loss"`` and the unweighted parts ``"loss_fla"``, ``"loss_fpc"`` and ``"loss_two_way"``, which is called
-            ``"loss_classification"`` where ``loss`` is another one.
+            ``"loss"`` and its unweighted parts: ``"loss_fla"``, ``"loss_fpc"``, ``"loss_two_way"`` (of another loss
+            ``"loss_classification"``).
         """
         fla = feature_label_alignment_loss(
             output.features["classwise"],

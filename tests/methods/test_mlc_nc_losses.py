@@ -136,7 +136,7 @@ def test_a_configuration_is_checked_with_near_misses() -> None:
     with pytest.raises(ConfigError, match=r"arguments\.loss: unknown loss 'db_fcal'; did you mean db_focal"):
         make_config("mlc_nc", "digits_lt", {"loss": "db_fcal"})
     with pytest.raises(
-        ValueError, match=r"arguments\.loss: loss is 'rlc', which corrects labels .*: choose one of bce"
+        ConfigError, match=r"arguments\.loss: loss is 'rlc', which corrects labels .*: choose one of bce"
     ):
         make_config("mlc_nc", "digits_lt", {"loss": "rlc"})
     with pytest.raises(ConfigError, match=r"arguments\.loss_settings: loss_settings is 'gamma=', where 'gamma='"):
