@@ -200,7 +200,7 @@ def _trained(chosen: TrainConfig, target: Path, *, force: bool, resume: bool, qu
         with another_place(target):
             return train(chosen, target, force=force, resume=resume, progress=not quiet)
     except KeyboardInterrupt:
-        saved = RunDirectory(target).state.exists()
+        saved = RunDirectory(target).can_go_on
         kept = f"go on with: {to_paste('train', resume=target)}" if saved else "nothing was saved yet"
         if is_first_process():
             say(f"interrupted; {kept}")

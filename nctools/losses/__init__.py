@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from nctools.losses.catalogue import LOSSES, LossEntry, loss_entry
     from nctools.losses.class_balanced import ClassBalancedLoss, class_balanced_loss
     from nctools.losses.collapse_calibration import CollapseCalibrationLoss, collapse_calibration_loss
-    from nctools.losses.distribution_balanced import DistributionBalancedLoss, distribution_balanced_loss
+    from nctools.losses.distribution_balanced import (
+        DistributionBalancedLoss,
+        distribution_balanced_loss,
+        prior_bias,
+    )
     from nctools.losses.feature_label_alignment import FeatureLabelAlignmentLoss, feature_label_alignment_loss
     from nctools.losses.focal import FocalLoss, focal_loss
     from nctools.losses.hill import HillLoss, hill_loss
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from nctools.losses.partial_asymmetric import PartialAsymmetricLoss, partial_asymmetric_loss
     from nctools.losses.pick_all_labels import PickAllLabelsLoss, pick_all_labels_loss
     from nctools.losses.prior_focal_modifier import PriorFocalModifierLoss, prior_focal_modifier_loss
+    from nctools.losses.rebalancing import median_rebalancing, rebalanced_weights
     from nctools.losses.reweighted import ReweightedBCELoss, reweighted_bce_loss
     from nctools.losses.two_way import TwoWayLoss, two_way_loss, two_way_terms
 
@@ -57,10 +62,13 @@ _HOME = {
     "ldam_loss": "ldam",
     "loss_entry": "catalogue",
     "loss_settings": "building",
+    "median_rebalancing": "rebalancing",
     "multi_focal_modifier_loss": "multi_focal_modifier",
     "partial_asymmetric_loss": "partial_asymmetric",
     "pick_all_labels_loss": "pick_all_labels",
     "prior_focal_modifier_loss": "prior_focal_modifier",
+    "prior_bias": "distribution_balanced",
+    "rebalanced_weights": "rebalancing",
     "reweighted_bce_loss": "reweighted",
     "two_way_loss": "two_way",
     "two_way_terms": "two_way",
@@ -98,10 +106,13 @@ __all__ = [
     "ldam_loss",
     "loss_entry",
     "loss_settings",
+    "median_rebalancing",
     "multi_focal_modifier_loss",
     "partial_asymmetric_loss",
     "pick_all_labels_loss",
+    "prior_bias",
     "prior_focal_modifier_loss",
+    "rebalanced_weights",
     "reweighted_bce_loss",
     "two_way_loss",
     "two_way_terms",

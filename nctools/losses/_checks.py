@@ -133,3 +133,17 @@ def check_choice(value: str, name: str, choices: Sequence[str]) -> None:
     """
     if value not in choices:
         raise ValueError(f"`{name}` is {value!r}: pass one of {', '.join(map(repr, choices))}")
+
+
+def check_not_negative(value: float, name: str) -> None:
+    """Refuse a number that is negative or not finite.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If ``value`` is negative, infinite or NaN.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")

@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     from nctools.studies.correlation import epoch_values, over_epochs, over_runs
     from nctools.studies.options import StudyArguments, add_study_options, chosen_variants, run_script, study_arguments
     from nctools.studies.plan import StudyRun, Variant, plan_runs
-    from nctools.studies.published import printed_values, with_printed
-    from nctools.studies.report_tables import scores_by_group, study_tables
+    from nctools.studies.published import printed_values, with_other_sets, with_printed
+    from nctools.studies.report_tables import overview_table, scores_by_group, study_tables
     from nctools.studies.run_values import STUDY_METRICS, class_table, run_table
-    from nctools.studies.script_output import report_scores, write_report
+    from nctools.studies.script_output import report_comparison, report_scores, write_report
     from nctools.studies.seeds import holds_seeds, resume_seeds, seed_table, train_seeds
     from nctools.studies.study import Study, run_study
     from nctools.studies.tables import markdown, paired_difference, summary_table, write_tables
-    from nctools.studies.variants import VARIANTS
+    from nctools.studies.tuning import Tuned, candidates_of, configurable, tune
+    from nctools.studies.variants import VARIANTS, with_head, with_loss
 
 _HOME = {
     "STUDY_METRICS": "run_values",
@@ -24,18 +25,23 @@ _HOME = {
     "Study": "study",
     "StudyArguments": "options",
     "StudyRun": "plan",
+    "Tuned": "tuning",
     "Variant": "plan",
     "add_study_options": "options",
+    "candidates_of": "tuning",
     "chosen_variants": "options",
     "class_table": "run_values",
+    "configurable": "tuning",
     "epoch_values": "correlation",
     "holds_seeds": "seeds",
     "markdown": "tables",
     "over_epochs": "correlation",
     "over_runs": "correlation",
+    "overview_table": "report_tables",
     "paired_difference": "tables",
     "plan_runs": "plan",
     "printed_values": "published",
+    "report_comparison": "script_output",
     "report_scores": "script_output",
     "resume_seeds": "seeds",
     "run_script": "options",
@@ -47,6 +53,10 @@ _HOME = {
     "study_tables": "report_tables",
     "summary_table": "tables",
     "train_seeds": "seeds",
+    "tune": "tuning",
+    "with_head": "variants",
+    "with_loss": "variants",
+    "with_other_sets": "published",
     "with_printed": "published",
     "write_report": "script_output",
     "write_tables": "tables",
@@ -58,18 +68,23 @@ __all__ = [
     "Study",
     "StudyArguments",
     "StudyRun",
+    "Tuned",
     "Variant",
     "add_study_options",
+    "candidates_of",
     "chosen_variants",
     "class_table",
+    "configurable",
     "epoch_values",
     "holds_seeds",
     "markdown",
     "over_epochs",
     "over_runs",
+    "overview_table",
     "paired_difference",
     "plan_runs",
     "printed_values",
+    "report_comparison",
     "report_scores",
     "resume_seeds",
     "run_script",
@@ -81,6 +96,10 @@ __all__ = [
     "study_tables",
     "summary_table",
     "train_seeds",
+    "tune",
+    "with_head",
+    "with_loss",
+    "with_other_sets",
     "with_printed",
     "write_report",
     "write_tables",

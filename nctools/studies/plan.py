@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nctools.errors import ConfigError, NctoolsError
-from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.studies.label_files import label_file_changed
 from nctools.training import TrainConfig, load_config, make_config
+from nctools.training.stages import has_all_epochs
 
 _ABSENT = "(not there)"
 
@@ -26,6 +26,7 @@ class Variant:
         method: Name of the method.
         settings: Dotted keys, as for ``nctools.training.make_config``.
         paper: Setting in the paper's tables that this row repeats; "" is the method as proposed, None is in no table.
+        run_name: Name of the run folders where it is another than that of the tables; "" is the same.
 
     Example:
         >>> Variant("without L_FPC", "mlc_nc", {"fpc_weight": 0.0}).folder
@@ -36,11 +37,13 @@ class Variant:
     method: str
     settings: Mapping[str, object] = field(default_factory=dict)
     paper: str | None = ""
+    run_name: str = ""
 
     @property
     def folder(self) -> str:
         """The name as it is written in file names."""
-        return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in self.name)
+        name = self.run_name or self.name
+        return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in name)
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,8 @@ def is_finished(config: TrainConfig, path: Path) -> bool:
     Returns:
         False also where there is no run, or one that cannot be read.
     """
-    last = RunDirectory(path).checkpoints / "last.pt"
-    if not last.is_file():
-        return False
     try:
-        return load_checkpoint(last).epoch >= config.recipe.epochs
+        return has_all_epochs(RunDirectory(path), config)
     except NctoolsError:
         return False
 

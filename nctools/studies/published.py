@@ -48,6 +48,59 @@ def printed_values(
     return pd.DataFrame(rows, columns=["variant", "group", "value"])
 
 
+def with_other_sets(
+    summary: pd.DataFrame,
+    runs: Sequence[StudyRun],
+    datasets: Sequence[str],
+    *,
+    only_printed: Sequence[str] = (),
+    paper: str = PAPER,
+) -> pd.DataFrame:
+    """Put what papers print for other data sets beside a summary: totals, in columns that name the data set.
+
+    Args:
+        summary: A row for each variant, with ``variant``.
+        runs: Its runs, which tell the methods.
+        datasets: Names of the data sets; that of the runs is left out.
+        only_printed: Methods that have printed values and no runs; each gets a row of its own, with n = 0. What is not
+            in the paper is looked up in all others.
+        paper: Whose numbers.
+
+    Returns:
+        ``summary`` with a text ``paper NAME`` for each data set: a total mAP, with ``(recalled)`` behind a number that
+        was not read off the print, and the measure's name where only another one is printed; NaN without a number.
+
+    Example:
+        >>> import pandas as pd
+        >>> beside = with_other_sets(pd.DataFrame({"variant": ["a"]}), [], ["voc_lt"], only_printed=["pg"])
+        >>> beside.to_dict("records")[1]
+        {'variant': 'pg (printed only)', 'paper VOC-LT': '80.37 (recalled)'}
+    """
+    import pandas as pd
+
+    variants = {run.variant.name: run.config.method for run in runs if run.variant.paper == ""}
+    own = {run.config.dataset for run in runs}
+    others = [name for name in datasets if name not in own]
+    added = pd.DataFrame({"variant": [f"{method} (printed only)" for method in only_printed] if others else []})
+    counts = [str(name) for name in summary.columns if name == "n" or str(name).endswith(" n")]
+    table = pd.concat([summary, added], ignore_index=True)
+    table[counts] = table[counts].fillna(0).astype(int)
+    for dataset in others:
+        texts = {variant: _total(dataset, method, paper) for variant, method in variants.items()}
+        texts |= {f"{method} (printed only)": _total(dataset, method, None) for method in only_printed}
+        table[f"paper {dataset.upper().replace('_', '-')}"] = table["variant"].map(texts)
+    return table
+
+
+def _total(dataset: str, method: str, paper: str | None) -> str | float:
+    found = published_values(paper=paper, dataset=dataset, method=method, setting="", group="all")
+    if not found:
+        return float("nan")
+    first = next((value for value in found if value.measure == "mAP"), found[0])
+    measure = "" if first.measure == "mAP" else f" {first.measure}"
+    return f"{first.value:g}{measure}{' (recalled)' if 'recalled' in first.table else ''}"
+
+
 def with_printed(summary: pd.DataFrame, printed: pd.DataFrame, column: str = "test mAP {group}") -> pd.DataFrame:
     """Put the paper's values beside a summary.
 

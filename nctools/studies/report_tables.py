@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nctools.studies.plan import StudyRun
-from nctools.studies.published import printed_values, with_printed
+from nctools.studies.published import printed_values, with_other_sets, with_printed
 from nctools.studies.tables import paired_difference, summary_table
 
 if TYPE_CHECKING:
@@ -55,6 +55,32 @@ def study_tables(
     if values["variant"].nunique() > 1 and first in set(values["variant"]):
         tables[f"{name}_differences"] = paired_difference(values, first, raw)
     return tables
+
+
+def overview_table(
+    values: pd.DataFrame,
+    runs: Sequence[StudyRun],
+    *,
+    elsewhere: Sequence[str] = (),
+    only_printed: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Put into one table what a comparison of methods is about.
+
+    Args:
+        values: Numbers of the runs, see ``run_table``.
+        runs: The runs.
+        elsewhere: Other data sets whose printed totals stand beside.
+        only_printed: Methods without runs that have such totals.
+
+    Returns:
+        A row for each variant: test mAP by group (raw weights), the main space and NC of all classes in it, minutes,
+        and the papers' values; see ``with_printed`` and ``with_other_sets``.
+    """
+    names = [str(column) for column in values.select_dtypes("number").columns]
+    raw = [name for name in names if name.startswith(_TEST) and not name.endswith(_EMA)]
+    collapse = [name for name in names if name.endswith(" all") and name not in raw]
+    summary = summary_table(values, [*raw, *collapse, "minutes"], by=("variant", "space"))
+    return with_other_sets(with_printed(summary, printed_values(runs)), runs, elsewhere, only_printed=only_printed)
 
 
 def scores_by_group(values: pd.DataFrame, beginning: str = _TEST) -> pd.DataFrame:

@@ -1,9 +1,11 @@
-"""The rows of the MLC-NC study: methods, and MLC-NC with one part taken away or exchanged."""
+"""The rows of the MLC-NC study, and rows made of others: with another head, with another loss."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from nctools.methods.assembly import argument_names
 from nctools.studies.plan import Variant
 
 _PARTS: Final = {"classifier": "random", "train_classifier": True, "concatenate": False}
@@ -29,3 +31,51 @@ _ROWS: Final = (
 
 VARIANTS: Final[dict[str, Variant]] = {variant.name: variant for variant in _ROWS}
 """Name -> row. ``class_attention`` is the control: the same head, all trainable, with binary cross entropy."""
+
+_HEADS: Final = {"class_attention": "class-wise head", "linear": "linear head"}
+
+
+def with_head(variant: Variant, head: str = "class_attention") -> Variant:
+    """Give a variant another head.
+
+    Args:
+        variant: The row.
+        head: ``"class_attention"`` or ``"linear"``.
+
+    Returns:
+        The row with this head, which is in no paper's table; the same row where its method has no choice of heads.
+
+    Example:
+        >>> with_head(Variant("erm", "erm")).name, with_head(Variant("mlc_nc", "mlc_nc")).name
+        ('erm, class-wise head', 'mlc_nc')
+    """
+    if "head" not in argument_names(variant.method):
+        return variant
+    return _changed(variant, f", {_HEADS.get(head, head)}", {"head": head})
+
+
+def with_loss(variant: Variant, loss: str) -> Variant:
+    """Give a variant another loss.
+
+    Args:
+        variant: The row of a method that takes a ``loss``.
+        loss: Name of the loss.
+
+    Returns:
+        The row with this loss, which is in no paper's table.
+
+    Example:
+        >>> with_loss(Variant("mlc_nc", "mlc_nc"), "db_focal").name
+        'mlc_nc + db_focal'
+    """
+    return _changed(variant, f" + {loss}", {"loss": loss})
+
+
+def _changed(variant: Variant, ending: str, settings: dict[str, object]) -> Variant:
+    return replace(
+        variant,
+        name=variant.name + ending,
+        settings={**variant.settings, **settings},
+        paper=None,
+        run_name=variant.run_name and variant.run_name + ending,
+    )

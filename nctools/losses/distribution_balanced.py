@@ -1,0 +1,269 @@
+"""Distribution-balanced loss (DB, DB-Focal), and its parts alone: R-BCE and NT-BCE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nctools.losses._checks import check_choice, check_floating, check_positive, positive_and_unknown
+from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._precision import widen
+from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses.rebalancing import check_smoothing, weights_of
+
+Variant = Literal["paper", "released"]
+
+
+def prior_bias(class_counts: Sequence[int] | Tensor, num_images: int) -> Tensor:
+    """Prior bias ``b_c = log(n_c / (N - n_c))``: the best logit of a class that does not look at the image.
+
+    Args:
+        class_counts: ``[C]`` training positives of each class; 0 counts as 1.
+        num_images: Number of training images N.
+
+    Returns:
+        ``[C]`` float64. Where ``n_c = N`` the share of positives counts as ``1 - 1 / (2 N)``.
+
+    Raises:
+        ValueError: If a count is negative, not a whole number or above ``num_images``.
+
+    Example:
+        >>> prior_bias([775, 4], 1142).round(decimals=4)
+        tensor([ 0.7475, -5.6507], dtype=torch.float64)
+    """
+    return _prior(checked_counts(class_counts, num_images=num_images).long(), num_images, torch.float64)
+
+
+def distribution_balanced_loss(
+    logits: Tensor,
+    targets: Tensor,
+    class_counts: Sequence[int] | Tensor,
+    num_images: int,
+    *,
+    rebalance: bool = True,
+    alpha: float = 0.1,
+    beta: float = 10.0,
+    mu: float = 0.3,
+    lambd: float = 2.0,
+    kappa: float = 0.05,
+    gamma: float = 0.0,
+    scale: float = 1.0,
+    variant: Variant = "paper",
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Distribution-balanced loss: re-balanced weights on binary cross entropy that tolerates negatives.
+
+    ``w_ic softplus(-s)`` for a positive, ``w_ic (1/lambda) softplus(lambda s)`` for a negative, with the weights of
+    ``rebalanced_weights`` and ``s = z - nu_c``, ``nu_c = -kappa log(n_c / (N - n_c))``. The focal form multiplies by
+    ``scale sigmoid(u)^gamma``, where u is the argument of the softplus, shifted and scaled as it is.
+
+    The weights correct class-aware sampling and belong to it. The shift is of training alone: at test time the logit is
+    z. R-BCE is ``kappa=0, lambd=1``, NT-BCE is ``rebalance=False``, DB-Focal is ``gamma=2, scale=2``.
+
+    Args:
+        logits: ``[B, C]`` z, floating point; half precision is computed in float32. Never changed.
+        targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) do not count and are not positives.
+        class_counts: ``[C]`` training positives n_c of each class.
+        num_images: Number of training images N.
+        rebalance: Whether to weight; False is ``w = 1``.
+        alpha: Smallest weight.
+        beta: Steepness of the weights.
+        mu: Ratio at which the weight is halfway; 0.3 for VOC-LT, 0.2 for COCO-LT, else ``median_rebalancing``.
+        lambd: Scale lambda of negatives, above 0; 5 for VOC-LT, 2 for COCO-LT.
+        kappa: Size of the class-specific shift, not negative.
+        gamma: Focal exponent, not negative; 0 is no focus.
+        scale: Factor of all entries.
+        variant: ``"paper"``, or ``"released"``: kappa divided by lambda, as in the code of the published models. Its
+            authors call that a mistake.
+        reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
+
+    Returns:
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+
+    Raises:
+        ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a count or number does not fit.
+
+    Source:
+        Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020. The
+        focal form is that of the released code, with its factor of 2.
+
+    Limit:
+        0 as positives go to +inf and negatives to -inf. At ``z = nu`` the gradient is ``-w/2`` of a positive and
+        ``w/2`` of a negative for any lambda; for lambda to infinity a negative's loss is ``w relu(s)``.
+
+    Example:
+        >>> distribution_balanced_loss(torch.zeros(1, 2), torch.tensor([[1, 0]]), [50, 2], 100)
+        tensor(0.5232)
+    """
+    counts = checked_counts(class_counts, num_images=num_images).long()
+    return _loss(
+        logits,
+        targets,
+        counts,
+        num_images,
+        rebalance=rebalance,
+        smoothing=(alpha, beta, mu),
+        lambd=lambd,
+        kappa=kappa,
+        focus=(gamma, scale),
+        variant=variant,
+        reduction=reduction,
+    )
+
+
+class DistributionBalancedLoss(nn.Module):
+    """Module of ``distribution_balanced_loss``; the class counts are a buffer.
+
+    Args:
+        class_counts: ``[C]`` training positives of each class.
+        num_images: Number of training images N.
+        rebalance: As in ``distribution_balanced_loss``.
+        alpha: As in ``distribution_balanced_loss``.
+        beta: As in ``distribution_balanced_loss``.
+        mu: As in ``distribution_balanced_loss``.
+        lambd: As in ``distribution_balanced_loss``.
+        kappa: As in ``distribution_balanced_loss``.
+        gamma: As in ``distribution_balanced_loss``.
+        scale: As in ``distribution_balanced_loss``.
+        variant: As in ``distribution_balanced_loss``.
+        reduction: As in ``distribution_balanced_loss``.
+
+    Raises:
+        ValueError: If a count or number does not fit.
+    """
+
+    class_counts: Tensor
+
+    def __init__(
+        self,
+        class_counts: Sequence[int] | Tensor,
+        num_images: int,
+        *,
+        rebalance: bool = True,
+        alpha: float = 0.1,
+        beta: float = 10.0,
+        mu: float = 0.3,
+        lambd: float = 2.0,
+        kappa: float = 0.05,
+        gamma: float = 0.0,
+        scale: float = 1.0,
+        variant: Variant = "paper",
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__()
+        _check_numbers((alpha, beta, mu), lambd, kappa, (gamma, scale), variant)
+        check_choice(reduction, "reduction", get_args(Reduction))
+        # Whole numbers are exact on every device and after every cast of the module.
+        self.register_buffer("class_counts", checked_counts(class_counts, num_images=num_images).long())
+        self.num_images, self.rebalance = num_images, rebalance
+        self.alpha, self.beta, self.mu = alpha, beta, mu
+        self.lambd, self.kappa = lambd, kappa
+        self.gamma, self.scale = gamma, scale
+        self.variant: Variant = variant
+        self.reduction: Reduction = reduction
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            logits: ``[B, C]``.
+            targets: ``[B, C]`` 0 / 1 or bool, -1 where the label is not known.
+
+        Returns:
+            As ``distribution_balanced_loss``.
+        """
+        return _loss(
+            logits,
+            targets,
+            self.class_counts,
+            self.num_images,
+            rebalance=self.rebalance,
+            smoothing=(self.alpha, self.beta, self.mu),
+            lambd=self.lambd,
+            kappa=self.kappa,
+            focus=(self.gamma, self.scale),
+            variant=self.variant,
+            reduction=self.reduction,
+        )
+
+    def tolerance(self) -> Tensor:
+        """Give the class-specific shift nu of the logits.
+
+        Returns:
+            ``[C]`` float64, on the CPU; above 0 for classes in less than half of the images.
+        """
+        prior = _prior(self.class_counts.cpu(), self.num_images, torch.float64)
+        return -_shift(self.kappa, self.lambd, self.variant) * prior
+
+    def extra_repr(self) -> str:
+        """Show the numbers, and what they come to.
+
+        Returns:
+            One line.
+        """
+        nu = self.tolerance()
+        weights = f"weights {self.alpha:g}..{1 + self.alpha:g} (mu {self.mu:g})" if self.rebalance else "weights 1"
+        return (
+            f"{len(nu)} classes, {weights}, nu {nu.min():.4g}..{nu.max():.4g}, lambda {self.lambd:g}, "
+            f"gamma {self.gamma:g}, scale {self.scale:g}, {self.variant}"
+        )
+
+
+def _loss(
+    logits: Tensor,
+    targets: Tensor,
+    counts: Tensor,
+    num_images: int,
+    *,
+    rebalance: bool,
+    smoothing: tuple[float, float, float],
+    lambd: float,
+    kappa: float,
+    focus: tuple[float, float],
+    variant: Variant,
+    reduction: Reduction,
+) -> Tensor:
+    _check_numbers(smoothing, lambd, kappa, focus, variant)
+    check_floating(logits, "logits", "BC")
+    positive, unknown = positive_and_unknown(targets, logits, "logits")
+    check_num_classes(counts, logits)
+    wide = widen(logits)
+    counts, (alpha, beta, mu), (gamma, scale) = counts.to(wide.device), smoothing, focus
+    shifted = wide + _shift(kappa, lambd, variant) * _prior(counts, num_images, wide.dtype)
+    arguments = torch.where(positive, -shifted, lambd * shifted)
+    # Not softplus, which torch rounds to its argument above 20.
+    entries = -F.logsigmoid(-arguments)
+    entries = scale * torch.where(positive, entries, entries / lambd)
+    if gamma:
+        # The power of a sigmoid that is 0 has no gradient for gamma below 1; this has one everywhere.
+        entries = entries * torch.exp(gamma * F.logsigmoid(arguments))
+    if rebalance:
+        entries = entries * weights_of(positive, counts.to(wide.dtype), alpha=alpha, beta=beta, mu=mu)
+    return reduce_entries(entries, reduction, unknown=unknown)
+
+
+def _prior(counts: Tensor, num_images: int, dtype: torch.dtype) -> Tensor:
+    # Whole numbers are subtracted before they are rounded; n_c = N counts as N - 1/2.
+    others = (num_images - counts).to(dtype).clamp_min(0.5)
+    return torch.log(counts.to(dtype).clamp_max(num_images - 0.5) / others)
+
+
+def _shift(kappa: float, lambd: float, variant: Variant) -> float:
+    return kappa / lambd if variant == "released" else kappa
+
+
+def _check_numbers(
+    smoothing: tuple[float, float, float], lambd: float, kappa: float, focus: tuple[float, float], variant: str
+) -> None:
+    check_smoothing(*smoothing)
+    check_positive(lambd, "lambd")
+    for value, name in ((kappa, "kappa"), (focus[0], "gamma")):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
+    check_positive(focus[1], "scale")
+    check_choice(variant, "variant", get_args(Variant))

@@ -1,0 +1,115 @@
+"""Hill loss: negatives that the network takes for positives are forgiven, since labels may be missing."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nctools.losses._checks import check_floating, check_positive, positive_and_unknown
+from nctools.losses._precision import widen
+from nctools.losses._reduction import Reduction, reduce_entries
+
+
+def hill_loss(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    lambd: float = 1.5,
+    margin: float = 1.0,
+    gamma: float = 2.0,
+    reduction: Reduction = "sum",
+) -> Tensor:
+    """Hill loss: ``y (1-p')^gamma (-log p') + (1-y) (lambda - p) p^2``, ``p' = sigmoid(z - m)``.
+
+    The slope of a negative, ``p^2 (1-p) (2 lambda - 3 p)``, is a hill: nothing at low p (easy) and nothing at high p
+    (a label that is likely missing). The focal factor of the positives is part of the gradient.
+
+    Args:
+        logits: ``[B, C]`` z, floating point; half precision is computed in float32.
+        targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) do not count.
+        lambd: lambda, above 0. Below 1.5 the gradient of negatives turns round before p = 1: they are pushed up there.
+        margin: m, by which positives have to be larger.
+        gamma: Exponent of the focal factor of positives, 0 or more.
+        reduction: ``"sum"``, ``"mean"`` over the known of B C, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
+
+    Returns:
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+
+    Raises:
+        ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a number is out of its range.
+
+    Source:
+        Zhang et al., Simple and Robust Loss Design for Multi-Label Learning with Missing Labels, 2021
+        (arXiv 2112.07368).
+
+    Limit:
+        0 for negatives as z goes to -inf, ``lambda - 1`` as z goes to +inf.
+
+    Example:
+        >>> hill_loss(torch.tensor([[1.0, 0.0, 99.0]]), torch.tensor([[1, 0, 0]]), reduction="none")
+        tensor([[0.1733, 0.2500, 0.5000]])
+    """
+    check_floating(logits, "logits", "BC")
+    positive, unknown = positive_and_unknown(targets, logits, "logits")
+    _check_numbers(lambd, margin, gamma)
+    wide = widen(logits)
+    moved = wide - margin
+    # (1-p')^gamma as exp(gamma log(1-p')): exact for any logit.
+    of_positives = torch.exp(gamma * F.logsigmoid(-moved)) * -F.logsigmoid(moved)
+    p = torch.sigmoid(wide)
+    entries = torch.where(positive, of_positives, (lambd - p) * p.square())
+    return reduce_entries(entries, reduction, unknown=unknown)
+
+
+def _check_numbers(lambd: float, margin: float, gamma: float) -> None:
+    check_positive(lambd, "lambd")
+    if not math.isfinite(margin):
+        raise ValueError(f"`margin` is {margin}: pass a finite number")
+    if not (math.isfinite(gamma) and gamma >= 0):
+        raise ValueError(f"`gamma` is {gamma}: pass a finite number, 0 or more")
+
+
+class HillLoss(nn.Module):
+    """Module of ``hill_loss``.
+
+    Args:
+        lambd: lambda, above 0.
+        margin: m, by which positives have to be larger.
+        gamma: Exponent of the focal factor of positives, 0 or more.
+        reduction: As in ``hill_loss``.
+    """
+
+    def __init__(
+        self, *, lambd: float = 1.5, margin: float = 1.0, gamma: float = 2.0, reduction: Reduction = "sum"
+    ) -> None:
+        super().__init__()
+        _check_numbers(lambd, margin, gamma)
+        self.lambd = lambd
+        self.margin = margin
+        self.gamma = gamma
+        self.reduction = reduction
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            logits: ``[B, C]``.
+            targets: ``[B, C]`` 0 / 1 or bool, -1 where the label is not known.
+
+        Returns:
+            As ``hill_loss``.
+        """
+        return hill_loss(
+            logits, targets, lambd=self.lambd, margin=self.margin, gamma=self.gamma, reduction=self.reduction
+        )
+
+    def extra_repr(self) -> str:
+        """Describe the loss for ``print``.
+
+        Returns:
+            Its three numbers.
+        """
+        return f"lambd {self.lambd:g}, margin {self.margin:g}, gamma {self.gamma:g}"

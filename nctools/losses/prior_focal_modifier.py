@@ -1,0 +1,255 @@
+"""MFM with a prior of the labels that occur together: the loss that the released code of COMIC trains with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nctools.losses._checks import check_floating, positive_and_unknown
+from nctools.losses._class_counts import check_num_classes
+from nctools.losses._precision import widen, without_autocast
+from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses.asymmetric import check_eps
+from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, head_tail_focus, span
+
+# What the probability of absence of a label that occurs with the positives is multiplied by.
+_RELIEF = 1.2
+
+
+def prior_focal_modifier_loss(
+    logits: Tensor,
+    targets: Tensor,
+    class_counts: Sequence[int] | Tensor,
+    cooccurrence: Tensor,
+    *,
+    gamma_pos: float = 0.0,
+    gamma_neg: float = 3.0,
+    weight_pos: float = 0.0,
+    weight_neg: float = 1.0,
+    beta: float = 1 / 3,
+    clip: float = 0.05,
+    eps: float | None = RELEASED_EPS,
+    detach_focal_weight: bool = True,
+    reduction: Reduction = "sum",
+) -> Tensor:
+    """MFM that takes the labels into account which the image's other labels foretell.
+
+    ``s_ic`` is the share of class c in the rows ``A_j`` of the positives j of image i, where ``A`` is the co-occurrence
+    with columns of sum 1 (``label_prior``). With the exponents of ``multi_focal_modifier_loss`` and ``G_c`` its
+    head-tail factor, an entry is ``-G_c (1-p')^g+ log p'``, ``p' = p (1 - s_ic)``, for a positive, and
+    ``-G_c (1-q)^g- log q``, ``q = min(1, 1 - p + clip)``, for a negative; where ``s_ic`` is above 0, ``min(1, 1.2 q)``
+    takes the place of q: labels that go with those of the image are missed less. ``s`` is a constant.
+
+    Args:
+        logits: ``[B, C]`` z, floating point; half precision is computed in float32.
+        targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) do not count.
+        class_counts: ``[C]`` training positives of each class.
+        cooccurrence: ``[C, C]`` training images that hold both classes; its diagonal does not matter.
+        gamma_pos: Exponent of the positives, without the class's part.
+        gamma_neg: Exponent of the negatives, without the class's part.
+        weight_pos: Weight of the class's part in the exponent of the positives.
+        weight_neg: Weight of the class's part in the exponent of the negatives.
+        beta: Exponent of the head-tail factor.
+        clip: Taken from the probability of negatives.
+        eps: Logs are ``log(max(., eps))``, as in the released code; None: exact logs.
+        detach_focal_weight: The focal factors are constants of the backward pass.
+        reduction: ``"sum"``, ``"mean"`` over the known of B C, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
+
+    Returns:
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+
+    Source:
+        The released code of COMIC (Zhang et al., ICCV 2023), where all configurations name it; it is not in the paper.
+        There an image without positives, or a class that occurs with no other, gives NaN; here s is 0. What MLC-NC
+        compares with as MFM is this loss with ``gamma_pos=1``, ``gamma_neg=2`` and ``detach_focal_weight=False``.
+
+    Limit:
+        MFM's released variant with this ``beta`` where no classes occur together.
+
+    Example:
+        >>> logits, both = torch.zeros(1, 3), torch.tensor([[0, 8, 0], [8, 0, 0], [0, 0, 0]])
+        >>> prior_focal_modifier_loss(logits, torch.tensor([[1, 0, 0]]), [10, 10, 10], both, reduction="none")
+        tensor([[0.6931, 0.0056, 0.0245]])
+    """
+    check_floating(logits, "logits", "BC")
+    check_eps(eps)
+    modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, "released")
+    focus = head_tail_focus(class_counts, beta=beta)
+    affinity = label_affinity(cooccurrence, num_classes=len(focus))
+    return _loss(logits, targets, focus, affinity, modifier, eps, reduction)
+
+
+def label_affinity(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
+    """Divide the columns of a co-occurrence matrix without its diagonal by their sums.
+
+    Args:
+        cooccurrence: ``[C, C]`` training images that hold both classes.
+        num_classes: ``C``.
+
+    Returns:
+        ``[C, C]`` float64 A; the column of a class that occurs with no other is 0.
+
+    Raises:
+        ValueError: If the matrix has another shape, is not symmetric, or a value is negative or not finite.
+
+    Example:
+        >>> label_affinity(torch.tensor([[9, 2, 0], [2, 5, 6], [0, 6, 7]]), num_classes=3)
+        tensor([[0.0000, 0.2500, 0.0000],
+                [1.0000, 0.0000, 1.0000],
+                [0.0000, 0.7500, 0.0000]], dtype=torch.float64)
+    """
+    if cooccurrence.shape != (num_classes, num_classes):
+        raise ValueError(
+            f"`cooccurrence` has shape {list(cooccurrence.shape)}: pass a matrix with a row and a column for each of "
+            f"the {num_classes} classes, [{num_classes}, {num_classes}]"
+        )
+    pairs = cooccurrence.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(0)
+    wrong = ~torch.isfinite(pairs) | (pairs < 0)
+    if bool(wrong.any()):
+        row, column = wrong.nonzero()[0].tolist()
+        raise ValueError(
+            f"`cooccurrence[{row}, {column}]` is {pairs[row, column].item():g}: pass numbers of images, 0 or more"
+        )
+    if not torch.equal(pairs, pairs.T):
+        row, column = (pairs != pairs.T).nonzero()[0].tolist()
+        raise ValueError(
+            f"`cooccurrence[{row}, {column}]` is {pairs[row, column].item():g} but [{column}, {row}] is "
+            f"{pairs[column, row].item():g}: two classes occur together as often as the other way round"
+        )
+    sums = pairs.sum(0)
+    return pairs / sums.masked_fill(sums == 0, 1)
+
+
+def label_prior(positive: Tensor, affinity: Tensor) -> Tensor:
+    """Give the share of each class among those that occur with the positives of an image.
+
+    Args:
+        positive: ``[B, C]`` bool.
+        affinity: ``[C, C]`` A, floating point.
+
+    Returns:
+        ``[B, C]`` s: the sum of the rows of A of the positives, divided by its own sum; 0 for an image without
+        positives, or with none that occur with others.
+    """
+    with torch.no_grad(), without_autocast(affinity):
+        share = positive.to(affinity.dtype) @ affinity
+        total = share.sum(1, keepdim=True)
+        return share / total.masked_fill(total == 0, 1)
+
+
+class PriorFocalModifierLoss(nn.Module):
+    """Module of ``prior_focal_modifier_loss``; head-tail factor and label affinity are buffers.
+
+    Args:
+        class_counts: ``[C]`` training positives of each class.
+        cooccurrence: ``[C, C]`` training images that hold both classes.
+        gamma_pos: As in ``prior_focal_modifier_loss``, as are all others.
+        gamma_neg: Likewise.
+        weight_pos: Likewise.
+        weight_neg: Likewise.
+        beta: Likewise.
+        clip: Likewise.
+        eps: Likewise.
+        detach_focal_weight: Likewise.
+        reduction: Likewise.
+    """
+
+    focus: Tensor
+    affinity: Tensor
+
+    def __init__(
+        self,
+        class_counts: Sequence[int] | Tensor,
+        cooccurrence: Tensor,
+        *,
+        gamma_pos: float = 0.0,
+        gamma_neg: float = 3.0,
+        weight_pos: float = 0.0,
+        weight_neg: float = 1.0,
+        beta: float = 1 / 3,
+        clip: float = 0.05,
+        eps: float | None = RELEASED_EPS,
+        detach_focal_weight: bool = True,
+        reduction: Reduction = "sum",
+    ) -> None:
+        super().__init__()
+        check_eps(eps)
+        self.modifier = FocalModifier(
+            gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, "released"
+        )
+        self.eps = eps
+        self.reduction = reduction
+        self.register_buffer("focus", head_tail_focus(class_counts, beta=beta))
+        self.register_buffer("affinity", label_affinity(cooccurrence, num_classes=len(self.focus)))
+
+    def extra_repr(self) -> str:
+        """Show what follows from the training labels.
+
+        Returns:
+            Exponents and factors from the smallest to the largest, and how many classes occur with others.
+        """
+        positives, negatives = self.modifier.exponents(self.focus)
+        others = int((self.affinity.sum(0) > 0).sum())
+        return (
+            f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, factors {span(self.focus)}, "
+            f"{others} of {len(self.focus)} classes occur with others"
+        )
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            logits: ``[B, C]``.
+            targets: ``[B, C]`` 0 / 1 or bool; -1 where the label is not known.
+
+        Returns:
+            As ``prior_focal_modifier_loss``.
+        """
+        check_floating(logits, "logits", "BC")
+        return _loss(logits, targets, self.focus, self.affinity, self.modifier, self.eps, self.reduction)
+
+
+def _loss(
+    logits: Tensor,
+    targets: Tensor,
+    focus: Tensor,
+    affinity: Tensor,
+    modifier: FocalModifier,
+    eps: float | None,
+    reduction: Reduction,
+) -> Tensor:
+    check_num_classes(focus, logits)
+    positive, unknown = positive_and_unknown(targets, logits, "logits")
+    wide = widen(logits)
+    focus = focus.to(wide)
+    prior = label_prior(positive, affinity.to(wide))
+    gamma_pos, gamma_neg = modifier.exponents(focus)
+    # A share that rounds to 1 would leave nothing of the probability.
+    log_positive = F.logsigmoid(wide) + torch.log1p(-prior.clamp(max=1 - torch.finfo(wide.dtype).eps))
+    log_absent = _log_absent(wide, modifier.clip) + (prior > 0) * math.log(_RELIEF)
+    entries = torch.where(
+        positive,
+        _focused(log_positive, gamma_pos, eps, detach=modifier.detach_focal_weight),
+        _focused(log_absent.clamp(max=0), gamma_neg, eps, detach=modifier.detach_focal_weight),
+    )
+    return reduce_entries(focus * entries, reduction, unknown=unknown)
+
+
+def _log_absent(wide: Tensor, clip: float) -> Tensor:
+    # log min(1, 1 - p + clip)
+    if clip == 0:
+        return F.logsigmoid(-wide)
+    return -torch.log1p(F.relu(torch.sigmoid(wide) - clip) / (torch.sigmoid(-wide) + clip))
+
+
+def _focused(log_probability: Tensor, gamma: Tensor, eps: float | None, *, detach: bool) -> Tensor:
+    # -(1 - x)^gamma log x, from log x.
+    rest = -torch.expm1(log_probability)
+    # The slope of r^gamma at r = 0 is infinite for gamma < 1; the log is 0 there, so that any base will do.
+    factor = torch.pow(rest.masked_fill(rest < torch.finfo(rest.dtype).tiny, 1), gamma)
+    logs = log_probability if eps is None else log_probability.clamp(min=math.log(eps))
+    return -(factor.detach() if detach else factor) * logs
