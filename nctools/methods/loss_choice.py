@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nctools.losses.building import build, setting_names
 from nctools.losses.catalogue import LOSSES, Setting, loss_entry
+from nctools.losses.rebalancing import median_rebalancing
 
 # Changes the labels before a loss sees them: no loss of logits and targets alone.
 _NO_CLASSIFICATION = "rlc"
@@ -126,8 +127,6 @@ def derived_settings(loss: str, text: str | None, targets: Tensor) -> str | None
     Returns:
         All settings with ``mu`` as for ``nctools.losses.median_rebalancing``, or None where nothing is open.
     """
-    from nctools.losses.rebalancing import median_rebalancing
-
     rebalanced = any("mu" in settings for settings in loss_entry(loss).settings_for.values())
     whole = settings_in_full(loss, text)
     if not rebalanced or "mu" in read_settings(whole)[1]:
