@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -36,8 +36,9 @@ def problem() -> tuple[Tensor, Tensor]:
 def test_every_loss_is_built_as_published(name: str, dataset: str | None, problem: tuple[Tensor, Tensor]) -> None:
     published = built(name, dataset)
     assert value(published, *problem) > 0
-    assert value(published, *problem) == value(built(name, **loss_settings(name, dataset)), *problem)
-    assert repr(published) == repr(built(name, **loss_settings(name, dataset)))
+    again = built(name, **cast("dict[str, Any]", loss_settings(name, dataset)))
+    assert value(published, *problem) == value(again, *problem)
+    assert repr(published) == repr(again)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in LOSSES.items() if entry.settings_for])
@@ -86,7 +87,7 @@ def test_unknown_names_list_near_misses() -> None:
     with pytest.raises(UnknownNameError, match="unknown setting of the loss focal 'gama'; did you mean gamma"):
         build("focal", gama=1.0)
     with pytest.raises(UnknownNameError, match="unknown setting of the loss db 'lambda'; did you mean lambd"):
-        built("db", **{"lambda": 2.0})
+        built("db", None, **cast("dict[str, Any]", {"lambda": 2.0}))
 
 
 def test_settings_are_listed_without_what_the_labels_tell() -> None:
