@@ -27,6 +27,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_custom_sections = [("Class attributes", "params_style"), ("Limit", "notes_style"), ("Source", "notes_style")]
+napoleon_use_ivar = True  # an attribute that is annotated too would be described twice
 napoleon_use_rtype = False
 # A docstring that Sphinx cannot read is a mistake; a type that has no page of its own (Tensor, Path) is none.
 nitpicky = False

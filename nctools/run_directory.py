@@ -120,6 +120,16 @@ class RunDirectory:
         return self.checkpoints / "resume.ckpt"
 
     @property
+    def stages(self) -> Path:
+        """Folder of the stages that were trained before this run's own, each a run directory: ``1-erm``."""
+        return self.path / "stages"
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether an interrupted training, in whichever stage, left a state to go on from."""
+        return self.state.exists() or any(self.stages.glob("*/checkpoints/resume.ckpt"))
+
+    @property
     def metrics(self) -> Path:
         """Loss and mAP per epoch (CSV)."""
         return self.path / "metrics.csv"
@@ -178,7 +188,9 @@ def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
         ConfigError: If there is no run below ``folder``.
     """
     root = Path(folder)
-    configs = [path for depth in range(1, 4) for path in root.glob("/".join(["*"] * depth) + "/config.yaml")]
+    found = [path for depth in range(1, 4) for path in root.glob("/".join(["*"] * depth) + "/config.yaml")]
+    # A stage is part of a run.
+    configs = [path for path in found if path.parent.parent.name != "stages"]
     if not configs:
         raise ConfigError(
             f"no run found below {root}/ (no folder there holds a config.yaml): name a run directory, "

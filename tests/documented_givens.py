@@ -191,6 +191,13 @@ def _for_own_model(runs: SmallRuns) -> Namespace:
     }  # fmt: skip
 
 
+def _for_choose_a_loss(runs: SmallRuns) -> Namespace:
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(64, 20, generator=generator) < 0.2).float()
+    images = torch.randn(64, 3, 16, 16, generator=generator)
+    return {"model": Network(), "train_images": TensorDataset(images, targets), "train_targets": targets}
+
+
 def _for_train(runs: SmallRuns) -> Namespace:
     runs.put("erm")
     names = nctools.data.load_dataset("digits_lt", "test").class_names
@@ -251,6 +258,7 @@ def _for_extend(runs: SmallRuns) -> Namespace:
 
 _GIVEN: dict[str, Callable[[SmallRuns], Namespace]] = {
     "README.md": _for_readme,
+    "docs/guides/choose-a-loss.md": _for_choose_a_loss,
     "docs/guides/class-maps.md": _for_class_maps,
     "docs/guides/data.md": _for_data,
     "docs/guides/embedding.md": _two_runs,

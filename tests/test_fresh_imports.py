@@ -59,6 +59,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "nctools.data.catalogue",
         "nctools.evaluation.paper_check",
         "nctools.data.label_vectors",
+        "nctools.losses.catalogue",
         "nctools.methods.catalogue",
         "nctools.studies",
     ],
@@ -71,7 +72,13 @@ def test_import_loads_nothing_heavy(module: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(["--help"], "measure"), (["metrics"], "nc1_pinv"), (["methods"], "mlc_nc")],
+    [
+        (["--help"], "measure"),
+        (["metrics"], "nc1_pinv"),
+        (["methods"], "mlc_nc"),
+        (["losses"], "nt_bce"),
+        (["explain", "db"], "r_ic"),
+    ],
 )
 def test_short_command_loads_nothing_heavy(arguments: list[str], expected: str) -> None:
     loaded, printed = run_fresh(COMMAND.format(arguments=arguments))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import loss_pages
 import typer
+from page_parts import literal, plain, table
 
 import nctools
 from nctools.cli.app import app
@@ -21,19 +23,6 @@ from nctools.methods.catalogue import METHODS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *([re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def plain(value: object) -> str:
-    """A value of the catalogue as words: several separated by commas, none as a dash."""
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(map(str, value)) or "-"
-    return "-" if value in {None, ""} else str(value)
 
 
 def metric_section(metric: Metric) -> str:
@@ -52,11 +41,6 @@ def metric_section(metric: Metric) -> str:
     # Marks that the formulas and sentences hold are no Markdown.
     listed = "\n".join(f"- **{name}:** {literal(plain(value))}" for name, value in facts.items())
     return f"### `{metric.id}`\n\n{literal(metric.title)}.\n\n```text\n{metric.formula}\n```\n\n{listed}\n"
-
-
-def literal(text: str) -> str:
-    """Text as Markdown that shows it unchanged."""
-    return re.sub(r"([\\`*_\[\]<>|^$])", r"\\\1", text)
 
 
 def metrics_page() -> str:
@@ -183,6 +167,7 @@ def pages() -> dict[str, str]:
         "datasets_table.md": datasets_table(),
         "sources_table.md": sources_table(),
         "cli_table.md": "\n\n".join(command_sections(typer.main.get_command(app))),
+        **loss_pages.pages(),
         "api_nctools.md": api_page(nctools, top),
     }
     for folder in folders:

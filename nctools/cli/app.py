@@ -39,8 +39,9 @@ app.add_typer(plot.app, name="plot", short_help="Figures: curves, angles, embedd
 app.command("report", short_help="One HTML page about runs: scores, collapse, figures.")(report.run)
 app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
+app.command("losses", short_help="List the losses.")(listings.list_losses)
 app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)
-app.command("explain", short_help="Formula, source and limit of a metric; parts of a method.")(listings.explain)
+app.command("explain", short_help="Formula and source of a metric or loss; parts of a method.")(listings.explain)
 app.command("convert", short_help="Files of weights of other programs to safe, plain ones.")(convert.run)
 app.command("doctor", short_help="Check the installation.")(doctor.run)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -167,11 +167,13 @@ def run(
     elif config is not None:
         loaded = load_config(config)
         with _wrong_usage():
+            _check_arguments(loaded.method, given)
             chosen = with_settings(loaded, given, method=method, dataset=dataset)
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
         with _wrong_usage():
+            _check_arguments(method, given)
             chosen = make_config(method, dataset, given)
     if dry_run:
         import yaml
@@ -198,7 +200,7 @@ def _trained(chosen: TrainConfig, target: Path, *, force: bool, resume: bool, qu
         with another_place(target):
             return train(chosen, target, force=force, resume=resume, progress=not quiet)
     except KeyboardInterrupt:
-        saved = RunDirectory(target).state.exists()
+        saved = RunDirectory(target).can_go_on
         kept = f"go on with: {to_paste('train', resume=target)}" if saved else "nothing was saved yet"
         if is_first_process():
             say(f"interrupted; {kept}")
@@ -235,7 +237,21 @@ def _of_run(
         raise ConfigError(f"{run} is no run of nctools (it has no config.yaml): --resume takes a run directory")
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
+        _check_arguments(chosen.method, given)
         return with_settings(chosen, given)
+
+
+def _check_arguments(method: str, given: Mapping[str, object]) -> None:
+    # A short form fits some methods only; which these are helps more than names that look alike.
+    from nctools.methods.assembly import argument_names, method_name
+    from nctools.methods.catalogue import METHODS
+
+    known = argument_names(method_name(method))
+    for key in given:
+        section, _, name = key.partition(".")
+        having = [] if section != "arguments" or name in known else [m for m in METHODS if name in argument_names(m)]
+        if having:
+            raise typer.BadParameter(f"{method} has no argument {name}: methods that have it are {', '.join(having)}")
 
 
 def _check_together(seeds: str | None, seed: int | None, resume: Path | None, *, force: bool) -> None:

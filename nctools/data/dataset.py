@@ -173,6 +173,30 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         other._shown = self.targets.masked_fill(self.unknown, -1)
         return other
 
+    def with_targets_shown(self, shown: Tensor) -> MultiLabelDataset:
+        """Return the same images, whose items have other targets than ``targets``, counts and groups are made of.
+
+        Args:
+            shown: ``[N, C]`` in {0, 1}, -1 where the label is not known.
+
+        Returns:
+            A data set that shares images with this one; ``targets`` themselves stay.
+
+        Raises:
+            ValueError: If the shape does not fit, or an entry is something else.
+
+        Example:
+            >>> images = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+            >>> data = MultiLabelDataset(images, torch.tensor([[1, 0]]), ["cat", "dog"], {"all_of_them": [0, 1]})
+            >>> other = data.with_targets_shown(torch.tensor([[1, 1]]))
+            >>> other[0][1], other.targets, other.class_counts
+            (tensor([1., 1.]), tensor([[1., 0.]]), [1, 0])
+        """
+        _check_targets(shown.masked_fill(shown == -1, 0), len(self), self.num_classes, argument="shown")
+        other = copy.copy(self)
+        other._shown = shown.to(torch.float32)
+        return other
+
     def boxes(self, rows: Sequence[int] | None = None) -> Boxes:
         """Read where classes are seen, for data that say so; nothing is read before.
 
@@ -242,17 +266,17 @@ def _check_images(images: Tensor) -> None:
         raise ValueError(f"`images` has shape {list(images.shape)}: it must be [N, 3, H, W], channels first.")
 
 
-def _check_targets(targets: Tensor, num_images: int, num_classes: int) -> None:
+def _check_targets(targets: Tensor, num_images: int, num_classes: int, *, argument: str = "targets") -> None:
     if targets.ndim != 2 or targets.shape[0] != num_images or targets.shape[1] != num_classes:
         raise ValueError(
-            f"`targets` has shape {list(targets.shape)} but there are {num_images} images and {num_classes} class "
+            f"`{argument}` has shape {list(targets.shape)} but there are {num_images} images and {num_classes} class "
             f"names: it must be [{num_images}, {num_classes}]."
         )
     wrong = ((targets != 0) & (targets != 1)).nonzero()
     if len(wrong):
         row, column = wrong[0].tolist()
         raise ValueError(
-            f"`targets` holds {targets[row, column].item()} at image {row}, class {column} "
+            f"`{argument}` holds {targets[row, column].item()} at image {row}, class {column} "
             f"({len(wrong)} such entries): every entry must be 0 or 1."
         )
 

@@ -63,7 +63,7 @@ def build(
     for key in settings:
         if key not in known:
             raise UnknownNameError(f"setting of the loss {entry.name}", key, known)
-    return chosen(**{key: given[key] for key in entry.needs}, **loss_settings(name, dataset), **settings)
+    return chosen(**{key: given[key] for key in entry.needs}, **{**loss_settings(name, dataset), **settings})
 
 
 def setting_names(name: str) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nctools.errors import UnknownNameError
+
+# In what a method differs from the baseline: its sampling, its loss, its training, its head, or collapse as a goal.
+MethodKind = Literal["baseline", "sampling", "loss", "two stages", "head", "collapse"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class MethodEntry:
         source: Paper, venue, year.
         summary: One line: parts and loss.
         builder: ``"module:Class"`` of the method.
+        kind: In what it differs from the baseline.
     """
 
     name: str
@@ -24,6 +29,7 @@ class MethodEntry:
     source: str
     summary: str
     builder: str
+    kind: MethodKind = "loss"
 
 
 METHODS: dict[str, MethodEntry] = {
@@ -35,6 +41,7 @@ METHODS: dict[str, MethodEntry] = {
             source="the plain baseline of every comparison",
             summary="backbone, mean over positions, linear classifier, binary cross entropy, uniform sampling",
             builder="nctools.methods.erm:ERM",
+            kind="baseline",
         ),
         MethodEntry(
             name="rs",
@@ -42,6 +49,7 @@ METHODS: dict[str, MethodEntry] = {
             source="class-aware sampling: Shen et al., ECCV 2016",
             summary="ERM with class-aware sampling",
             builder="nctools.methods.rs:RS",
+            kind="sampling",
         ),
         MethodEntry(
             name="rw",
@@ -126,6 +134,7 @@ METHODS: dict[str, MethodEntry] = {
             source="Lee, ICML Workshop 2013; as a baseline in COMIC, ICCV 2023",
             summary="two stages: ERM, then ERM from scratch with labels added where the first is sure",
             builder="nctools.methods.pseudo_label:PseudoLabel",
+            kind="two stages",
         ),
         MethodEntry(
             name="lws",
@@ -133,6 +142,7 @@ METHODS: dict[str, MethodEntry] = {
             source="Kang et al., ICLR 2020 (learnable weight scaling)",
             summary="two stages: ERM, then one factor for each class, class-aware sampling",
             builder="nctools.methods.lws:LWS",
+            kind="two stages",
         ),
         MethodEntry(
             name="class_attention",
@@ -140,6 +150,7 @@ METHODS: dict[str, MethodEntry] = {
             source="nctools: MLC-NC's head without its collapse terms",
             summary="the class-wise attention head of MLC-NC, all of it trainable, with binary cross entropy",
             builder="nctools.methods.class_attention:ClassAttention",
+            kind="head",
         ),
         MethodEntry(
             name="mlc_nc",
@@ -147,6 +158,7 @@ METHODS: dict[str, MethodEntry] = {
             source="Tao et al., AAAI 2025, doi 10.1609/aaai.v39i19.34298",
             summary="ETF label embeddings, feature-label alignment, collapse calibration, fixed ETF classifier",
             builder="nctools.methods.mlc_nc:MLCNC",
+            kind="collapse",
         ),
     )
 }

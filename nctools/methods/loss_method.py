@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
@@ -52,7 +53,8 @@ class LossMethod(Method):
 
     ``head="linear"`` is the plain classifier: mean over positions, one linear layer. ``head="class_attention"`` is that
     of the control of MLC-NC (``ClassAttention``): label embeddings, class-wise attention, one projection for each class
-    and a linear classifier on all of them, all trainable. Arguments after ``head`` are those of the latter.
+    and a linear classifier on all of them, all trainable. Arguments after ``head`` are those of the latter, and refused
+    with the former unless they are the defaults.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -73,7 +75,7 @@ class LossMethod(Method):
         label_vectors: ``[C, d]`` in place of those of the file; a checkpoint has them.
 
     Raises:
-        ValueError: If there is no such head.
+        ValueError: If there is no such head, or it has no part that an argument is of.
 
     Attributes:
         criterion: The loss, a module of ``logits`` and ``targets``.
@@ -106,6 +108,15 @@ class LossMethod(Method):
         self.backbone = build_backbone(backbone, pretrained=pretrained)
         self.head: ClasswiseHead | None = None
         if head == "linear":
+            _refuse_of_classwise_head(
+                attention=attention,
+                num_features=num_features,
+                num_heads=num_heads,
+                dropout=dropout,
+                label_embedding=label_embedding,
+                projection_features=projection_features,
+                classifier_scale=classifier_scale,
+            )
             self.classifier = nn.Linear(self.backbone.num_features, num_classes)
             return
         self.feature_layers = CLASSWISE_LAYERS
@@ -204,6 +215,16 @@ def suited(loss: str, usual: Mapping[str, Mapping[str, Argument]]) -> dict[str, 
     """
     published = loss_entry(loss).settings_for
     return {name: {**arguments, **published.get(name, {})} for name, arguments in usual.items()}
+
+
+def _refuse_of_classwise_head(**given: object) -> None:
+    usual = inspect.signature(LossMethod).parameters
+    for name, value in given.items():
+        if value != usual[name].default:
+            raise ValueError(
+                f'{name} is {value!r}, but head is "linear", which has no such part: leave {name} out, or choose '
+                'head="class_attention"'
+            )
 
 
 def _attention_of(

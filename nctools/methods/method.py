@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -29,7 +29,8 @@ class Method(nn.Module, ABC):
         arguments_for: Data set name -> constructor arguments that suit it.
         recipe: The recipe of the paper.
         recipe_for: Data set name -> recipe that suits it; others use ``recipe``.
-        first_stage: Name of the method that is trained first, on the same data with the same recipe; None: none is.
+        first_stage: Name of the method that is trained first, on the same data with the same recipe; None: none is. The
+            method then begins with ``take_over``, and is trained as ``last_recipe`` says.
     """
 
     feature_layers: Mapping[str, str] = {}
@@ -100,6 +101,44 @@ class Method(nn.Module, ABC):
             Lines of text, printed when a training begins; most methods have none.
         """
         return []
+
+    @classmethod
+    def last_recipe(cls, recipe: Recipe, arguments: Mapping[str, Argument]) -> Recipe:
+        """Choose the recipe of the method's own stage; most methods have only this one, with the recipe that is given.
+
+        Args:
+            recipe: That of the run, which the first stage is trained with.
+            arguments: All arguments of the method.
+
+        Returns:
+            The recipe of the last stage.
+        """
+        return recipe
+
+    def take_over(self, first: Mapping[str, Tensor]) -> None:
+        """Begin with what the first stage learned; a method that trains from scratch takes nothing.
+
+        Args:
+            first: Raw weights of the first stage, at its best epoch on validation, where there is one.
+        """
+
+    @classmethod
+    def completed_targets(
+        cls, targets: Tensor, probabilities: Callable[[], Tensor], arguments: Mapping[str, Argument]
+    ) -> Tensor:
+        """Choose the labels that the loss of the last stage sees; most methods take them as they are given.
+
+        Counts, groups, measurements and checkpoints keep the given ones in any case.
+
+        Args:
+            targets: ``[N, C]`` training labels, -1 where a label is not known.
+            probabilities: Computes ``[N, C]``, the sigmoid of the first stage's logits on the training images.
+            arguments: All arguments of the method.
+
+        Returns:
+            ``[N, C]`` in {0, 1, -1}; the same tensor where nothing is changed.
+        """
+        return targets
 
     def observe(self, output: Output, targets: Tensor) -> None:
         """Take note of a training batch after its loss was computed (class centres); most methods need nothing."""

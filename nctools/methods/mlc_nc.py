@@ -13,11 +13,12 @@ from typing import ClassVar, Literal, cast
 
 from torch import Tensor
 
+from nctools.losses.catalogue import loss_entry
 from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
-from nctools.losses.two_way import two_way_loss
-from nctools.methods.argument_types import LabelChoice, Number, Positive, Share, Weight, Width
+from nctools.methods.argument_types import LabelChoice, LossChoice, LossSettings, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
+from nctools.methods.loss_choice import build_chosen, derived_settings, settings_in_full
 from nctools.methods.loss_method import CLASSWISE_LAYERS
 from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
 from nctools.methods.recipe import Recipe
@@ -32,6 +33,7 @@ _OF_VARIANT: Mapping[str, Mapping[str, object]] = {
     "paper": {"attention": "cosine", "fpc_weight": 0.2, "train_classifier": False},
     "released": {"attention": "multihead", "fpc_weight": 0.1, "train_classifier": True},
 }
+_TEMPERATURE = 4.0
 
 
 class MLCNC(Method):
@@ -46,6 +48,10 @@ class MLCNC(Method):
     projected feature, ``h_i^c = gamma <mu_i^c, w_c>``, with rows ``w_c`` of width ``p`` that start as normal vectors of
     unit length; gamma and the two-way loss stay. The classifier then reads one feature for each class, so the space
     ``"penultimate"`` is ``[B, C, p]``, with those rows as its anchors.
+
+    The head and the collapse terms go with any classification loss: ``loss="db_focal"`` puts that one in the place of
+    L_TW, made from the training labels and with ``reduction="batchmean"`` where it has reductions, as in the methods
+    that are a loss.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -65,7 +71,11 @@ class MLCNC(Method):
         fla_reduction: ``"mean"`` over images and classes (paper), or ``"sum_classes"``: ``C`` times as large.
         fpc_weight: Weight of L_FPC (beta): None is 0.2 (paper) or 0.1 (released).
         fpc_temperature: Both temperatures of L_FPC.
-        two_way_temperature: Temperature ``T`` of the two-way loss.
+        loss: The classification loss, a name of ``nctools.losses.LOSSES`` but ``"rlc"``.
+        loss_settings: Its settings, as text: ``"gamma=1,scale=2"``; ``"voc_lt"`` stands for those that were published
+            for that data set, ``"voc_lt,lambd=3"`` for these with a change. None: those of the loss's class, and mu of
+            R-BCE, DB and DB-Focal by the training labels.
+        two_way_temperature: Temperature ``T`` of the two-way loss; for other losses see ``loss_settings``.
         train_classifier: Train the classifier instead of keeping the ETF; None is False (paper) or True (released).
         classifier: Rows of the classifier: ``"etf"``, or ``"random"``: normal vectors of unit length.
         concatenate: Whether each logit reads all classes' projected features, joined (paper), or its own class's alone.
@@ -73,6 +83,12 @@ class MLCNC(Method):
         seed: Seed of classifier and label embeddings.
         class_names: Names of the classes, which the vectors of a file are matched to; the data tell them.
         label_vectors: ``[C, d]`` in place of those of the file; a checkpoint has them.
+        class_counts: Training positives of each class, for losses that need them; the data tell them.
+        num_images: Number of training images, likewise.
+        cooccurrence: ``[C, C]`` training images that hold both classes, likewise.
+
+    Raises:
+        ValueError: If there is no such variant, or a temperature is given to a loss that has none of that name.
 
     Example:
         >>> import torch
@@ -117,7 +133,9 @@ class MLCNC(Method):
         fla_reduction: Literal["mean", "sum_classes"] = "mean",
         fpc_weight: Weight | None = None,
         fpc_temperature: Positive = 0.5,
-        two_way_temperature: Positive = 4.0,
+        loss: LossChoice = "two_way",
+        loss_settings: LossSettings | None = None,
+        two_way_temperature: Positive = _TEMPERATURE,
         train_classifier: bool | None = None,
         classifier: ClassifierRows = "etf",
         concatenate: bool = True,
@@ -125,6 +143,9 @@ class MLCNC(Method):
         seed: Number = 0,
         class_names: Sequence[str] | None = None,
         label_vectors: Tensor | None = None,
+        class_counts: Sequence[int] | None = None,
+        num_images: int | None = None,
+        cooccurrence: Tensor | None = None,
     ) -> None:
         super().__init__()
         if variant not in _OF_VARIANT:
@@ -159,6 +180,21 @@ class MLCNC(Method):
         made = FixedETFClassifier if concatenate else ClasswiseClassifier
         self.classifier = made(num_classes, width, seed=seed + 1, scale=scale, trainable=trained, rows=classifier)
         self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
+        self.classification = loss_entry(loss).name
+        two_way = self.classification == "two_way"
+        if not two_way and two_way_temperature != _TEMPERATURE:
+            raise ValueError(
+                f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the "
+                "settings of that loss as loss_settings"
+            )
+        self.criterion = build_chosen(
+            loss,
+            loss_settings,
+            class_counts=class_counts,
+            num_images=num_images,
+            cooccurrence=cooccurrence,
+            **({"temperature": two_way_temperature} if two_way else {}),
+        )
 
     @classmethod
     def in_full(cls, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -173,11 +209,28 @@ class MLCNC(Method):
         whole = dict(arguments)
         for name, usual in _OF_VARIANT[str(whole["variant"])].items():
             whole[name] = usual if whole[name] is None else whole[name]
+        whole["loss"] = loss = loss_entry(str(whole["loss"])).name
+        whole["loss_settings"] = settings_in_full(loss, cast("str | None", whole["loss_settings"]))
         if whole["attention"] == "cosine":
             whole["num_features"] = None  # the backbone's in any case
         elif whole["num_features"] is None:
             whole["num_features"] = RELEASED_WIDTH
         return whole
+
+    @classmethod
+    def derived_arguments(cls, arguments: Mapping[str, Argument], targets: Tensor) -> dict[str, Argument]:
+        """Choose what the classification loss leaves open; see ``Method.derived_arguments``.
+
+        Args:
+            arguments: Arguments that were given.
+            targets: ``[N, C]`` training labels.
+
+        Returns:
+            ``loss_settings``, or nothing.
+        """
+        given = cast("str | None", arguments.get("loss_settings"))
+        settings = derived_settings(str(arguments.get("loss", "two_way")), given, targets)
+        return {} if settings is None else {"loss_settings": settings}
 
     def forward(self, images: Tensor) -> Output:
         """Run the network; see ``Method.forward``.
@@ -203,7 +256,8 @@ class MLCNC(Method):
             epoch: Index of the epoch, from 0.
 
         Returns:
-            ``"loss"`` and the unweighted parts ``"loss_fla"``, ``"loss_fpc"``, ``"loss_two_way"``.
+            ``"loss"`` and the unweighted parts ``"loss_fla"``, ``"loss_fpc"`` and ``"loss_two_way"``, which is called
+            ``"loss_classification"`` where ``loss`` is another one.
         """
         fla = feature_label_alignment_loss(
             output.features["classwise"],
@@ -223,9 +277,10 @@ class MLCNC(Method):
             temperature_denominator=self.fpc_temperature,
             normalise="pairs" if self.variant == "released" else "batch",
         )
-        two_way = two_way_loss(output.logits, targets, temperature=self.two_way_temperature)
-        total = self.fla_weight * fla + self.fpc_weight * fpc + two_way
-        parts = {"loss_fla": fla, "loss_fpc": fpc, "loss_two_way": two_way}
+        classification = self.criterion(output.logits, targets)
+        total = self.fla_weight * fla + self.fpc_weight * fpc + classification
+        name = "loss_two_way" if self.classification == "two_way" else "loss_classification"
+        parts = {"loss_fla": fla, "loss_fpc": fpc, name: classification}
         return {"loss": total} | {name: part.detach() for name, part in parts.items()}
 
     def observe(self, output: Output, targets: Tensor) -> None:

@@ -49,7 +49,7 @@ def _owners(chosen: type[nn.Module]) -> list[type[nn.Module]]:
                 break
             continue
         owners.append(owner)
-        kinds = {parameter.kind for parameter in inspect.signature(owner.__init__).parameters.values()}
+        kinds = {parameter.kind for parameter in inspect.signature(vars(owner)["__init__"]).parameters.values()}
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             break
     return owners

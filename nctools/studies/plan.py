@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nctools.errors import ConfigError, NctoolsError
-from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory
 from nctools.studies.label_files import label_file_changed
 from nctools.training import TrainConfig, load_config, make_config
+from nctools.training.stages import has_all_epochs
 
 _ABSENT = "(not there)"
 
@@ -139,11 +139,8 @@ def is_finished(config: TrainConfig, path: Path) -> bool:
     Returns:
         False also where there is no run, or one that cannot be read.
     """
-    last = RunDirectory(path).checkpoints / "last.pt"
-    if not last.is_file():
-        return False
     try:
-        return load_checkpoint(last).epoch >= config.recipe.epochs
+        return has_all_epochs(RunDirectory(path), config)
     except NctoolsError:
         return False
 

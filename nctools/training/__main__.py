@@ -7,8 +7,11 @@ import os
 import threading
 from pathlib import Path
 
+from nctools.run_directory import RunDirectory
 from nctools.training.config import check_config
-from nctools.training.fit import train
+from nctools.training.fit import train_stage
+from nctools.training.placement import place_of
+from nctools.training.stages import stages_of
 
 
 def main() -> None:
@@ -18,8 +21,10 @@ def main() -> None:
         return
     job = json.loads(line)
     threading.Thread(target=_end_with_the_first, daemon=True).start()
+    config = check_config(job["config"])
+    stage = stages_of(config, RunDirectory(Path(job["out"])))[job["stage"]]
     try:
-        train(check_config(job["config"]), Path(job["out"]), resume=job["resume"], force=job["force"], progress=False)
+        train_stage(stage, place_of(config.trainer), force=job["force"], resume=job["resume"], told=False)
     except KeyboardInterrupt:
         return  # the first process tells
 

@@ -7,12 +7,13 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import lightning.pytorch as pl
 
 from nctools.features.ranks import current_ranks
+from nctools.methods.method import Method
 from nctools.run_directory import RunDirectory
 from nctools.training.companions import Companions
 from nctools.training.config import TrainConfig
@@ -24,9 +25,10 @@ from nctools.training.processes import as_started, on_gpu, trainer_settings
 from nctools.training.reproducibility import seeded
 from nctools.training.run_callbacks import run_callbacks
 from nctools.training.run_lock import only_writer
-from nctools.training.run_target import is_finished, open_run
+from nctools.training.run_target import is_finished, is_trained, open_run
 from nctools.training.saved_state import SavedState
 from nctools.training.signals import StopRequest, stop_on_signals
+from nctools.training.stages import Stage, stages_of
 from nctools.training.state_file import StateFile
 
 
@@ -66,21 +68,62 @@ def train(
     """
     run, place = RunDirectory(Path(out)), place_of(config.trainer)
     told = progress and place.rank == 0
-    if resume and is_finished(run, config):
-        if told:
-            sys.stderr.write(f"{run.path} is finished already\n")
-        return run
+    *before, last = stages_of(config, run)
+    started = False
+    if not resume or not (is_finished(run, config) or (before and is_trained(run, config))):
+        for stage in before:
+            started |= _trained_before(stage, place, force=force, resume=resume, told=told)
+        _tell(last.title, told=told)
+        # What is there by now was begun above.
+        started |= train_stage(last, place, force=force and not before, resume=resume or bool(before), told=told)
+    if not started and told:
+        sys.stderr.write(f"{run.path} is finished already\n")
+    return run
+
+
+def _trained_before(stage: Stage, place: Place, *, force: bool, resume: bool, told: bool) -> bool:
+    # Whether there was anything left to train.
+    if resume and is_trained(stage.run, stage.written):
+        _tell(f"{stage.title}: there already", told=told)
+        return False
+    _tell(stage.title, told=told)
+    return train_stage(stage, place, force=force, resume=resume, told=told)
+
+
+def _tell(line: str, *, told: bool) -> None:
+    if told and line:
+        sys.stderr.write(f"{line}\n")
+
+
+def train_stage(stage: Stage, place: Place, *, force: bool, resume: bool, told: bool) -> bool:
+    """Train one stage of a run; all processes of the training call this.
+
+    Args:
+        stage: What to train, and where.
+        place: The place of this process.
+        force: Replace what is there.
+        resume: Go on with what is there.
+        told: Show progress.
+
+    Returns:
+        Whether there was anything left to train.
+
+    Raises:
+        KeyboardInterrupt: If the user stopped it, also at the end of a stage that others come after.
+    """
+    config = stage.config
 
     def prepare() -> Prepared:
-        return prepared(config, run, place, force=force, resume=resume, told=told)
+        return prepared(stage, place, force=force, resume=resume, told=told)
 
     # What can be wrong with the configuration shows before other processes are started.
     ready, others = None, None
     if place.start == "here":
         ready = prepare()
         job = {
-            "config": config.model_dump(mode="json"),
-            "out": str(run.path.absolute()),
+            "config": stage.places[0][0].model_dump(mode="json"),
+            "out": str(stage.home.path.absolute()),
+            "stage": stage.index,
             "resume": resume,
             "force": force,
         }
@@ -94,24 +137,16 @@ def train(
         # In turn: the first one writes what the others read, such as a cache of labels.
         ready = ranks.together(lambda: ready or prepare() if ranks.rank == 0 else None)
         ready = ranks.together(lambda: ready or prepare())
-        started = _fit(config, run, place, ready, stop=stop, told=told, force=force or resume)
-    if not started and told:
-        sys.stderr.write(f"{run.path} is finished already\n")
-    return run
+        started = _fit(stage, place, ready, stop=stop, told=told, force=force or resume)
+        # Who asks for the end in the last step of a stage does not want the next one.
+        if stage.whole is not None and any(ranks.gather(stop.wanted)):
+            raise KeyboardInterrupt
+    return started
 
 
-def _fit(
-    config: TrainConfig,
-    run: RunDirectory,
-    place: Place,
-    ready: Prepared,
-    *,
-    stop: StopRequest,
-    told: bool,
-    force: bool,
-) -> bool:
+def _fit(stage: Stage, place: Place, ready: Prepared, *, stop: StopRequest, told: bool, force: bool) -> bool:
     # Whether there was anything left to train.
-    ranks = current_ranks()
+    config, run, ranks = stage.config, stage.run, current_ranks()
     state = ranks.first(lambda: ready.state)
     saved = SavedState(run.state, every_steps=config.resume_every_steps, stop=stop, tell=told)
     with seeded(config.seed):
@@ -120,7 +155,7 @@ def _fit(
         trainer = pl.Trainer(
             **trainer_settings(config, place, StateFile()),
             max_epochs=config.recipe.epochs,
-            callbacks=[*run_callbacks(config, run, ready, told=told), saved],
+            callbacks=[*run_callbacks(stage.written, run, ready, told=told), saved],
             gradient_clip_val=config.recipe.gradient_clip,
             logger=False,
             enable_checkpointing=True,
@@ -130,21 +165,40 @@ def _fit(
             limit_val_batches=None if ready.validated else 0,
             log_every_n_steps=1,
         )
-        with only_writer(run) if place.rank == 0 else nullcontext():
+        with ExitStack() as held:
             # Nothing is written before everything that can be wrong with the configuration has been looked at.
-            begins = place.rank == 0 and state is None
-            ranks.together(lambda: open_run(run, as_started(config, place), force=force) if begins else None)
+            opens = held.enter_context if place.rank == 0 else None
+            ranks.together(lambda: opens(_opened(stage, place, begins=state is None, force=force)) if opens else None)
+            if _only_frozen_parts_rest(ready.method):
+                warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
             try:
                 trainer.fit(module, datamodule=ready.feed, ckpt_path=state, weights_only=True)
             except SystemExit as error:
                 # Lightning turns Ctrl-C into an exit of its own; the caller shall see what happened.
                 raise KeyboardInterrupt from error
             except OSError as error:
-                if run.state.exists():
-                    again = shlex.join(["nctools", "train", "--resume", str(run.path)])
+                if stage.home.can_go_on:
+                    again = shlex.join(["nctools", "train", "--resume", str(stage.home.path)])
                     error.add_note(f"what was saved before is whole; go on from there with: {again}")
                 raise
     return saved.started
+
+
+def _only_frozen_parts_rest(method: Method) -> bool:
+    # A part in eval mode that is trained is worth Lightning's warning.
+    resting = (part for part in method.modules() if not part.training)
+    return not any(parameter.requires_grad for part in resting for parameter in part.parameters())
+
+
+@contextmanager
+def _opened(stage: Stage, place: Place, *, begins: bool, force: bool) -> Iterator[None]:
+    # A first stage lies in the run that it is a part of: nobody else may write to either.
+    with ExitStack() as held:
+        for config, run in stage.places:
+            held.enter_context(only_writer(run))
+            if begins:
+                open_run(run, as_started(config, place), force=force, keep_stages=stage.before is not None)
+        yield
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from nctools.training.processes import as_started, check_compiler, notes_of, on_
 from nctools.training.reproducibility import seeded
 from nctools.training.run_target import check_target, prepare_to_resume, state_to_resume
 from nctools.training.shared_batch_norm import share_batch_norm
+from nctools.training.stages import Stage, added_labels, taken_over
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,11 @@ class Prepared:
     state: Path | None
 
 
-def prepared(
-    config: TrainConfig, run: RunDirectory, place: Place, *, force: bool, resume: bool, told: bool
-) -> Prepared:
+def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: bool) -> Prepared:
     """Look at everything that can be wrong with a training; nothing is written but a cache of labels.
 
     Args:
-        config: What to train.
-        run: The run directory.
+        stage: What to train, and where.
         place: The place of this process.
         force: Whether a run that is there may be replaced.
         resume: Whether to go on with it.
@@ -76,16 +74,16 @@ def prepared(
         What a process needs to train.
 
     Raises:
-        ConfigError: If a method of the user's own gives something else than an ``Output`` with logits ``[B, C]``.
+        ConfigError: If a method of the user's own gives something else than an ``Output`` with logits ``[B, C]``, or
+            the first stage is gone of a run that is in its second.
     """
+    config, run = stage.config, stage.run
     # Only the first process looks at the run's directory: the others find it as that one made it.
-    state = state_to_resume(run, config) if resume and place.rank == 0 else None
-    if place.rank == 0 and state is None:
-        check_target(run, force=force or resume)
+    state = _state(stage, force=force, resume=resume) if place.rank == 0 else None
     gpu = on_gpu(config, place)
     preprocessing = config.preprocessing.changed(usual_preprocessing(config.dataset))
     with progress_of_passes(enabled=told, doing="reading labels", what="") as tell:
-        images, validation = _data(config, run, preprocessing, tell)
+        images, validation = _data(config, stage.home, preprocessing, tell)
     arguments = _arguments(config)
     derived = method_class(config.method).derived_arguments(arguments, images.targets)
     arguments |= derived
@@ -95,8 +93,11 @@ def prepared(
     if config.method not in METHODS:
         with seeded(config.seed):
             _check_output(method, images, config.method)
+    device = torch.device("cuda", place.local_rank) if gpu else torch.device("cpu")
+    shown = taken_over(method, stage, images, device, told=told)
+    training = images.with_transform(train_transform(preprocessing)).with_unknown_marked()
     feed = RunDataModule(
-        images.with_transform(train_transform(preprocessing)).with_unknown_marked(),
+        training if shown is None else training.with_targets_shown(shown),
         validation,
         config.recipe,
         seed=config.seed,
@@ -110,17 +111,33 @@ def prepared(
     if place.size > 1 and config.trainer.sync_batchnorm:
         share_batch_norm(method, on_gpu=gpu)
     if place.rank == 0:
-        begun = [] if state is None else prepare_to_resume(run, as_started(config, place))
+        begun = [] if state is None else prepare_to_resume(run, as_started(stage.written, place))
         for note in [
             *images.notes,
             *notes_of(config, place, gpu=gpu),
             *_warm_up_notes(config, method),
             *_derived_notes(derived),
             *method.notes(Recipe(**config.recipe.model_dump()), images.targets),
+            *([] if shown is None else [added_labels(shown, images.targets, images.groups)]),
             *begun,
         ]:
             sys.stderr.write(f"note: {note}\n")
     return Prepared(images, validation is not None, feed, method, arguments, preprocessing, state)
+
+
+def _state(stage: Stage, *, force: bool, resume: bool) -> Path | None:
+    # What the stage goes on from, after a look at the run that it is a part of.
+    states = []
+    for config, run in stage.places:
+        states.append(state_to_resume(run, config) if resume else None)
+        if states[-1] is None:
+            check_target(run, force=force or resume)
+    if stage.whole is not None and states[0] is not None:
+        raise ConfigError(
+            f"{stage.home.path} is in its second stage, but the first, {stage.run.path}, is not finished or not there: "
+            "nothing was touched; put it back, or begin again by --force, without --resume"
+        )
+    return states[-1]
 
 
 def _built(

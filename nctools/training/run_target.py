@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 from nctools.errors import ConfigError, NctoolsError
-from nctools.methods.checkpoint import load_checkpoint
 from nctools.run_directory import RunDirectory, remove_half_written, replace_atomically
 from nctools.training.config import TrainConfig
 from nctools.training.config_file import load_config, save_config
 from nctools.training.reproducibility import differences, environment
 from nctools.training.run_lock import LOCK
+from nctools.training.stages import has_all_epochs
 
 
 def check_target(run: RunDirectory, *, force: bool) -> None:
@@ -30,21 +30,24 @@ def check_target(run: RunDirectory, *, force: bool) -> None:
     if not _is_run(run):
         raise ConfigError(f"{run.path} exists and is not a run of nctools; nothing was touched: choose another --out")
     # What stopped before the end of its first epoch left nothing to keep.
-    if not force and (run.metrics.exists() or any(run.checkpoints.glob("*.pt")) or run.state.exists()):
+    if not force and any(map(_holds_epochs, [run, *map(RunDirectory, run.stages.glob("*"))])):
         raise ConfigError(
             f"{run.path} already holds a run: choose another --out, go on with it by --resume, or replace it by --force"
         )
 
 
-def open_run(run: RunDirectory, config: TrainConfig, *, force: bool) -> None:
+def open_run(run: RunDirectory, config: TrainConfig, *, force: bool, keep_stages: bool = False) -> None:
     """Remove what an earlier run wrote, and write configuration and environment of this one.
 
     Args:
         run: Where the run shall be.
         config: Its configuration.
         force: Whether a run that is there may be replaced.
+        keep_stages: Leave the stages before its own.
     """
-    check_target(run, force=force)
+    check_target(run, force=force or keep_stages)
+    if not keep_stages:
+        shutil.rmtree(run.stages, ignore_errors=True)
     # Only what a run writes is removed; whatever else the user keeps there stays.
     for folder in (run.checkpoints, run.features, run.scores, run.figures, run.tensorboard, run.wandb, run.mlflow):
         shutil.rmtree(folder, ignore_errors=True)
@@ -102,11 +105,22 @@ def is_finished(run: RunDirectory, config: TrainConfig) -> bool:
     Returns:
         False also where there is none, or one of another configuration.
     """
-    last = run.checkpoints / "last.pt"
-    if run.state.exists() or not run.config.exists() or not last.exists():
+    return not run.state.exists() and is_trained(run, config)
+
+
+def is_trained(run: RunDirectory, config: TrainConfig) -> bool:
+    """Tell whether a run of this configuration has all of its epochs, whether its state is there or not.
+
+    Args:
+        run: Where the run may be.
+        config: The configuration that shall be trained.
+
+    Returns:
+        False also where there is none, or one of another configuration.
+    """
+    if not run.config.exists() or not has_all_epochs(run, config):
         return False
-    same = load_config(run.config).settings_that_count() == config.settings_that_count()
-    return same and load_checkpoint(last).epoch >= config.recipe.epochs
+    return load_config(run.config).settings_that_count() == config.settings_that_count()
 
 
 def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
@@ -137,6 +151,10 @@ def prepare_to_resume(run: RunDirectory, config: TrainConfig) -> list[str]:
 def _where(config: TrainConfig) -> dict[str, object]:
     chosen = config.trainer
     return {"device": config.device, "devices": chosen.devices * chosen.num_nodes, "compile": chosen.compile}
+
+
+def _holds_epochs(run: RunDirectory) -> bool:
+    return run.metrics.exists() or any(run.checkpoints.glob("*.pt")) or run.state.exists()
 
 
 def _finished_epochs(run: RunDirectory) -> int:

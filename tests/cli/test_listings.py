@@ -7,14 +7,56 @@ import json
 import pytest
 
 from nctools.collapse.catalogue import METRICS, OVER_LAYERS, SYMBOLS
+from nctools.losses.catalogue import LOSSES
 from nctools.methods.catalogue import METHODS
 from tests.cli.conftest import Command
 
 
-def test_methods_are_all_listed(nctools_command: Command) -> None:
+def fields(text: str) -> dict[str, str]:
+    """What `explain` says, by label."""
+    pairs = (line.strip().split(":", 1) for line in text.splitlines()[1:])
+    return {label: value.strip() for label, value in pairs}
+
+
+def test_methods_are_all_listed_with_their_kind(nctools_command: Command) -> None:
     outcome = nctools_command("methods")
     assert outcome.code == 0
-    assert all(name in outcome.out for name in METHODS)
+    first_words = [line.split()[:2] for line in outcome.out.splitlines() if line.startswith("  ") and line.strip()]
+    listed = {name: kind for name, kind, *_ in (words for words in first_words if len(words) == 2)}
+    assert all(listed[name] == row.kind.split()[0] for name, row in METHODS.items())
+
+
+def test_methods_are_all_listed_as_json(nctools_command: Command) -> None:
+    rows = json.loads(nctools_command("methods", "--json", "-").out)["methods"]
+    assert [row["name"] for row in rows] == list(METHODS)
+    assert {row["name"]: row["kind"] for row in rows if row["kind"] != "loss"} == {
+        "erm": "baseline",
+        "rs": "sampling",
+        "pseudo_label": "two stages",
+        "lws": "two stages",
+        "class_attention": "head",
+        "mlc_nc": "collapse",
+    }
+    assert all(set(row) == {"name", "kind", "title", "source", "summary"} for row in rows)
+
+
+def test_losses_are_all_listed(nctools_command: Command) -> None:
+    outcome = nctools_command("losses")
+    assert outcome.code == 0
+    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line.strip()}
+    assert set(LOSSES) <= set(lines)
+    assert "class counts, number of images" in lines["db_focal"]
+    assert "class-aware" in lines["db_focal"]
+    assert "class counts, pair counts" in lines["mfm_prior"]
+
+
+def test_losses_are_all_listed_as_json(nctools_command: Command) -> None:
+    rows = {row["name"]: row for row in json.loads(nctools_command("losses", "--json", "-").out)["losses"]}
+    assert list(rows) == list(LOSSES)
+    assert (rows["db"]["method"], rows["r_bce"]["method"]) == ("db", None)
+    assert rows["db"]["settings_for"] == {"voc_lt": {"mu": 0.3, "lambd": 5.0}, "coco_lt": {"mu": 0.2, "lambd": 2.0}}
+    assert rows["mfm_prior"]["needs"] == ["class_counts", "cooccurrence"]
+    assert rows["asl"]["reduction"] == "sum"
 
 
 def test_metrics_are_all_listed_by_symbol(nctools_command: Command) -> None:
@@ -36,7 +78,7 @@ def test_metrics_are_all_listed_as_json(nctools_command: Command) -> None:
     assert all(set(row) == fields | {"settings", "kinds"} for row in document["metrics"])
 
 
-@pytest.mark.parametrize("name", [*METRICS, *OVER_LAYERS, *METHODS, "mlc-nc"])
+@pytest.mark.parametrize("name", [*METRICS, *OVER_LAYERS, *LOSSES, *METHODS, "mlc-nc", "DB-Focal"])
 def test_everything_can_be_explained(name: str, nctools_command: Command) -> None:
     outcome = nctools_command("explain", name)
     assert outcome.code == 0
@@ -56,6 +98,29 @@ def test_a_metric_is_explained_with_every_field(nctools_command: Command) -> Non
     assert explained["features"].strip() == "single, classwise, shared"
 
 
+def test_a_loss_is_explained_with_every_field(nctools_command: Command) -> None:
+    text = nctools_command("explain", "nt-bce").out
+    assert text.startswith("nt_bce  NT-BCE  (loss)")
+    explained = fields(text)
+    labels = ["what it does", "formula", "where", "source", "made from", "sampling", "reduction", "settings"]
+    assert list(explained) == [*labels, "on voc_lt", "on coco_lt", "in Python"]
+    assert explained["formula"] == LOSSES["nt_bce"].formula
+    assert "n_c positives of class c" in explained["where"]
+    assert (explained["made from"], explained["sampling"]) == ("class counts, number of images", "any")
+    assert (explained["settings"], explained["on voc_lt"]) == ("rebalance = False", "lambd = 5.0")
+    assert explained["in Python"].startswith("nctools.losses.distribution_balanced_loss, nctools.losses.build('nt_bce'")
+
+
+def test_a_name_of_a_loss_and_a_method_explains_both(nctools_command: Command) -> None:
+    loss, _, method = nctools_command("explain", "db_focal").out.partition("\n\n")
+    assert loss.startswith("db_focal  DB-Focal  (loss)")
+    assert method.startswith("db_focal  DB-Focal  (method)")
+    assert fields(method)["parts"] == METHODS["db_focal"].summary
+    assert fields(method)["train"].startswith("nctools train db_focal --dataset NAME")
+    assert "(loss)" not in nctools_command("explain", "mlc_nc").out
+    assert "(method)" not in nctools_command("explain", "kpos").out
+
+
 def test_effective_depth_is_explained(nctools_command: Command) -> None:
     outcome = nctools_command("explain", "effective_depth")
     assert outcome.code == 0
@@ -69,8 +134,9 @@ def test_another_name_is_explained_as_the_metric_it_is(nctools_command: Command)
 def test_explaining_an_unknown_name_lists_near_misses(nctools_command: Command) -> None:
     outcome = nctools_command("explain", "nc1_pinf")
     assert (outcome.code, outcome.out) == (2, "")
-    assert "unknown metric or method 'nc1_pinf'; did you mean nc1_pinv" in outcome.err
+    assert "unknown metric, loss or method 'nc1_pinf'; did you mean nc1_pinv" in outcome.err
     assert outcome.err.count("\n") == 1
+    assert "did you mean db_focal" in nctools_command("explain", "db_focla").err
 
 
 def test_version_and_help(nctools_command: Command) -> None:

@@ -41,6 +41,47 @@ def test_short_forms_are_settings(nctools_command: Command, tmp_path: Path, monk
     assert found["trainer"]["devices"] == 2
 
 
+def test_head_and_loss_are_short_forms(nctools_command: Command) -> None:
+    found = configuration(nctools_command, "erm", "--dataset", "digits_lt", "--head", "class_attention")
+    assert found["arguments"] == {"backbone": "small", "head": "class_attention"}
+    found = configuration(
+        nctools_command, "mlc_nc", "--dataset", "voc_lt", "--loss", "db_focal", "--set", "loss_settings=voc_lt,lambd=3"
+    )
+    assert found["arguments"]["loss"] == "db_focal"
+    assert found["arguments"]["loss_settings"] == "voc_lt,lambd=3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mlc_nc", "--head", "linear"], "mlc_nc has no argument head: methods that have it are erm, rs, "),
+        (["class_attention", "--head", "linear"], "class_attention has no argument head"),
+        (["erm", "--loss", "focal"], "erm has no argument loss: methods that have it are mlc_nc"),
+        (["erm", "--variant", "released"], "erm has no argument variant: methods that have it are db, "),
+        (["erm", "--head", "lineal"], "arguments.head: Input should be 'linear' or 'class_attention' (it is 'lineal')"),
+        (["mlc_nc", "--loss", "db_fcal"], "unknown loss 'db_fcal'; did you mean db_focal"),
+        (["mlc_nc", "--loss", "rlc"], "arguments.loss: loss is 'rlc', which corrects labels"),
+        (["mlc_nc", "--set", "loss_settings=a,b"], "arguments.loss_settings: loss_settings is 'a,b'"),
+        (["erm", "--set", "num_head=2"], "unknown setting 'num_head'; did you mean arguments.num_heads"),
+    ],
+)
+def test_heads_and_losses_that_cannot_be_are_wrong_usage(
+    arguments: list[str], message: str, nctools_command: Command
+) -> None:
+    outcome = nctools_command("train", *arguments, "--dataset", "digits_lt", "--dry-run")
+    assert outcome.code == 2, outcome.err
+    assert message in " ".join(outcome.err.replace("│", " ").split())
+
+
+def test_an_argument_of_the_other_head_is_told_before_training(nctools_command: Command, tmp_path: Path) -> None:
+    given = ("erm", "--dataset", "digits_lt", "--set", "projection_features=8", "--out", tmp_path / "run", "--quiet")
+    outcome = nctools_command("train", *given)
+    assert outcome.code == 3, outcome.err
+    told = " ".join(outcome.err.split())
+    assert 'projection_features is 8, but head is "linear", which has no such part' in told
+    assert not (tmp_path / "run").exists()
+
+
 def test_settings_change_a_configuration_file(nctools_command: Command, saved: Path, tmp_path: Path) -> None:
     before = configuration(nctools_command, "--config", saved)
     assert before["recipe"]["epochs"] == 7

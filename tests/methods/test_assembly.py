@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,26 +26,41 @@ from nctools.methods.catalogue import METHODS, method_entry
 from nctools.methods.method import Argument, Method
 
 SMALL: dict[str, dict[str, Argument]] = {
-    "erm": {},
     "class_attention": {"num_features": 32},
     "mlc_nc": {"num_features": 32},
 }
+# What belongs to the method itself; all others draw images uniformly.
+CLASS_AWARE = {"rs", "db", "db_focal", "class_attention", "mlc_nc"}
+# Published for the data set, beside backbone and weights.
+SETTINGS: dict[tuple[str, str], dict[str, Argument]] = {
+    ("cb_focal", "voc_lt"): {"beta": 0.99},
+    ("cb_focal", "coco_lt"): {"beta": 0.9},
+    **{(name, "voc_lt"): {"mu": 0.3, "lambd": 5.0} for name in ("db", "db_focal")},
+    **{(name, "coco_lt"): {"mu": 0.2, "lambd": 2.0} for name in ("db", "db_focal")},
+    **{("p_asl", dataset): {"zeros_unknown": True} for dataset in ("plt_voc", "plt_coco")},
+}
+# What the data tell.
+TOLD: dict[str, Any] = {"class_counts": [9, 5, 3, 2, 1], "num_images": 12, "cooccurrence": torch.ones(5, 5)}
 
 
 @pytest.mark.parametrize("name", list(METHODS))
-def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str) -> None:
-    method = build(
-        name,
-        num_classes=5,
-        class_counts=None,
-        class_names=None,
-        **{**default_arguments(name, "digits_lt"), **SMALL[name]},
-    )
+@pytest.mark.parametrize("head", ["linear", "class_attention"])
+def test_every_row_of_the_table_builds_and_its_spaces_match_its_layers(name: str, head: str) -> None:
+    chosen = {**default_arguments(name, "digits_lt"), **SMALL.get(name, {})}
+    if "head" in argument_names(name):
+        chosen["head"] = head
+    method = build(name, num_classes=5, **TOLD, **chosen)  # type: ignore[arg-type]
     output = method(torch.zeros(2, 3, 48, 48))
     assert output.logits.shape == (2, 5)
     assert list(output.features) == list(method.feature_layers)
     for space, anchors in method.anchors().items():
         assert anchors.weight.shape == (5, output.features[space].shape[-1])
+    losses = method.loss(output, torch.eye(5)[:2], epoch=9)
+    assert torch.isfinite(losses["loss"])
+
+
+def test_both_heads_are_there_but_where_the_head_is_the_method() -> None:
+    assert {name for name in METHODS if "head" not in argument_names(name)} == {"class_attention", "mlc_nc"}
 
 
 def test_table_and_files_agree() -> None:
@@ -56,10 +72,13 @@ def test_table_and_files_agree() -> None:
         "catalogue",
         "checkpoint",
         "label_choice",
+        "loss_choice",
+        "loss_method",
         "method",
         "own_methods",
         "recipe",
         "released_weights",
+        "signature",
     }
     assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
 
@@ -95,10 +114,11 @@ def test_photographs_have_the_recipe_of_the_paper(name: str, dataset: str) -> No
     recipe = default_recipe(name, dataset)
     assert (recipe.epochs, recipe.batch_size, recipe.max_lr, recipe.weight_decay) == (100, 64, 1e-4, 1e-4)
     assert (recipe.ema_decay, recipe.precision, recipe.pct_start) == (0.9997, "16-mixed", 0.2)
-    assert recipe.sampler == ("uniform" if name == "erm" else "class_aware")
-    balanced = name != "erm" and dataset not in {"voc", "coco"}
+    assert recipe.sampler == ("class_aware" if name in CLASS_AWARE else "uniform")
+    balanced = name in CLASS_AWARE and dataset not in {"voc", "coco"}
     assert recipe.epoch_length == ("balanced" if balanced else "images")
-    assert default_arguments(name, dataset) == {"backbone": "resnet50", "pretrained": True}
+    published = SETTINGS.get((name, dataset), {})
+    assert default_arguments(name, dataset) == {"backbone": "resnet50", "pretrained": True, **published}
     assert usual_preprocessing(dataset) == preprocessing_named("mlc_nc")
 
 
@@ -124,7 +144,7 @@ def test_the_types_of_arguments_are_those_of_the_signature() -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_takes_a_timm_backbone(name: str) -> None:
-    method = build(name, num_classes=4, backbone="resnet18").eval()
+    method = build(name, num_classes=5, **TOLD, backbone="resnet18").eval()
     output = method(torch.zeros(1, 3, 64, 64))
-    assert output.logits.shape == (1, 4)
+    assert output.logits.shape == (1, 5)
     assert output.features[next(iter(method.feature_layers))].shape[-1] == 512

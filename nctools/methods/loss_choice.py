@@ -1,0 +1,184 @@
+"""From what a user says about the classification loss of a method to the loss: a name, and settings as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from nctools.losses.building import build, setting_names
+from nctools.losses.catalogue import LOSSES, Setting, loss_entry
+
+# Changes the labels before a loss sees them: no loss of logits and targets alone.
+_NO_CLASSIFICATION = "rlc"
+_WORDS: Mapping[str, Setting] = {"true": True, "false": False, "none": None, "null": None}
+
+
+def checked_loss(loss: str) -> str:
+    """See that a choice of a classification loss is one.
+
+    Args:
+        loss: A name of ``nctools.losses.LOSSES``.
+
+    Returns:
+        The same.
+
+    Raises:
+        UnknownNameError: If there is no such loss; near misses are listed.
+        ValueError: If it corrects labels.
+
+    Example:
+        >>> checked_loss("db-focal")
+        'db-focal'
+    """
+    if loss_entry(loss).name == _NO_CLASSIFICATION:
+        others = ", ".join(name for name in LOSSES if name != _NO_CLASSIFICATION)
+        raise ValueError(f"loss is {loss!r}, which corrects labels epoch by epoch: choose one of {others}")
+    return loss
+
+
+def read_settings(text: str | None) -> tuple[str | None, dict[str, Setting]]:
+    """Read the settings of a loss out of one line, which is what a configuration can hold.
+
+    Args:
+        text: ``"gamma=1,scale=2"``; the name of a data set in it (``"voc_lt"``, ``"voc_lt,lambd=3"``) stands for the
+            settings that were published for it. None, or nothing: no settings.
+
+    Returns:
+        The data set, or None; and the settings by name.
+
+    Raises:
+        ValueError: If there are two data sets, a name is given twice, or one lacks its value.
+
+    Example:
+        >>> read_settings("voc_lt,lambd=3,rebalance=true")
+        ('voc_lt', {'lambd': 3, 'rebalance': True})
+    """
+    dataset: str | None = None
+    settings: dict[str, Setting] = {}
+    for part in (text or "").split(","):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not (name or equals):
+            continue
+        if (equals and not (name and value)) or name in settings or (not equals and dataset):
+            raise ValueError(
+                f"loss_settings is {text!r}, where {part.strip()!r} does not fit: write key=value,key=value, and at "
+                "most one data set, each name once"
+            )
+        if equals:
+            settings[name] = _value(value)
+        else:
+            dataset = name.replace("-", "_").lower()
+    return dataset, settings
+
+
+def checked_settings(text: str) -> str:
+    """See that settings of a loss can be read; whether the loss has them is seen where it is built.
+
+    Args:
+        text: As for ``read_settings``.
+
+    Returns:
+        The same.
+    """
+    read_settings(text)
+    return text
+
+
+def settings_in_full(loss: str, text: str | None) -> str | None:
+    """Write out what a line of settings means: the published ones of the data set, changed by those that were given.
+
+    Args:
+        loss: Name of the loss.
+        text: As for ``read_settings``.
+
+    Returns:
+        ``"key=value,key=value"``, or None where there are no settings.
+
+    Raises:
+        ValueError: If nothing was published for the data set.
+
+    Example:
+        >>> settings_in_full("db", "voc-lt,lambd=3")
+        'mu=0.3,lambd=3'
+    """
+    dataset, settings = read_settings(text)
+    published = loss_entry(loss).settings_for
+    if dataset is not None and dataset not in published:
+        listed = f"only for {' and '.join(published)}" if published else "for no data set"
+        raise ValueError(
+            f"loss_settings is {text!r}, but settings of the loss {loss} were published {listed}: write them out, "
+            "key=value,key=value"
+        )
+    whole = {**published.get(dataset or "", {}), **settings}
+    return ",".join(f"{name}={_text(value)}" for name, value in whole.items()) or None
+
+
+def derived_settings(loss: str, text: str | None, targets: Tensor) -> str | None:
+    """Choose by the training labels what the settings of a loss leave open: mu of the re-balanced weights.
+
+    Args:
+        loss: Name of the loss.
+        text: Its settings, as for ``read_settings``.
+        targets: ``[N, C]`` training labels.
+
+    Returns:
+        All settings with ``mu`` as for ``nctools.losses.median_rebalancing``, or None where nothing is open.
+    """
+    from nctools.losses.rebalancing import median_rebalancing
+
+    rebalanced = any("mu" in settings for settings in loss_entry(loss).settings_for.values())
+    whole = settings_in_full(loss, text)
+    if not rebalanced or "mu" in read_settings(whole)[1]:
+        return None
+    chosen = f"mu={round(median_rebalancing(targets), 4)}"
+    return chosen if whole is None else f"{whole},{chosen}"
+
+
+def build_chosen(
+    loss: str,
+    text: str | None,
+    *,
+    class_counts: Sequence[int] | None,
+    num_images: int | None,
+    cooccurrence: Tensor | None,
+    **usual: Setting,
+) -> nn.Module:
+    """Build a classification loss whose value is a mean over images, as of the methods that are a loss.
+
+    Args:
+        loss: A name of ``nctools.losses.LOSSES``.
+        text: Its settings, as for ``read_settings``.
+        class_counts: Training positives of each class.
+        num_images: Number of training images.
+        cooccurrence: ``[C, C]`` training images that hold both classes.
+        **usual: Settings where none are given.
+
+    Returns:
+        The module; call it with logits and targets.
+    """
+    name = loss_entry(checked_loss(loss)).name
+    given = read_settings(settings_in_full(name, text))[1]
+    mean = {"reduction": "batchmean"} if "reduction" in setting_names(name) else {}
+    return build(
+        name,
+        class_counts=class_counts,
+        num_images=num_images,
+        cooccurrence=cooccurrence,
+        **{**mean, **usual, **given},  # type: ignore[arg-type]
+    )
+
+
+def _value(text: str) -> Setting:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _text(value: Setting) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
