@@ -92,8 +92,8 @@ def test_each_method_has_four_settings_and_the_first_is_its_usual_one() -> None:
 
 def test_learning_rates_are_in_proportion_to_the_usual_one() -> None:
     grid_of = runpy.run_path(str(ANALYSIS / "compare_methods.py"))["grid_of"]
-    assert [row["recipe.max_lr"] for row in grid_of("erm", "digits_lt")] == [3e-3, 1e-3, 6e-3, 1e-2]
-    assert [row["recipe.max_lr"] for row in grid_of("erm", "voc_lt")] == [1e-4, 3.33e-5, 2e-4, 3.33e-4]
+    assert [row["recipe.max_lr"] for row in grid_of("erm", "digits_lt")] == [3e-3, 6e-3, 1e-2, 2e-2]
+    assert [row["recipe.max_lr"] for row in grid_of("erm", "voc_lt")] == [1e-4, 2e-4, 3.33e-4, 6.67e-4]
 
 
 @pytest.mark.slow
