@@ -51,8 +51,8 @@ _NETWORK = {"num_classes", *inspect.signature(LossMethod.__init__).parameters}
 
 def losses_page() -> str:
     """All losses in the order of the catalogue: a table of links, then a section for each."""
-    rows = ([f"[`{name}`](#{name})", row.title, literal(row.summary)] for name, row in LOSSES.items())
-    overview = table(["name", "loss", "what it changes"], rows)
+    rows = ([f"[`{name}`](#{name})", f"{row.title}: {literal(row.summary)}"] for name, row in LOSSES.items())
+    overview = table(["name", "what it changes in the binary cross entropy"], rows)
     return "\n\n".join([overview, *(loss_section(row) for row in LOSSES.values())])
 
 
@@ -94,15 +94,14 @@ def loss_settings_table(row: LossEntry) -> str:
 def settings_table(
     kind: str, meanings: Mapping[str, str], usual: Mapping[str, object], values_for: Mapping[str, Mapping[str, object]]
 ) -> str:
-    """Settings with meaning and value, and a column for each data set that has a value of its own; empty if none."""
+    """Settings with meaning and value, and a column for each data set that has values of its own; empty if none."""
     columns = [name for name in COLUMNS if any(name_of in usual for name_of in values_for.get(name, {}))]
     rows = [
         [f"`{name}`", literal(meanings.get(name, "")), shown(value)]
-        + [shown(values_for[column].get(name, value)) for column in columns]
+        + [shown(values_for[column][name]) if name in values_for[column] else "" for column in columns]
         for name, value in usual.items()
     ]
-    value = "other data" if columns else "value"
-    header = [kind, "meaning", value, *(COLUMNS[column] for column in columns)]
+    header = [kind, "meaning", "value", *(COLUMNS[column] for column in columns)]
     return "{.options}\n" + table(header, rows) if rows else ""
 
 
