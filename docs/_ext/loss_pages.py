@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from page_parts import literal, table
 
+import nctools.losses
 from nctools.evaluation.paper_values import PublishedValue, published_values
 from nctools.losses.building import setting_names
 from nctools.losses.catalogue import LOSSES, LossEntry
@@ -109,11 +110,12 @@ def method_facts(name: str) -> str:
     """What the section of a method says by itself: loss, sampling, arguments, printed numbers."""
     built = loaded(METHODS[name].builder)
     recipe = built.recipe_for["voc_lt"]
-    loss = "bce" if name in {"erm", "rs"} else name
-    where = f"[`{loss}`](../losses.md#{loss})" if loss in LOSSES else "[`bce`](../losses.md#bce)"
+    loss = name if name in LOSSES else "bce"
+    reduced = "reduction" in setting_names(loss)
+    how = "summed over classes, mean over images" if reduced else LOSSES[loss].reduction
     facts = [
         f"- **Source:** {literal(METHODS[name].source)}",
-        f"- **Loss:** {where}, summed over classes, mean over images",
+        f"- **Loss:** [`{loss}`](../losses.md#{loss}), {how}",
         f"- **Sampling:** {SAMPLING.get(recipe.sampler, recipe.sampler)}",
     ]
     return "\n\n".join(["\n".join(facts), arguments_table(built), published_table(name)])
@@ -128,20 +130,22 @@ def arguments_table(built: type[Method]) -> str:
 
 def published_table(method: str) -> str:
     """What papers print of a method as it was proposed; empty where they print nothing."""
-    rows = [[PRINTED_FOR[row.dataset], *of_paper(row), *by_group] for row, by_group in published_rows(method, "mAP")]
-    return table(["mAP in %, printed", "by", "total", *GROUPS[1:]], rows) if rows else ""
+    rows = [
+        [f"{PRINTED_FOR[row.dataset]}, {printer(row)}", *by_group] for row, by_group in published_rows(method, "mAP")
+    ]
+    return table(["printed mAP in %", "total", *GROUPS[1:]], rows) if rows else ""
 
 
 def elsewhere_table() -> str:
     """What papers print of methods that are not trained here."""
     rows = [
-        [title, PRINTED_FOR[row.dataset], row.measure, *of_paper(row), *by_group]
+        [title, f"{PRINTED_FOR[row.dataset]}, {printer(row)}", row.measure, *by_group]
         for method, title in ELSEWHERE.items()
         if method not in METHODS
         for measure in ("mAP", "weighted F1")
         for row, by_group in published_rows(method, measure)
     ]
-    return table(["method", "data", "in %", "printed by", "total", *GROUPS[1:]], rows)
+    return table(["method", "printed", "in %", "total", *GROUPS[1:]], rows)
 
 
 def comparison_table() -> str:
@@ -169,10 +173,10 @@ def published_rows(method: str, measure: str) -> Iterator[tuple[PublishedValue, 
         yield values[0], [by_group.get(group, "-") for group in GROUPS]
 
 
-def of_paper(row: PublishedValue) -> list[str]:
+def printer(row: PublishedValue) -> str:
     """Whose table a number stands in, and whether it was read off the print."""
     titles = {"mlc_nc": "MLC-NC", "comic": "COMIC", "cssfe": "CSSFE", "lmpt": "LMPT"}
-    return [titles[row.paper] + (", recalled" if "recalled" in row.table else "")]
+    return titles[row.paper] + (" (recalled)" if "recalled" in row.table else "")
 
 
 def shown(value: object) -> str:
@@ -189,11 +193,14 @@ def loaded(builder: str) -> type:
 
 
 def documented_arguments(built: type) -> dict[str, str]:
-    """Argument -> meaning: of a class, its bases, and the functions beside it, where the class refers to them."""
-    beside = [value for _, value in inspect.getmembers(inspect.getmodule(built), inspect.isfunction)]
+    """Argument -> meaning: of a class, its bases, and the functions that they refer to ("As in ...")."""
+    told = [inspect.cleandoc(one.__dict__.get("__doc__") or "") for one in built.__mro__]
+    for name in re.findall(r"As in ``(\w+)``", "".join(told)):
+        function = getattr(inspect.getmodule(built), name, None) or getattr(nctools.losses, name)
+        told.append(inspect.getdoc(function) or "")
     meanings: dict[str, str] = {}
-    for one in [*built.__mro__, *(value for value in beside if value.__module__ == built.__module__)]:
-        for name, meaning in arguments_section(one.__dict__.get("__doc__") or one.__doc__ or ""):
+    for docstring in told:
+        for name, meaning in arguments_section(docstring):
             if meanings.get(name, "Likewise").startswith(("As in", "Likewise")):
                 meanings[name] = meaning
     return meanings
@@ -201,7 +208,7 @@ def documented_arguments(built: type) -> dict[str, str]:
 
 def arguments_section(docstring: str) -> list[tuple[str, str]]:
     """The names of a docstring's "Args", and what it says of each."""
-    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", inspect.cleandoc(docstring), re.MULTILINE)
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", docstring, re.MULTILINE)
     entries = re.findall(r"^(\w+): (.*(?:\n[ ]+.*)*)", inspect.cleandoc(section[1]) if section else "", re.MULTILINE)
     return [(name, " ".join(meaning.replace("``", "").split())) for name, meaning in entries]
 
