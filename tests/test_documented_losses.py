@@ -71,3 +71,11 @@ def test_every_method_has_its_section() -> None:
         for heading in re.findall(r"^## (\w+)$", (folder / page).read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert {name for name in METHODS if not (folder / f"{name}.md").exists()} == headings
+
+
+def test_arguments_that_are_handed_on_and_stages_are_told(loss_pages: ModuleType) -> None:
+    facts = loss_pages.method_facts("db_focal")
+    assert re.findall(r"^\| `(\w+)` \|", facts, re.MULTILINE)[:4] == ["gamma", "scale", "alpha", "beta"]
+    assert "**Sampling:** class-aware" in facts
+    assert "**Sampling:** uniform, then class-aware" in loss_pages.method_facts("lws")
+    assert "mean over rows + mean over columns" in loss_pages.method_facts("two_way")

@@ -18,6 +18,7 @@ from nctools.methods.catalogue import METHODS
 from nctools.methods.loss_choice import checked_loss
 from nctools.methods.loss_method import LossMethod
 from nctools.methods.method import Method
+from nctools.methods.signature import parameters_of
 
 # Data set -> its name in the literature; those whose settings and numbers are printed.
 PUBLISHED_FOR = {"voc_lt": "VOC-LT", "coco_lt": "COCO-LT"}
@@ -47,7 +48,7 @@ COLUMNS = {**PUBLISHED_FOR, "digits_lt": "digits_lt"}
 # Methods with a page that is written by hand.
 OWN_PAGE = {"erm", "class_attention", "mlc_nc"}
 # Arguments of every method, which its section need not repeat.
-_NETWORK = {"num_classes", *inspect.signature(LossMethod.__init__).parameters}
+_NETWORK = parameters_of(LossMethod).keys()
 
 
 def losses_page() -> str:
@@ -109,22 +110,28 @@ def settings_table(
 def method_facts(name: str) -> str:
     """What the section of a method says by itself: loss, sampling, arguments, printed numbers."""
     built = loaded(METHODS[name].builder)
-    recipe = built.recipe_for["voc_lt"]
     loss = name if name in LOSSES else "bce"
     reduced = "reduction" in setting_names(loss)
     how = "summed over classes, mean over images" if reduced else LOSSES[loss].reduction
     facts = [
         f"- **Source:** {literal(METHODS[name].source)}",
         f"- **Loss:** [`{loss}`](../losses.md#{loss}), {how}",
-        f"- **Sampling:** {SAMPLING.get(recipe.sampler, recipe.sampler)}",
+        f"- **Sampling:** {sampling(built)}",
     ]
     return "\n\n".join(["\n".join(facts), arguments_table(built), published_table(name)])
 
 
+def sampling(built: type[Method]) -> str:
+    """How the images of a method are drawn, stage by stage."""
+    recipe = built.recipe_for["voc_lt"]
+    defaults = {name: parameter.default for name, parameter in parameters_of(built).items()}
+    stages = [recipe, built.last_recipe(recipe, defaults)] if built.first_stage else [recipe]
+    return ", then ".join(dict.fromkeys(SAMPLING[stage.sampler] for stage in stages))
+
+
 def arguments_table(built: type[Method]) -> str:
     """Arguments of a method beside those of backbone and head, with values by data set; empty if none."""
-    parameters = inspect.signature(built).parameters
-    usual = {name: one.default for name, one in parameters.items() if name not in _NETWORK | {"network", *MADE_FROM}}
+    usual = {name: one.default for name, one in parameters_of(built).items() if name not in _NETWORK | MADE_FROM.keys()}
     return settings_table("argument", documented_arguments(built), usual, built.arguments_for)
 
 
