@@ -54,7 +54,9 @@ def test_value_and_gradient_equal_the_loops_over_three_epochs(
     for step, epoch in enumerate(EPOCHS):
         moved = Problem(problem.images, problem.classes, 1, problem.density, problem.seed + step)
         logits, targets = moved.normal(problem.images, problem.classes, scale=3), moved.targets()
-        assert_exactly_the_reference(ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits)
+        assert_exactly_the_reference(
+            ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits
+        )
         assert ours.flip_counts.tolist() == reference.flipped
 
 
@@ -62,7 +64,9 @@ def test_the_released_variant_equals_the_loops() -> None:
     ours = started(variant="released")
     reference = LabelCorrector(COUNTS, start_epoch=0, **RELEASED)
     for (logits, targets), epoch in zip(batches(5), EPOCHS, strict=True):
-        assert_exactly_the_reference(ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits)
+        assert_exactly_the_reference(
+            ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits
+        )
     assert ours.flip_counts.sum() > 0
 
 
