@@ -63,6 +63,12 @@ def test_every_printed_method_is_trained_here_or_listed_as_not(loss_pages: Modul
     assert printed <= METHODS.keys() | loss_pages.ELSEWHERE.keys()
 
 
+def test_the_list_of_methods_leads_to_each_of_them(loss_pages: ModuleType) -> None:
+    linked = dict(re.findall(r"^\| \[`(\w+)`\]\((\S+?)\) \|", loss_pages.methods_page(), re.MULTILINE))
+    assert linked.keys() == METHODS.keys()
+    assert (linked["db"], linked["lws"], linked["mlc_nc"]) == ("loss-methods.md#db", "two-stages.md#lws", "mlc_nc.md")
+
+
 def test_every_method_has_its_section() -> None:
     folder = ROOT / "docs" / "methods"
     headings = {

@@ -19,7 +19,6 @@ import nctools
 from nctools.cli.app import app
 from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, PRESETS, SYMBOLS, Metric
 from nctools.data.catalogue import DATASETS
-from nctools.methods.catalogue import METHODS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -61,12 +60,6 @@ def sources_table() -> str:
     for row in [*METRICS.values(), *OVER_LAYERS.values()]:
         metrics_of.setdefault(row.source, []).append(f"`{row.id}`")
     return table(["source", "metrics"], ([literal(source), ", ".join(ids)] for source, ids in metrics_of.items()))
-
-
-def methods_table() -> str:
-    """One line for each method."""
-    rows = ([f"`{entry.name}`", entry.title, entry.summary, entry.source] for entry in METHODS.values())
-    return table(["name", "method", "parts and loss", "source"], rows)
 
 
 def datasets_table() -> str:
@@ -163,7 +156,6 @@ def pages() -> dict[str, str]:
     top = [name for name in nctools.__all__ if name not in folders]
     texts = {
         "metrics_table.md": metrics_page(),
-        "methods_table.md": methods_table(),
         "datasets_table.md": datasets_table(),
         "sources_table.md": sources_table(),
         "cli_table.md": "\n\n".join(command_sections(typer.main.get_command(app))),

@@ -14,7 +14,7 @@ from nctools.evaluation.paper_values import PublishedValue, published_values
 from nctools.losses.building import setting_names
 from nctools.losses.catalogue import LOSSES, LossEntry
 from nctools.losses.equations import EQUATIONS
-from nctools.methods.catalogue import METHODS
+from nctools.methods.catalogue import METHODS, MethodEntry
 from nctools.methods.loss_choice import checked_loss
 from nctools.methods.loss_method import LossMethod
 from nctools.methods.method import Method
@@ -45,6 +45,15 @@ ELSEWHERE = {
 }
 # Data sets with settings of their own, beside what papers print numbers for the one that is embedded.
 COLUMNS = {**PUBLISHED_FOR, "digits_lt": "digits_lt"}
+# Kind of a method -> its heading in the list of methods.
+KINDS = {
+    "baseline": "Baseline",
+    "sampling": "Sampling",
+    "loss": "Losses",
+    "two stages": "Two stages",
+    "head": "A feature for each class",
+    "collapse": "Neural collapse as a goal",
+}
 # Methods with a page that is written by hand.
 OWN_PAGE = {"erm", "class_attention", "mlc_nc"}
 # Arguments of every method, which its section need not repeat.
@@ -105,6 +114,22 @@ def settings_table(
     ]
     header = [kind, "meaning", "value", *(COLUMNS[column] for column in columns)]
     return "{.options}\n" + table(header, rows) if rows else ""
+
+
+def methods_page() -> str:
+    """One line for each method, by what it changes."""
+    parts = []
+    for kind, heading in KINDS.items():
+        listed = [row for row in METHODS.values() if row.kind == kind]
+        rows = ([f"[`{row.name}`]({page_of(row)})", row.title, row.summary, row.source] for row in listed)
+        parts += [f"## {heading}", table(["name", "method", "parts and loss", "source"], rows)]
+    return "\n\n".join(parts)
+
+
+def page_of(row: MethodEntry) -> str:
+    """Where a method is described."""
+    shared = "two-stages.md" if row.kind == "two stages" else "loss-methods.md"
+    return f"{row.name}.md" if row.name in OWN_PAGE else f"{shared}#{row.name}"
 
 
 def method_facts(name: str) -> str:
@@ -224,6 +249,7 @@ def pages() -> dict[str, str]:
     """File name below ``_generated/`` -> text."""
     return {
         "losses_table.md": losses_page(),
+        "methods_table.md": methods_page(),
         "printed_losses_table.md": comparison_table(),
         "printed_elsewhere_table.md": elsewhere_table(),
     } | {f"method_{name}_table.md": method_facts(name) for name in METHODS if name not in OWN_PAGE}
