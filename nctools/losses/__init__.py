@@ -11,12 +11,9 @@ if TYPE_CHECKING:
     from nctools.losses.building import build, loss_settings
     from nctools.losses.catalogue import LOSSES, LossEntry, loss_entry
     from nctools.losses.class_balanced import ClassBalancedLoss, class_balanced_loss
+    from nctools.losses.class_prior import prior_bias
     from nctools.losses.collapse_calibration import CollapseCalibrationLoss, collapse_calibration_loss
-    from nctools.losses.distribution_balanced import (
-        DistributionBalancedLoss,
-        distribution_balanced_loss,
-        prior_bias,
-    )
+    from nctools.losses.distribution_balanced import DistributionBalancedLoss, distribution_balanced_loss
     from nctools.losses.feature_label_alignment import FeatureLabelAlignmentLoss, feature_label_alignment_loss
     from nctools.losses.focal import FocalLoss, focal_loss
     from nctools.losses.hill import HillLoss, hill_loss
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from nctools.losses.pick_all_labels import PickAllLabelsLoss, pick_all_labels_loss
     from nctools.losses.prior_focal_modifier import PriorFocalModifierLoss, prior_focal_modifier_loss
     from nctools.losses.rebalancing import median_rebalancing, rebalanced_weights
+    from nctools.losses.released_settings import from_released_config
     from nctools.losses.reweighted import ReweightedBCELoss, reweighted_bce_loss
     from nctools.losses.two_way import TwoWayLoss, two_way_loss, two_way_terms
 
@@ -58,6 +56,7 @@ _HOME = {
     "distribution_balanced_loss": "distribution_balanced",
     "feature_label_alignment_loss": "feature_label_alignment",
     "focal_loss": "focal",
+    "from_released_config": "released_settings",
     "hill_loss": "hill",
     "ldam_loss": "ldam",
     "loss_entry": "catalogue",
@@ -67,7 +66,7 @@ _HOME = {
     "partial_asymmetric_loss": "partial_asymmetric",
     "pick_all_labels_loss": "pick_all_labels",
     "prior_focal_modifier_loss": "prior_focal_modifier",
-    "prior_bias": "distribution_balanced",
+    "prior_bias": "class_prior",
     "rebalanced_weights": "rebalancing",
     "reweighted_bce_loss": "reweighted",
     "two_way_loss": "two_way",
@@ -102,6 +101,7 @@ __all__ = [
     "distribution_balanced_loss",
     "feature_label_alignment_loss",
     "focal_loss",
+    "from_released_config",
     "hill_loss",
     "ldam_loss",
     "loss_entry",

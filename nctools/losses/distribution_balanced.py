@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -10,33 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, check_positive, positive_and_unknown
+from nctools.losses._checks import (
+    check_choice,
+    check_floating,
+    check_not_negative,
+    check_positive,
+    positive_and_unknown,
+)
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses.class_prior import prior_of
 from nctools.losses.rebalancing import check_smoothing, weights_of
 
 Variant = Literal["paper", "released"]
-
-
-def prior_bias(class_counts: Sequence[int] | Tensor, num_images: int) -> Tensor:
-    """Prior bias ``b_c = log(n_c / (N - n_c))``: the best logit of a class that does not look at the image.
-
-    Args:
-        class_counts: ``[C]`` training positives of each class; 0 counts as 1.
-        num_images: Number of training images N.
-
-    Returns:
-        ``[C]`` float64. Where ``n_c = N`` the share of positives counts as ``1 - 1 / (2 N)``.
-
-    Raises:
-        ValueError: If a count is negative, not a whole number or above ``num_images``.
-
-    Example:
-        >>> prior_bias([775, 4], 1142).round(decimals=4)
-        tensor([ 0.7475, -5.6507], dtype=torch.float64)
-    """
-    return _prior(checked_counts(class_counts, num_images=num_images).long(), num_images, torch.float64)
 
 
 def distribution_balanced_loss(
@@ -163,9 +149,20 @@ class DistributionBalancedLoss(nn.Module):
         self.num_images, self.rebalance = num_images, rebalance
         self.alpha, self.beta, self.mu = alpha, beta, mu
         self.lambd, self.kappa = lambd, kappa
-        self.gamma, self.scale = gamma, scale
         self.variant: Variant = variant
         self.reduction: Reduction = reduction
+        self.focus(gamma, scale)
+
+    def focus(self, gamma: float, scale: float) -> None:
+        """Choose the focal factor ``scale sigmoid(u)^gamma``.
+
+        Args:
+            gamma: Focal exponent, not negative; 0 is no focus.
+            scale: Factor of all entries, above 0.
+        """
+        check_not_negative(gamma, "gamma")
+        check_positive(scale, "scale")
+        self.gamma, self.scale = gamma, scale
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss.
@@ -197,7 +194,7 @@ class DistributionBalancedLoss(nn.Module):
         Returns:
             ``[C]`` float64, on the CPU; above 0 for classes in less than half of the images.
         """
-        prior = _prior(self.class_counts.cpu(), self.num_images, torch.float64)
+        prior = prior_of(self.class_counts.cpu(), self.num_images, torch.float64)
         return -_shift(self.kappa, self.lambd, self.variant) * prior
 
     def extra_repr(self) -> str:
@@ -234,7 +231,7 @@ def _loss(
     check_num_classes(counts, logits)
     wide = widen(logits)
     counts, (alpha, beta, mu), (gamma, scale) = counts.to(wide.device), smoothing, focus
-    shifted = wide + _shift(kappa, lambd, variant) * _prior(counts, num_images, wide.dtype)
+    shifted = wide + _shift(kappa, lambd, variant) * prior_of(counts, num_images, wide.dtype)
     arguments = torch.where(positive, -shifted, lambd * shifted)
     # Not softplus, which torch rounds to its argument above 20.
     entries = -F.logsigmoid(-arguments)
@@ -247,12 +244,6 @@ def _loss(
     return reduce_entries(entries, reduction, unknown=unknown)
 
 
-def _prior(counts: Tensor, num_images: int, dtype: torch.dtype) -> Tensor:
-    # Whole numbers are subtracted before they are rounded; n_c = N counts as N - 1/2.
-    others = (num_images - counts).to(dtype).clamp_min(0.5)
-    return torch.log(counts.to(dtype).clamp_max(num_images - 0.5) / others)
-
-
 def _shift(kappa: float, lambd: float, variant: Variant) -> float:
     return kappa / lambd if variant == "released" else kappa
 
@@ -262,8 +253,7 @@ def _check_numbers(
 ) -> None:
     check_smoothing(*smoothing)
     check_positive(lambd, "lambd")
-    for value, name in ((kappa, "kappa"), (focus[0], "gamma")):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
+    check_not_negative(kappa, "kappa")
+    check_not_negative(focus[0], "gamma")
     check_positive(focus[1], "scale")
     check_choice(variant, "variant", get_args(Variant))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nctools.losses._checks import positive_and_unknown
+from nctools.losses._checks import check_not_negative, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 
 # Outside of this, a weight is 1 + alpha for nearly all classes or alpha for nearly all.
@@ -162,10 +163,9 @@ def check_smoothing(alpha: float, beta: float, mu: float) -> None:
     Raises:
         ValueError: If one of them is something else.
     """
-    for value, name in ((alpha, "alpha"), (beta, "beta")):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
-    if not abs(mu) < float("inf"):
+    check_not_negative(alpha, "alpha")
+    check_not_negative(beta, "beta")
+    if not math.isfinite(mu):
         raise ValueError(f"`mu` is {mu}: pass a finite number")
 
 

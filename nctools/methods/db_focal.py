@@ -48,4 +48,4 @@ class DBFocal(DB):
         self, num_classes: int, *, gamma: Weight = 2.0, scale: Positive = 2.0, **balance: Unpack[BalanceArguments]
     ) -> None:
         super().__init__(num_classes, **balance)
-        self.criterion.gamma, self.criterion.scale = gamma, scale
+        self.criterion.focus(gamma, scale)

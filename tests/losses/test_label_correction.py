@@ -13,7 +13,7 @@ from torch import Tensor
 from nctools.losses import ReflectiveLabelCorrectorLoss, build, corrected_labels, multi_focal_modifier_loss
 from nctools.losses.label_correction import Normaliser, PriorKind
 from nctools.losses.multi_focal_modifier import head_tail_focus
-from tests.losses.cases import Problem, assert_equal_to_ten_digits, assert_finite_with_gradient, problems
+from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_label_correction import LabelCorrector
 
 COUNTS = [775, 100, 20, 4]
@@ -54,7 +54,9 @@ def test_value_and_gradient_equal_the_loops_over_three_epochs(
     for step, epoch in enumerate(EPOCHS):
         moved = Problem(problem.images, problem.classes, 1, problem.density, problem.seed + step)
         logits, targets = moved.normal(problem.images, problem.classes, scale=3), moved.targets()
-        assert_equal_to_ten_digits(ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits)
+        assert_exactly_the_reference(
+            ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits
+        )
         assert ours.flip_counts.tolist() == reference.flipped
 
 
@@ -62,7 +64,9 @@ def test_the_released_variant_equals_the_loops() -> None:
     ours = started(variant="released")
     reference = LabelCorrector(COUNTS, start_epoch=0, **RELEASED)
     for (logits, targets), epoch in zip(batches(5), EPOCHS, strict=True):
-        assert_equal_to_ten_digits(ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits)
+        assert_exactly_the_reference(
+            ours(logits, targets, epoch=epoch), reference(logits, targets, epoch=epoch), logits
+        )
     assert ours.flip_counts.sum() > 0
 
 
@@ -97,7 +101,7 @@ def test_entries_that_are_unknown_are_missing_labels_like_zeros() -> None:
 def test_threshold_one_gives_mfm_of_the_annotated_labels_for_each_positive() -> None:
     logits, targets = batches(1)[0]
     expected = len(logits) / float(targets.sum()) * multi_focal_modifier_loss(logits, targets, COUNTS)
-    assert_equal_to_ten_digits(started(threshold=1.0)(logits, targets, epoch=0), expected, logits)
+    assert_exactly_the_reference(started(threshold=1.0)(logits, targets, epoch=0), expected, logits)
 
 
 def test_the_gradient_flows_through_the_modifier_alone() -> None:
@@ -108,7 +112,7 @@ def test_the_gradient_flows_through_the_modifier_alone() -> None:
     counts = torch.tensor(COUNTS) + loss.flip_counts + (labels.int() - others).sum(0)
     value = loss(logits, others, epoch=0)
     expected = len(logits) / float(labels.sum()) * multi_focal_modifier_loss(logits, labels, counts)
-    assert_equal_to_ten_digits(value, expected, logits)
+    assert_exactly_the_reference(value, expected, logits)
     # Neither the batches before nor the state hold a graph.
     assert torch.autograd.grad(loss(logits, others, epoch=0), first, allow_unused=True)[0] is None
     assert not any(values.requires_grad for values in loss.state_dict().values())

@@ -15,7 +15,7 @@ from nctools.losses import PriorFocalModifierLoss, build, multi_focal_modifier_l
 from nctools.losses._reduction import Reduction
 from nctools.losses.multi_focal_modifier import head_tail_focus
 from nctools.losses.prior_focal_modifier import label_affinity, label_prior
-from tests.losses.cases import Problem, assert_equal_to_ten_digits, assert_finite_with_gradient, problems
+from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_prior_focal_modifier import label_prior as label_prior_by_hand
 from tests.reference.losses_prior_focal_modifier import prior_focal_modifier as reference
 
@@ -57,7 +57,7 @@ def test_value_and_gradient_equal_the_loops(
     arguments: dict[str, Any] = {"gamma_pos": gammas[0], "gamma_neg": gammas[1], "clip": clip}
     ours = prior_focal_modifier_loss(logits, targets, counts, together, **arguments, detach_focal_weight=detach)
     expected = reference(logits, targets, counts, together, **arguments, detach=detach).sum()
-    assert_equal_to_ten_digits(ours, expected, logits)
+    assert_exactly_the_reference(ours, expected, logits)
     module = PriorFocalModifierLoss(counts, together, **arguments, detach_focal_weight=detach)
     assert module(logits, targets) == ours
 
@@ -84,7 +84,7 @@ def test_classes_that_never_occur_together_give_the_released_mfm_of_the_same_bet
     logits, targets = batch()
     ours = prior_focal_modifier_loss(logits, targets, COUNTS, ALONE)
     mfm = multi_focal_modifier_loss(logits, targets, COUNTS, beta=1 / 3, variant="released")
-    assert_equal_to_ten_digits(ours, mfm, logits)
+    assert_exactly_the_reference(ours, mfm, logits)
 
 
 def test_the_diagonal_does_not_matter() -> None:
@@ -120,7 +120,7 @@ def test_negatives_near_absence_that_go_with_the_image_have_no_loss_at_all() -> 
 def test_ten_times_the_counts_change_nothing() -> None:
     logits, targets = batch()
     ours = prior_focal_modifier_loss(logits, targets, [10 * count for count in COUNTS], 10 * TOGETHER)
-    assert_equal_to_ten_digits(ours, prior_focal_modifier_loss(logits, targets, COUNTS, TOGETHER), logits)
+    assert_exactly_the_reference(ours, prior_focal_modifier_loss(logits, targets, COUNTS, TOGETHER), logits)
 
 
 def test_permuted_classes_and_images_permute_the_gradient() -> None:
