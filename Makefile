@@ -26,7 +26,7 @@ help:
 	@echo "make demo      train MLC-NC and ERM on the embedded data, measure, plot; writes $(DEMO_OUT)/"
 	@echo "make test      all tests but the slow ones"
 	@echo "make test-all  all tests"
-	@echo "make test-slower  slow tests that CI runs too: figures in the style of papers, UMAP, several processes"
+	@echo "make test-slower  slow tests that CI runs too: figures in the style of papers, UMAP, several processes, every method"
 	@echo "make lint      ruff check, ruff format --check, mypy"
 	@echo "make types     mypy alone"
 	@echo "make docs      build the documentation into docs/_build/html/ and check every link in it"
@@ -57,7 +57,7 @@ docs: $(STAMP)
 	@echo "built docs/_build/html/index.html"
 
 test-slower: $(STAMP)
-	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py tests/test_many_devices.py tests/test_metric_over_processes.py
+	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py tests/test_many_devices.py tests/test_metric_over_processes.py tests/methods/test_every_method_trains.py
 
 notebooks: $(STAMP)
 	$(PYTEST) -m slow tests/test_notebooks.py

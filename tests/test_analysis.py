@@ -14,6 +14,9 @@ import pandas as pd
 import pytest
 import torch
 
+from nctools.methods import METHODS
+from nctools.training import load_config, make_config
+
 ANALYSIS = Path(__file__).parent.parent / "analysis"
 STUDIES = ("ablation", "class_angles", "compare_methods", "nc_vs_map", "projection_width")
 
@@ -43,18 +46,54 @@ def test_the_comparison_of_methods_trains_in_processes_of_its_own_and_not_twice(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ANALYSIS.parent))
-    printed = study("compare_methods", out, "--methods", "mlc_nc", "erm", "--jobs", "2")
+    words = ["--methods", "mlc_nc", "erm", "--no-tuning", "--jobs", "2"]
+    printed = study("compare_methods", out, *words)
     trained = (out / "erm-s0" / "metrics.csv").stat().st_mtime_ns
-    assert study("compare_methods", out, "--methods", "mlc_nc", "erm", "--jobs", "2") == printed
+    assert study("compare_methods", out, *words) == printed
     assert (out / "erm-s0" / "metrics.csv").stat().st_mtime_ns == trained
     assert "epoch 2/2" in (out / "erm-s0" / "train.log").read_text(encoding="utf-8")
     runs = pd.read_csv(out / "tables" / "compare_methods_runs.csv")
     assert runs["variant"].tolist() == ["mlc_nc", "erm"]
     assert runs["test mAP tail"].between(0, 100).all()
     assert runs["scored"].tolist() == ["best", "best"]
-    assert "| erm | 1 |" in printed
-    assert "paper" not in printed, "digits_lt is in no paper"
+    assert "| erm | penultimate | 1 |" in printed
+    assert "paper: " not in printed, "digits_lt is in no paper"
+    assert not (out / "tuning").exists()
     assert (out / "figures" / "compare_methods.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_comparison_chooses_settings_on_validation_before_it_trains(tmp_path: Path) -> None:
+    printed = study("compare_methods", tmp_path, "--methods", "erm", "lws", "--jobs", "0", "--head", "class_attention")
+    table = pd.read_csv(tmp_path / "tables" / "compare_methods_class_attention_tuning.csv")
+    assert table["method"].tolist() == ["erm", "erm"], "LWS takes ERM's settings"
+    assert table["epochs"].tolist() == [1, 1]
+    (chosen,) = table[table["chosen"] == "yes"].to_dict("records")
+    assert chosen["val mAP"] == table["val mAP"].max()
+    rate = str(chosen["setting"]).partition("=")[2]
+    configs = [load_config(file) for file in tmp_path.glob("*-s0/config.yaml")]
+    assert {config.method: str(config.recipe.max_lr) for config in configs} == {"erm": rate, "lws": rate}
+    assert {config.arguments["head"] for config in configs} == {"class_attention"}
+    assert "| erm, class-wise head | classwise | 1 |" in printed
+    assert "| lws, class-wise head | classwise | 1 |" in printed
+
+
+def test_each_method_has_four_settings_and_the_first_is_its_usual_one() -> None:
+    script = runpy.run_path(str(ANALYSIS / "compare_methods.py"))
+    grid_of, follows = script["grid_of"], script["FOLLOWS"]
+    assert {*script["GRID"], *follows} == {*METHODS}
+    for method in script["GRID"]:
+        counted = [make_config(method, "digits_lt", row).settings_that_count() for row in grid_of(method, "digits_lt")]
+        assert len(counted) == 4
+        assert all(counted.count(row) == 1 for row in counted)
+        usual = make_config(method, "digits_lt").settings_that_count()
+        assert {key: (usual[key], counted[0][key]) for key in usual if usual[key] != counted[0][key]} == {}, method
+
+
+def test_learning_rates_are_in_proportion_to_the_usual_one() -> None:
+    grid_of = runpy.run_path(str(ANALYSIS / "compare_methods.py"))["grid_of"]
+    assert [row["recipe.max_lr"] for row in grid_of("erm", "digits_lt")] == [3e-3, 6e-3, 1e-2, 2e-2]
+    assert [row["recipe.max_lr"] for row in grid_of("erm", "voc_lt")] == [1e-4, 2e-4, 3.33e-4, 6.67e-4]
 
 
 @pytest.mark.slow

@@ -67,10 +67,10 @@ def test_a_stage_is_part_of_its_run(tmp_path: Path) -> None:
         os.utime(place.config, (1000 - age, 1000 - age))
     assert newest_run(tmp_path).path == run.path
     assert (run.title, first.title) == ("lws", "lws/1-erm")
-    assert (run.can_go_on, first.can_go_on) == (False, False)
+    before = run.can_go_on
     first.checkpoints.mkdir()
     first.state.touch()
-    assert (run.can_go_on, first.can_go_on) == (True, True)
+    assert (before, run.can_go_on, first.can_go_on) == (False, True, True)
 
 
 def test_no_run_says_how_to_make_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from page_parts import literal, table
 
+import nctools.losses
 from nctools.evaluation.paper_values import PublishedValue, published_values
 from nctools.losses.building import setting_names
 from nctools.losses.catalogue import LOSSES, LossEntry
@@ -17,6 +18,7 @@ from nctools.methods.catalogue import METHODS
 from nctools.methods.loss_choice import checked_loss
 from nctools.methods.loss_method import LossMethod
 from nctools.methods.method import Method
+from nctools.methods.signature import parameters_of
 
 # Data set -> its name in the literature; those whose settings and numbers are printed.
 PUBLISHED_FOR = {"voc_lt": "VOC-LT", "coco_lt": "COCO-LT"}
@@ -46,13 +48,13 @@ COLUMNS = {**PUBLISHED_FOR, "digits_lt": "digits_lt"}
 # Methods with a page that is written by hand.
 OWN_PAGE = {"erm", "class_attention", "mlc_nc"}
 # Arguments of every method, which its section need not repeat.
-_NETWORK = {"num_classes", *inspect.signature(LossMethod.__init__).parameters}
+_NETWORK = parameters_of(LossMethod).keys()
 
 
 def losses_page() -> str:
     """All losses in the order of the catalogue: a table of links, then a section for each."""
-    rows = ([f"[`{name}`](#{name})", row.title, literal(row.summary)] for name, row in LOSSES.items())
-    overview = table(["name", "loss", "what it changes"], rows)
+    rows = ([f"[`{name}`](#{name})", f"{row.title}: {literal(row.summary)}"] for name, row in LOSSES.items())
+    overview = table(["name", "what it changes in the binary cross entropy"], rows)
     return "\n\n".join([overview, *(loss_section(row) for row in LOSSES.values())])
 
 
@@ -94,55 +96,63 @@ def loss_settings_table(row: LossEntry) -> str:
 def settings_table(
     kind: str, meanings: Mapping[str, str], usual: Mapping[str, object], values_for: Mapping[str, Mapping[str, object]]
 ) -> str:
-    """Settings with meaning and value, and a column for each data set that has a value of its own; empty if none."""
+    """Settings with meaning and value, and a column for each data set that has values of its own; empty if none."""
     columns = [name for name in COLUMNS if any(name_of in usual for name_of in values_for.get(name, {}))]
     rows = [
         [f"`{name}`", literal(meanings.get(name, "")), shown(value)]
-        + [shown(values_for[column].get(name, value)) for column in columns]
+        + [shown(values_for[column][name]) if name in values_for[column] else "" for column in columns]
         for name, value in usual.items()
     ]
-    value = "other data" if columns else "value"
-    header = [kind, "meaning", value, *(COLUMNS[column] for column in columns)]
+    header = [kind, "meaning", "value", *(COLUMNS[column] for column in columns)]
     return "{.options}\n" + table(header, rows) if rows else ""
 
 
 def method_facts(name: str) -> str:
     """What the section of a method says by itself: loss, sampling, arguments, printed numbers."""
     built = loaded(METHODS[name].builder)
-    recipe = built.recipe_for["voc_lt"]
-    loss = "bce" if name in {"erm", "rs"} else name
-    where = f"[`{loss}`](../losses.md#{loss})" if loss in LOSSES else "[`bce`](../losses.md#bce)"
+    loss = name if name in LOSSES else "bce"
+    reduced = "reduction" in setting_names(loss)
+    how = "summed over classes, mean over images" if reduced else LOSSES[loss].reduction
     facts = [
         f"- **Source:** {literal(METHODS[name].source)}",
-        f"- **Loss:** {where}, summed over classes, mean over images",
-        f"- **Sampling:** {SAMPLING.get(recipe.sampler, recipe.sampler)}",
+        f"- **Loss:** [`{loss}`](../losses.md#{loss}), {how}",
+        f"- **Sampling:** {sampling(built)}",
     ]
     return "\n\n".join(["\n".join(facts), arguments_table(built), published_table(name)])
 
 
+def sampling(built: type[Method]) -> str:
+    """How the images of a method are drawn, stage by stage."""
+    recipe = built.recipe_for["voc_lt"]
+    defaults = {name: parameter.default for name, parameter in parameters_of(built).items()}
+    stages = [recipe, built.last_recipe(recipe, defaults)] if built.first_stage else [recipe]
+    return ", then ".join(dict.fromkeys(SAMPLING[stage.sampler] for stage in stages))
+
+
 def arguments_table(built: type[Method]) -> str:
     """Arguments of a method beside those of backbone and head, with values by data set; empty if none."""
-    parameters = inspect.signature(built).parameters
-    usual = {name: one.default for name, one in parameters.items() if name not in _NETWORK | {"network", *MADE_FROM}}
+    usual = {name: one.default for name, one in parameters_of(built).items() if name not in _NETWORK | MADE_FROM.keys()}
     return settings_table("argument", documented_arguments(built), usual, built.arguments_for)
 
 
 def published_table(method: str) -> str:
     """What papers print of a method as it was proposed; empty where they print nothing."""
-    rows = [[PRINTED_FOR[row.dataset], *of_paper(row), *by_group] for row, by_group in published_rows(method, "mAP")]
-    return table(["mAP in %, printed", "by", "total", *GROUPS[1:]], rows) if rows else ""
+    rows = [
+        [f"{PRINTED_FOR[row.dataset]}, {printer(row)}", *by_group] for row, by_group in published_rows(method, "mAP")
+    ]
+    return table(["printed mAP in %", "total", *GROUPS[1:]], rows) if rows else ""
 
 
 def elsewhere_table() -> str:
     """What papers print of methods that are not trained here."""
     rows = [
-        [title, PRINTED_FOR[row.dataset], row.measure, *of_paper(row), *by_group]
+        [title, f"{PRINTED_FOR[row.dataset]}, {printer(row)}", row.measure, *by_group]
         for method, title in ELSEWHERE.items()
         if method not in METHODS
         for measure in ("mAP", "weighted F1")
         for row, by_group in published_rows(method, measure)
     ]
-    return table(["method", "data", "in %", "printed by", "total", *GROUPS[1:]], rows)
+    return table(["method", "printed", "in %", "total", *GROUPS[1:]], rows)
 
 
 def comparison_table() -> str:
@@ -170,10 +180,10 @@ def published_rows(method: str, measure: str) -> Iterator[tuple[PublishedValue, 
         yield values[0], [by_group.get(group, "-") for group in GROUPS]
 
 
-def of_paper(row: PublishedValue) -> list[str]:
+def printer(row: PublishedValue) -> str:
     """Whose table a number stands in, and whether it was read off the print."""
     titles = {"mlc_nc": "MLC-NC", "comic": "COMIC", "cssfe": "CSSFE", "lmpt": "LMPT"}
-    return [titles[row.paper] + (", recalled" if "recalled" in row.table else "")]
+    return titles[row.paper] + (" (recalled)" if "recalled" in row.table else "")
 
 
 def shown(value: object) -> str:
@@ -190,11 +200,14 @@ def loaded(builder: str) -> type:
 
 
 def documented_arguments(built: type) -> dict[str, str]:
-    """Argument -> meaning: of a class, its bases, and the functions beside it, where the class refers to them."""
-    beside = [value for _, value in inspect.getmembers(inspect.getmodule(built), inspect.isfunction)]
+    """Argument -> meaning: of a class, its bases, and the functions that they refer to ("As in ...")."""
+    told = [inspect.cleandoc(one.__dict__.get("__doc__") or "") for one in built.__mro__]
+    for name in re.findall(r"As in ``(\w+)``", "".join(told)):
+        function = getattr(inspect.getmodule(built), name, None) or getattr(nctools.losses, name)
+        told.append(inspect.getdoc(function) or "")
     meanings: dict[str, str] = {}
-    for one in [*built.__mro__, *(value for value in beside if value.__module__ == built.__module__)]:
-        for name, meaning in arguments_section(one.__dict__.get("__doc__") or one.__doc__ or ""):
+    for docstring in told:
+        for name, meaning in arguments_section(docstring):
             if meanings.get(name, "Likewise").startswith(("As in", "Likewise")):
                 meanings[name] = meaning
     return meanings
@@ -202,7 +215,7 @@ def documented_arguments(built: type) -> dict[str, str]:
 
 def arguments_section(docstring: str) -> list[tuple[str, str]]:
     """The names of a docstring's "Args", and what it says of each."""
-    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", inspect.cleandoc(docstring), re.MULTILINE)
+    section = re.search(r"^Args:\n((?:[ ]+.*\n?|\n)*)", docstring, re.MULTILINE)
     entries = re.findall(r"^(\w+): (.*(?:\n[ ]+.*)*)", inspect.cleandoc(section[1]) if section else "", re.MULTILINE)
     return [(name, " ".join(meaning.replace("``", "").split())) for name, meaning in entries]
 

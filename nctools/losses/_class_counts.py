@@ -27,6 +27,8 @@ def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | No
         >>> checked_counts([775, 4], num_images=1142)
         tensor([775.,   4.], dtype=torch.float64)
     """
+    if class_counts is None:  # what an argument that nobody gave comes to
+        raise ValueError("`class_counts` is None: pass the training positives of each class, [C]")
     counts = torch.as_tensor(class_counts).detach().to("cpu", torch.float64, copy=True)
     if counts.dim() != 1 or counts.numel() == 0:
         raise ValueError(f"`class_counts` has shape {list(counts.shape)}: pass one number for each class, [C]")

@@ -233,7 +233,10 @@ LOSSES: dict[str, LossEntry] = {
             name="mfm_prior",
             title="MFM with label prior",
             summary="MFM that expects less of labels which the image's other labels foretell",
-            formula="G_c MFM with p (1 - s_ic) for p at positives; s_ic: share of c among labels that occur with y_i",
+            formula=(
+                "G_c MFM with p (1 - s_ic) for p at positives, min(1, 1.2 (1 - p_m)) for 1 - p_m at negatives with "
+                "s_ic > 0; s_ic: share of c among labels that occur with y_i"
+            ),
             source=f"{_COMIC_SOURCE}: released code only (PriorFocalModifierLoss)",
             builder="nctools.losses.prior_focal_modifier:PriorFocalModifierLoss",
             function="prior_focal_modifier_loss",

@@ -12,10 +12,8 @@ _P_T = r"p_t &= y \, p + (1 - y) (1 - p)"
 _ASL = r"y \, (1 - p)^{\gamma_+} (-\log p) + (1 - y) \, p_m^{\gamma_-} \left( -\log (1 - p_m) \right)"
 _P_M = r"p_m &= \max(p - \text{clip}, \, 0)"
 _EFFECTIVE = r"w_i &= \left[ \operatorname{mean}_{c:\, y_{ic} = 1} \, \frac{1 - \beta^{n_c}}{1 - \beta} \right]^{-1}"
-_REBALANCED = (
-    r"w_{ic} &= \alpha + \sigma \left( \beta \, (r_{ic} - \mu) \right), \qquad "
-    r"r_{ic} = \frac{1 / n_c}{\sum_{j:\, y_{ij} = 1} 1 / n_j}"
-)
+_WEIGHT = r"w_{ic} &= \alpha + \sigma \left( \beta \, (r_{ic} - \mu) \right)"
+_RATIO = r"r_{ic} &= \frac{1 / n_c}{\sum_{j:\, y_{ij} = 1} 1 / n_j}"
 _TOLERANT = r"s &= z + \kappa \, \log \frac{n_c}{N - n_c}"
 _TOLERANT_BCE = r"y \operatorname{sp}(-s) + (1 - y) \, \frac{1}{\lambda} \operatorname{sp}(\lambda s)"
 
@@ -45,31 +43,33 @@ EQUATIONS: dict[str, str] = {
     "hill": _lines(
         r"\ell &= y \, (1 - p')^{\gamma} (-\log p') + (1 - y) \, (\lambda - p) \, p^2", r"p' &= \sigma(z - m)"
     ),
-    "r_bce": _lines(rf"\ell &= w_{{ic}} \left[ \, {_BCE} \, \right]", _REBALANCED),
+    "r_bce": _lines(rf"\ell &= w_{{ic}} \left[ \, {_BCE} \, \right]", _WEIGHT, _RATIO),
     "nt_bce": _lines(rf"\ell &= {_TOLERANT_BCE}", _TOLERANT),
-    "db": _lines(rf"\ell &= w_{{ic}} \left[ \, {_TOLERANT_BCE} \, \right]", _REBALANCED, _TOLERANT),
+    "db": _lines(rf"\ell &= w_{{ic}} \left[ \, {_TOLERANT_BCE} \, \right]", _WEIGHT, _RATIO, _TOLERANT),
     "db_focal": _lines(
         rf"\ell &= w_{{ic}} \, \text{{scale}} \, \sigma(u)^{{\gamma}} \left[ \, {_TOLERANT_BCE} \, \right]",
         r"u &= -y \, s + (1 - y) \, \lambda s",
-        _REBALANCED,
+        _WEIGHT,
+        _RATIO,
         _TOLERANT,
     ),
     "two_way": _lines(
         r"\ell_i &= \operatorname{sp} \left( T_- \, \log \sum_{c:\, y_{ic} = 0} e^{z_{ic} / T_-} "
         r"+ T_+ \, \log \sum_{c:\, y_{ic} = 1} e^{-z_{ic} / T_+} \right)",
-        r"L &= \operatorname{mean}_i \, \ell_i + \operatorname{mean}_c \, \ell_c, \qquad "
-        r"\ell_c \text{ the same over the images of class } c",
+        r"L &= \operatorname{mean}_i \, \ell_i + \operatorname{mean}_c \, \ell_c",
+        r"\ell_c &= \text{the same over the images of class } c",
     ),
     "mfm": _lines(
         rf"\ell &= {_ASL.replace('gamma_+', 'gamma_{+,c}').replace('gamma_-', 'gamma_{-,c}')}",
-        r"\gamma_{\pm,c} &= \gamma_{\pm} + w_{\pm} \, G_c, \qquad "
-        r"G_c = \left( 1 - \log \frac{n_c}{n_{\max}} \right)^{\beta}",
+        r"\gamma_{\pm,c} &= \gamma_{\pm} + w_{\pm} \, G_c",
+        r"G_c &= \left( 1 - \log \frac{n_c}{n_{\max}} \right)^{\beta}",
         _P_M,
     ),
     "mfm_prior": _lines(
         r"\ell &= G_c \left[ \, y \, (1 - p')^{\gamma_{+,c}} (-\log p') "
         r"+ (1 - y) \, (1 - q)^{\gamma_{-,c}} (-\log q) \, \right]",
-        r"p' &= p \, (1 - s_{ic}), \qquad q = \min(1, \, a_{ic} (1 - p + \text{clip}))",
+        r"p' &= p \, (1 - s_{ic})",
+        r"q &= \min(1, \, a_{ic} (1 - p + \text{clip}))",
         r"a_{ic} &= 1.2 \text{ if } s_{ic} > 0, \text{ else } 1",
         r"s_{ic} &= \text{share of } c \text{ among the labels that occur with those of image } i",
     ),

@@ -194,7 +194,8 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         check_floating(logits, "logits", "BC")
         check_num_classes(self.class_counts, logits)
         given = check_targets(targets, logits, "logits")
-        shifted = widen(logits) - self.margin * given
+        wide = widen(logits)
+        shifted = wide - self.margin * given.to(wide)
         probabilities = torch.sigmoid(shifted.detach())
         if self.training:
             self._begin(epoch)
@@ -241,7 +242,7 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         entries = self.modifier.entries(shifted, labels, focus)
         counted = (labels if self.normaliser == "positives" else flips).sum().clamp_min(1)
         size = len(shifted) if self.batch_size is None else self.batch_size
-        return reduce_entries(size / counted * entries, self.reduction)
+        return reduce_entries(size * entries / counted, self.reduction)
 
     def _begin(self, epoch: int) -> None:
         if int(self.epoch) == epoch:

@@ -79,7 +79,8 @@ def partial_asymmetric_loss(
         2022; defaults of the authors' code, whose example for COCO has g- = g_u = 4 and the threshold 0.5.
 
     Limit:
-        ASL where everything is annotated, and in the mode ``"negative"`` with g_u = g-.
+        ASL where everything is annotated (all modes but ``"ignore_normalize"``), and in the mode ``"negative"`` with
+        g_u = g-.
 
     Example:
         >>> logits, targets = torch.zeros(1, 3), torch.tensor([[1, 0, -1]])

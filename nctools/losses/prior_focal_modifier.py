@@ -230,7 +230,7 @@ def _loss(
     gamma_pos, gamma_neg = modifier.exponents(focus)
     # A share that rounds to 1 would leave nothing of the probability.
     log_positive = F.logsigmoid(wide) + torch.log1p(-prior.clamp(max=1 - torch.finfo(wide.dtype).eps))
-    log_absent = _log_absent(wide, modifier.clip) + (prior > 0) * math.log(_RELIEF)
+    log_absent = _log_absent(wide, modifier.clip) + math.log(_RELIEF) * (prior > 0).to(wide)
     entries = torch.where(
         positive,
         _focused(log_positive, gamma_pos, eps, detach=modifier.detach_focal_weight),

@@ -71,6 +71,7 @@ def reweighted_bce_loss(
         ten times as many images of each class the same loss.
 
     Example:
+        >>> import torch
         >>> logits = torch.zeros(1, 2)
         >>> reweighted_bce_loss(logits, torch.tensor([[1, 0]]), [100, 25], 200, reduction="none")
         tensor([[0.3466, 0.6931]])

@@ -14,9 +14,9 @@ from nctools.methods.method import Argument, Method
 class CBFocal(LossMethod):
     """The plain multi-label classifier with the class-balanced focal loss, images drawn uniformly.
 
-    The DB paper multiplies this loss by 10, for SGD, whose steps grow with the loss. That factor is left out: Adam
-    divides it out again, and what it would still change is how the weight decay and the largest norm of the gradient
-    compare with the loss, which belong to the recipe; ``scale`` is there for who wants it.
+    The paper's loss weight of 10 is part of ``scale``. To Adam a constant factor is nothing but for one thing: the
+    weight decay, which is added to the gradient, and this loss, with weights near 0.01, has gradients about a hundred
+    times smaller than the cross entropy's.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -25,12 +25,12 @@ class CBFocal(LossMethod):
         mode: How the classes of an image give its weight: ``"average_e"`` (paper), ``"average_w"`` (released code),
             ``"average_n"``, ``"min_n"`` or ``"by_class"``; see ``nctools.losses.class_balanced_loss``.
         gamma: Focus.
-        scale: One factor for all entries, 2 in the configurations of the DB paper.
+        scale: One factor for all entries: the focal factor 2 of the DB paper's configurations, and its loss weight 10.
         **network: Backbone and head; see ``LossMethod``.
 
     Example:
         >>> CBFocal(2, class_counts=[775, 4], backbone="small").criterion
-        ClassBalancedLoss(beta=0.99, mode=average_e, gamma=2.0, scale=2.0, weights 0.01..0.2538)
+        ClassBalancedLoss(beta=0.99, mode=average_e, gamma=2.0, scale=20.0, weights 0.01..0.2538)
 
     Source:
         Cui et al., CVPR 2019; for many labels Wu et al., ECCV 2020, supplement.
@@ -46,7 +46,7 @@ class CBFocal(LossMethod):
         beta: Share = 0.99,
         mode: BalanceMode = "average_e",
         gamma: Weight = 2.0,
-        scale: Positive = 2.0,
+        scale: Positive = 20.0,
         **network: Unpack[NetworkArguments],
     ) -> None:
         super().__init__(num_classes, **network)

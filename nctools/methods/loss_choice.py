@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from nctools.losses.building import build, setting_names
 from nctools.losses.catalogue import LOSSES, Setting, loss_entry
+from nctools.losses.rebalancing import median_rebalancing
 
 # Changes the labels before a loss sees them: no loss of logits and targets alone.
 _NO_CLASSIFICATION = "rlc"
+TWO_WAY_TEMPERATURE = 4.0
 _WORDS: Mapping[str, Setting] = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -125,8 +127,6 @@ def derived_settings(loss: str, text: str | None, targets: Tensor) -> str | None
     Returns:
         All settings with ``mu`` as for ``nctools.losses.median_rebalancing``, or None where nothing is open.
     """
-    from nctools.losses.rebalancing import median_rebalancing
-
     rebalanced = any("mu" in settings for settings in loss_entry(loss).settings_for.values())
     whole = settings_in_full(loss, text)
     if not rebalanced or "mu" in read_settings(whole)[1]:
@@ -142,7 +142,7 @@ def build_chosen(
     class_counts: Sequence[int] | None,
     num_images: int | None,
     cooccurrence: Tensor | None,
-    **usual: Setting,
+    two_way_temperature: float = TWO_WAY_TEMPERATURE,
 ) -> nn.Module:
     """Build a classification loss whose value is a mean over images, as of the methods that are a loss.
 
@@ -152,20 +152,30 @@ def build_chosen(
         class_counts: Training positives of each class.
         num_images: Number of training images.
         cooccurrence: ``[C, C]`` training images that hold both classes.
-        **usual: Settings where none are given.
+        two_way_temperature: T of the two-way loss, an argument of MLC-NC that is older than its choice of a loss.
 
     Returns:
         The module; call it with logits and targets.
+
+    Raises:
+        ValueError: If a temperature is given to another loss.
     """
     name = loss_entry(checked_loss(loss)).name
+    if name != "two_way" and two_way_temperature != TWO_WAY_TEMPERATURE:
+        raise ValueError(
+            f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the settings "
+            "of that loss as loss_settings"
+        )
     given = read_settings(settings_in_full(name, text))[1]
-    mean = {"reduction": "batchmean"} if "reduction" in setting_names(name) else {}
+    usual: dict[str, Setting] = {"reduction": "batchmean"} if "reduction" in setting_names(name) else {}
+    if name == "two_way":
+        usual["temperature"] = two_way_temperature
     return build(
         name,
         class_counts=class_counts,
         num_images=num_images,
         cooccurrence=cooccurrence,
-        **{**mean, **usual, **given},  # type: ignore[arg-type]
+        **{**usual, **given},  # type: ignore[arg-type]
     )
 
 

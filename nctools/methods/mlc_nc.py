@@ -18,7 +18,7 @@ from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.methods.argument_types import LabelChoice, LossChoice, LossSettings, Number, Positive, Share, Weight, Width
 from nctools.methods.label_choice import chosen_labels
-from nctools.methods.loss_choice import build_chosen, derived_settings, settings_in_full
+from nctools.methods.loss_choice import TWO_WAY_TEMPERATURE, build_chosen, derived_settings, settings_in_full
 from nctools.methods.loss_method import CLASSWISE_LAYERS
 from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
 from nctools.methods.recipe import Recipe
@@ -33,7 +33,6 @@ _OF_VARIANT: Mapping[str, Mapping[str, object]] = {
     "paper": {"attention": "cosine", "fpc_weight": 0.2, "train_classifier": False},
     "released": {"attention": "multihead", "fpc_weight": 0.1, "train_classifier": True},
 }
-_TEMPERATURE = 4.0
 
 
 class MLCNC(Method):
@@ -49,9 +48,8 @@ class MLCNC(Method):
     unit length; gamma and the two-way loss stay. The classifier then reads one feature for each class, so the space
     ``"penultimate"`` is ``[B, C, p]``, with those rows as its anchors.
 
-    The head and the collapse terms go with any classification loss: ``loss="db_focal"`` puts that one in the place of
-    L_TW, made from the training labels and with ``reduction="batchmean"`` where it has reductions, as in the methods
-    that are a loss.
+    The head and the collapse terms go with any classification loss: ``loss="db_focal"`` puts that one, made from the
+    training labels and with ``reduction="batchmean"`` where it has reductions, in the place of L_TW.
 
     Args:
         num_classes: Number of classes ``C``.
@@ -135,7 +133,7 @@ class MLCNC(Method):
         fpc_temperature: Positive = 0.5,
         loss: LossChoice = "two_way",
         loss_settings: LossSettings | None = None,
-        two_way_temperature: Positive = _TEMPERATURE,
+        two_way_temperature: Positive = TWO_WAY_TEMPERATURE,
         train_classifier: bool | None = None,
         classifier: ClassifierRows = "etf",
         concatenate: bool = True,
@@ -158,8 +156,7 @@ class MLCNC(Method):
         self.fpc_weight = cast("float", usual["fpc_weight"]) if fpc_weight is None else fpc_weight
         self.fpc_temperature, self.two_way_temperature = fpc_temperature, two_way_temperature
         # Without L_FLA the warm-up would minimise nothing.
-        self.warmup_epochs = warmup_epochs if fla_weight else 0
-        self.concatenate = concatenate
+        self.warmup_epochs, self.concatenate = warmup_epochs if fla_weight else 0, concatenate
 
         self.backbone = build_backbone(backbone, pretrained=pretrained)
         self.head = ClasswiseHead(
@@ -181,19 +178,13 @@ class MLCNC(Method):
         self.classifier = made(num_classes, width, seed=seed + 1, scale=scale, trainable=trained, rows=classifier)
         self.centres = ClassCentres(num_classes, projection_features, mode="running" if released else "epoch")
         self.classification = loss_entry(loss).name
-        two_way = self.classification == "two_way"
-        if not two_way and two_way_temperature != _TEMPERATURE:
-            raise ValueError(
-                f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the "
-                "settings of that loss as loss_settings"
-            )
         self.criterion = build_chosen(
             loss,
             loss_settings,
             class_counts=class_counts,
             num_images=num_images,
             cooccurrence=cooccurrence,
-            **({"temperature": two_way_temperature} if two_way else {}),
+            two_way_temperature=two_way_temperature,
         )
 
     @classmethod
@@ -228,8 +219,8 @@ class MLCNC(Method):
         Returns:
             ``loss_settings``, or nothing.
         """
-        given = cast("str | None", arguments.get("loss_settings"))
-        settings = derived_settings(str(arguments.get("loss", "two_way")), given, targets)
+        loss, given = str(arguments.get("loss", "two_way")), cast("str | None", arguments.get("loss_settings"))
+        settings = derived_settings(loss, given, targets)
         return {} if settings is None else {"loss_settings": settings}
 
     def forward(self, images: Tensor) -> Output:
@@ -256,8 +247,8 @@ class MLCNC(Method):
             epoch: Index of the epoch, from 0.
 
         Returns:
-            ``"loss"`` and the unweighted parts ``"loss_fla"``, ``"loss_fpc"`` and ``"loss_two_way"``, which is called
-            ``"loss_classification"`` where ``loss`` is another one.
+            ``"loss"`` and its unweighted parts: ``"loss_fla"``, ``"loss_fpc"``, ``"loss_two_way"`` (of another loss
+            ``"loss_classification"``).
         """
         fla = feature_label_alignment_loss(
             output.features["classwise"],

@@ -45,7 +45,7 @@ def run_table(
     Returns:
         A row for each run: ``variant, method, seed, space, scored`` (which checkpoint), ``test mAP GROUP`` and
         ``test mAP GROUP ema`` in per cent (raw and averaged weights), ``METRIC GROUP``, ``METRIC all untrained``,
-        ``minutes``, ``run``. Groups are ``all`` and those of the data set.
+        ``minutes`` (of all stages), ``run``. Groups are ``all`` and those of the data set.
 
     Raises:
         ConfigError: If a run has no table of its epochs.
@@ -65,8 +65,7 @@ def _run_values(run: StudyRun, metrics: Sequence[str], which: str) -> dict[str, 
         ending = "" if weights == "raw" else f" {weights}"
         values |= {f"test mAP {group}{ending}": 100.0 * score for group, score in scores.items()}
     values |= collapse_values(directory, metrics)
-    epochs = epoch_rows(directory)
-    return values | {"minutes": float(epochs["seconds"].sum()) / 60.0, "run": str(run.path)}
+    return values | {"minutes": minutes(directory), "run": str(run.path)}
 
 
 def scores_on_test(run: RunDirectory, checkpoint: Path, *, data_root: str | None = None) -> Scores:
@@ -165,6 +164,21 @@ def epoch_rows(run: RunDirectory) -> pd.DataFrame:
     return _read(run.metrics)
 
 
+def minutes(run: RunDirectory) -> float:
+    """Add up how long a run was trained, with the stages before its own.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Minutes of all epochs, validation included.
+
+    Raises:
+        ConfigError: If a table of epochs is missing or damaged.
+    """
+    return sum(float(epoch_rows(part)["seconds"].sum()) for part in (*_stages(run), run)) / 60.0
+
+
 def main_space(run: RunDirectory) -> str | None:
     """Name the first feature space that a run measured.
 
@@ -201,7 +215,7 @@ def collapse_rows(run: RunDirectory, metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def collapse_values(run: RunDirectory, metrics: Sequence[str]) -> Mapping[str, float]:
-    """Give a run's NC values at the end, and over all classes before training.
+    """Give a run's NC values at the end, and over all classes before training: before its first stage, if it has two.
 
     Args:
         run: The run.
@@ -214,7 +228,8 @@ def collapse_values(run: RunDirectory, metrics: Sequence[str]) -> Mapping[str, f
     if table.empty:
         return {}
     last = table[table["epoch"] == table["epoch"].max()]
-    first = table[(table["epoch"] == 0) & (table["group"] == "all")]
+    begun = collapse_rows(_stages(run)[0], metrics) if _stages(run) else table
+    first = begun[(begun["epoch"] == 0) & (begun["group"] == "all")]
     named = [(last, ""), (first, " untrained")]
     found = {
         f"{metric} {group}{ending}": float(value)
@@ -224,6 +239,10 @@ def collapse_values(run: RunDirectory, metrics: Sequence[str]) -> Mapping[str, f
     groups = list(dict.fromkeys(table["group"]))
     order = [f"{metric} {group}{ending}" for metric in metrics for ending in ("", " untrained") for group in groups]
     return {name: found[name] for name in order if name in found}
+
+
+def _stages(run: RunDirectory) -> list[RunDirectory]:
+    return [RunDirectory(file.parent) for file in sorted(run.stages.glob("*/metrics.csv"))]
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nctools.errors import ConfigError
 from nctools.run_directory import RunDirectory, replace_atomically
 from nctools.studies.plan import differing_settings, is_finished
-from nctools.studies.run_values import STUDY_METRICS, collapse_values, epoch_rows
+from nctools.studies.run_values import STUDY_METRICS, collapse_values, epoch_rows, minutes
 from nctools.studies.single_run import train_or_resume
 from nctools.training import TrainConfig, check_config
 
@@ -166,4 +166,4 @@ def _values(run: RunDirectory, metrics: Sequence[str]) -> dict[str, float]:
             for column in [name for name in epochs.columns if name.startswith(f"{beginning}/mAP")]:
                 group = column.removeprefix(f"{beginning}/mAP").removeprefix("_") or "all"
                 values[f"{moment} val mAP {group}{ending}"] = 100.0 * float(epochs[column].iloc[row])
-    return values | dict(collapse_values(run, metrics)) | {"minutes": float(epochs["seconds"].sum()) / 60.0}
+    return values | dict(collapse_values(run, metrics)) | {"minutes": minutes(run)}

@@ -57,3 +57,23 @@ def assert_finite_with_gradient(loss: Tensor, *inputs: Tensor) -> None:
     assert torch.isfinite(loss).all()
     for gradient in torch.autograd.grad(loss.sum(), inputs):
         assert torch.isfinite(gradient).all()
+
+
+def counts_of(problem: Problem) -> list[int]:
+    """Class counts from 1 to some hundreds, another set for each problem."""
+    values = problem.normal(problem.classes, scale=1.5).detach().exp()
+    return (1 + 9 * values).long().tolist()
+
+
+def partly_unknown(problem: Problem) -> Tensor:
+    """Targets of a problem, some of them -1."""
+    known = problem.normal(problem.images, problem.classes, 1)[..., 0] > -1
+    return problem.targets().where(known, -1)
+
+
+def assert_exactly_the_reference(ours: Tensor, reference: Tensor, logits: Tensor) -> None:
+    """Compare two losses of the same float64 logits to 1e-10: values, and the gradients of their sums."""
+    torch.testing.assert_close(ours, reference, rtol=1e-10, atol=1e-10)
+    (found,) = torch.autograd.grad(ours.sum(), logits, retain_graph=True)
+    (wanted,) = torch.autograd.grad(reference.sum(), logits, retain_graph=True)
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)

@@ -54,6 +54,7 @@ def test_what_is_missing_is_said(file: Path) -> None:
 def test_the_names_reach_the_method(name: str, file: Path) -> None:
     method = build(name, num_classes=3, class_names=["a", "b", "c"], backbone="small", label_embedding=f"text:{file}")
     assert isinstance(method, MLCNC | ClassAttention)
+    assert method.head is not None
     kept = kept_vectors(method.state_dict())
     assert kept is not None
     assert kept.shape == (3, 4)

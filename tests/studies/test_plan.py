@@ -23,6 +23,11 @@ def test_runs_go_seed_by_seed_into_folders_named_for_variant_and_seed(tmp_path: 
     assert runs[3].name == "p = 5/2, seed 7"
 
 
+def test_the_folders_may_bear_another_name_than_the_tables(tmp_path: Path) -> None:
+    (run,) = plan(tmp_path, Variant("plain", "erm", run_name="erm max_lr=0.1"))
+    assert (run.path.name, run.name) == ("erm_max_lr=0.1-s0", "plain, seed 0")
+
+
 def test_settings_of_a_variant_come_after_those_of_all(tmp_path: Path) -> None:
     (run,) = plan(tmp_path, Variant("longer", "erm", {"recipe.epochs": 9}))
     assert run.config.recipe.epochs == 9

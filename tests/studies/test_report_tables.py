@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nctools.studies.report_tables import scores_by_group, study_tables
+from nctools.studies.report_tables import overview_table, scores_by_group, study_tables
 from nctools.studies.run_values import run_table
 from tests.studies.fake_runs import small_config
 from tests.studies.test_run_values import study_run
@@ -45,3 +45,16 @@ def test_scores_are_drawn_of_the_raw_weights() -> None:
     assert long["group"].unique().tolist() == ["all"]
     assert long["value"].tolist() == [60.0, 50.0, 62.0, 53.0]
     assert scores_by_group(values(), "nc2_etf_error ").empty
+
+
+def test_the_overview_holds_scores_collapse_and_minutes_of_each_method(tmp_path: Path) -> None:
+    runs = [study_run(tmp_path / "a"), study_run(tmp_path / "b", small_config(seed=1))]
+    table = overview_table(run_table(runs), runs, elsewhere=["voc_lt"], only_printed=["pg"])
+    scores = [f"test mAP {group}" for group in ("all", "head", "medium", "tail")]
+    collapse = ["nc1_pinv all", "nc2_etf_error all", "nc3_self_duality all"]
+    assert [name.removesuffix(" mean") for name in table.columns if not name.endswith((" sd", " n"))] == [
+        *("variant", "space", "n", *scores, *collapse, "minutes", "paper VOC-LT"),
+    ]
+    assert table["variant"].tolist() == ["plain", "pg (printed only)"]
+    assert table["nc1_pinv all mean"].tolist()[0] == 1.0
+    assert table["paper VOC-LT"].tolist() == ["70.86", "80.37 (recalled)"]

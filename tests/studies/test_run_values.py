@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nctools.errors import ConfigError
@@ -102,3 +103,16 @@ def test_classes_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again = class_table([run], metrics=metrics)
     np.testing.assert_allclose(again[metrics], table[metrics])
     assert again["class_name"].tolist() == table["class_name"].tolist()
+
+
+def test_a_run_of_two_stages_is_measured_from_the_beginning_of_the_first(tmp_path: Path) -> None:
+    run = study_run(tmp_path / "run")
+    (alone,) = run_table([run]).to_dict("records")
+    first = write_run(small_config(epochs=5), tmp_path / "run" / "stages" / "1-erm")
+    table = pd.read_csv(first.collapse)
+    table.loc[table["epoch"] == 0, "value"] = 77.0
+    table.to_csv(first.collapse, index=False)
+    (both,) = run_table([run]).to_dict("records")
+    assert (alone["minutes"], both["minutes"]) == (1.5, 4.0)
+    assert (alone["nc1_pinv all untrained"], both["nc1_pinv all untrained"]) == (8.0, 77.0)
+    assert both["nc1_pinv all"] == alone["nc1_pinv all"] == 1.0

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nctools.studies.correlation import over_epochs
-from nctools.studies.script_output import report_scores, write_report
+from nctools.studies.script_output import report_comparison, report_scores, write_report
 from tests.studies.fake_runs import small_config
 from tests.studies.test_run_values import study_run
 
@@ -43,3 +43,24 @@ def test_where_nothing_was_validated_this_is_said_and_no_figure_drawn(
     assert told.err == "nothing to draw: x has no figure\n"
     assert pd.read_csv(tmp_path / "tables" / "x_over_epochs.csv").empty
     assert not (tmp_path / "figures").exists()
+
+
+def test_a_comparison_of_methods_leaves_one_table_of_all_and_how_settings_were_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [study_run(tmp_path / "a"), study_run(tmp_path / "b", small_config(seed=1))]
+    tuning = pd.DataFrame({"method": ["erm"], "setting": "max_lr=0.003", "val mAP": 50.0, "chosen": "yes"})
+    report_comparison("x", runs, tmp_path, elsewhere=["coco_lt"], tuning=tuning)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if line.startswith("x_")] == ["x_map", "x_map_ema", "x_collapse", "x_tuning"]
+    assert printed[-3:-1] == ["| --- | --- | --- | --- |", "| erm | max_lr=0.003 | 50.0 | yes |"]
+    whole = pd.read_csv(tmp_path / "tables" / "x_map.csv")
+    assert whole["nc1_pinv all mean"].tolist() == [1.0]
+    assert whole["paper COCO-LT"].tolist() == [41.27]
+
+
+def test_a_comparison_without_runs_or_tuning_writes_none(tmp_path: Path) -> None:
+    report_comparison("x", [], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    report_comparison("x", [study_run(tmp_path / "a")], tmp_path, tuning=pd.DataFrame())
+    assert not (tmp_path / "tables" / "x_tuning.md").exists()
