@@ -50,7 +50,7 @@ def test_both_stages_have_the_recipe_of_erm() -> None:
 
 @pytest.mark.parametrize("head", ["linear", "class_attention"])
 def test_the_second_stage_is_erm_from_scratch(head: str) -> None:
-    networks: dict[str, Any] = {"backbone": "small", "head": head, "num_features": 16}
+    networks: dict[str, Any] = {"backbone": "small", "head": head}
     built = []
     for name in ("erm", "pseudo_label"):
         torch.manual_seed(0)
