@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, positive_and_unknown
+from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, reduce_entries
-from nctools.losses.asymmetric import asymmetric_entries, check_clip, check_gamma
+from nctools.losses.asymmetric import asymmetric_entries, check_clip
 
 PartialMode = Literal["selective", "negative", "ignore", "ignore_normalize"]
 
@@ -144,10 +143,9 @@ def _check_numbers(
 ) -> None:
     gammas = {"gamma_pos": gamma_pos, "gamma_neg": gamma_neg, "gamma_unknown": gamma_unknown}
     for name, gamma in gammas.items():
-        check_gamma(gamma, name)
+        check_not_negative(gamma, name)
     for name, alpha in {"alpha_pos": alpha_pos, "alpha_neg": alpha_neg, "alpha_unknown": alpha_unknown}.items():
-        if not (math.isfinite(alpha) and alpha >= 0):
-            raise ValueError(f"`{name}` is {alpha}: pass a finite number, 0 or more")
+        check_not_negative(alpha, name)
 
 
 def _check_selection(mode: PartialMode, likelihood_topk: int, prior_threshold: float) -> None:
