@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 # One exponent for all classes, or [C], one for each.
 Gamma = float | Tensor
@@ -210,6 +210,7 @@ class AsymmetricLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_clip(clip)
         check_eps(eps)
         for name, gamma in (("gamma_neg", gamma_neg), ("gamma_pos", gamma_pos)):

@@ -18,7 +18,7 @@ from nctools.losses._checks import (
 )
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.focal import focal_entries
 
 # How the classes of an image give its weight.
@@ -132,6 +132,7 @@ class ClassBalancedLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_settings(beta, mode, gamma, scale)
         # Whole numbers: no cast of the module rounds them, and each device has them.
         self.register_buffer("class_counts", checked_counts(class_counts).long())

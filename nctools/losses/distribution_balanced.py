@@ -17,7 +17,7 @@ from nctools.losses._checks import (
 )
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import softplus, widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.class_prior import prior_of
 from nctools.losses.focal import focal_factor
 from nctools.losses.rebalancing import check_smoothing, weights_of
@@ -143,7 +143,7 @@ class DistributionBalancedLoss(nn.Module):
     ) -> None:
         super().__init__()
         _check_numbers((alpha, beta, mu), lambd, kappa, (gamma, scale), variant)
-        check_choice(reduction, "reduction", get_args(Reduction))
+        check_reduction(reduction)
         # Whole numbers are exact on every device and after every cast of the module.
         self.register_buffer("class_counts", checked_counts(class_counts, num_images=num_images).long())
         self.num_images, self.rebalance = num_images, rebalance

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
 from nctools.losses._precision import softplus, widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def focal_loss(
@@ -114,6 +114,7 @@ class FocalLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_settings(gamma, scale, alpha)
         self.gamma, self.scale, self.alpha, self.reduction = gamma, scale, alpha, reduction
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
 from nctools.losses._precision import softplus, widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.focal import focal_factor
 
 
@@ -84,6 +84,7 @@ class HillLoss(nn.Module):
         self, *, lambd: float = 1.5, margin: float = 1.0, gamma: float = 2.0, reduction: Reduction = "sum"
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_numbers(lambd, margin, gamma)
         self.lambd = lambd
         self.margin = margin

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_choice, check_floating, check_not_negative, check_targets
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.multi_focal_modifier import FocalModifier, FocalVariant
 
 PriorKind = Literal["cumulative", "epoch", "batch"]
@@ -227,7 +227,7 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
     def _check(self) -> None:
         check_choice(self.prior, "prior", get_args(PriorKind))
         check_choice(self.normaliser, "normaliser", get_args(Normaliser))
-        check_choice(self.reduction, "reduction", get_args(Reduction))
+        check_reduction(self.reduction)
         check_not_negative(self.margin, "margin")
         _check_threshold(self.threshold)
         if self.start_epoch < 0:

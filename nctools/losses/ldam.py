@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import softplus, widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def ldam_margins(class_counts: Sequence[int] | Tensor, *, max_margin: float = 0.5) -> Tensor:
@@ -105,6 +105,7 @@ class LDAMLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_not_negative(max_margin, "max_margin")
         check_positive(scale, "scale")
         # Whole numbers: no cast of the module rounds them, and each device has them.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.asymmetric import asymmetric_entries, check_clip
 
 FocalVariant = Literal["paper", "released"]
@@ -240,6 +240,7 @@ class MultiFocalModifierLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         self.modifier = FocalModifier(
             gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, variant
         )

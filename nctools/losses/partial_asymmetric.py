@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.asymmetric import asymmetric_entries, check_clip
 
 PartialMode = Literal["selective", "negative", "ignore", "ignore_normalize"]
@@ -150,7 +150,7 @@ def _check_numbers(
 
 def _check_selection(mode: PartialMode, likelihood_topk: int, prior_threshold: float) -> None:
     check_choice(mode, "mode", get_args(PartialMode))
-    if likelihood_topk < 0:
+    if not isinstance(likelihood_topk, int) or likelihood_topk < 0:
         raise ValueError(f"`likelihood_topk` is {likelihood_topk}: pass a whole number, 0 or more")
     if not 0 <= prior_threshold <= 1:
         raise ValueError(f"`prior_threshold` is {prior_threshold}: pass a probability from 0 to 1")
@@ -213,10 +213,11 @@ class PartialAsymmetricLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_numbers(gamma_pos, gamma_neg, gamma_unknown, alpha_pos, alpha_neg, alpha_unknown)
         check_clip(clip)
         _check_selection(mode, likelihood_topk, prior_threshold)
-        prior = None if class_prior is None else torch.as_tensor(class_prior).detach().clone()
+        prior = None if class_prior is None else torch.as_tensor(class_prior).detach().clone().float()
         if prior is not None:
             _check_prior(prior, prior.numel())
         self.register_buffer("class_prior", prior)

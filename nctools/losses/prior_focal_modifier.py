@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen, without_autocast
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.asymmetric import check_eps
 from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, focus_of, span
 
@@ -194,6 +194,7 @@ class PriorFocalModifierLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_eps(eps)
         self.modifier = FocalModifier(
             gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, "released"

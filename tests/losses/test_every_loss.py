@@ -259,6 +259,27 @@ def test_counts_above_the_number_of_images_are_named(name: str) -> None:
         built(name, [11, 4, 3, 1, 2])
 
 
+@pytest.mark.parametrize("number", [0, 10.5, float("nan")])
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_a_number_of_images_that_cannot_be_is_named(name: str, number: float) -> None:
+    with pytest.raises(ValueError, match=f"`num_images` is {number}: pass the number of training images"):
+        build(name, class_counts=[1], num_images=number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if "reduction" in setting_names(name)])
+def test_a_wrong_reduction_is_named_when_the_loss_is_built(name: str) -> None:
+    with pytest.raises(ValueError, match="`reduction` is 'average': pass one of 'mean', 'sum', 'batchmean', 'none'"):
+        built(name, reduction="average")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_no_tensor_is_named(name: str) -> None:
+    with pytest.raises(TypeError, match=r"`targets` is of type ndarray: pass a tensor, .* torch\.as_tensor\(targets\)"):
+        built(name)(logits(), TARGETS.numpy())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`logits` is of type list"):
+        built(name)(logits().tolist(), TARGETS)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_wrong_targets_are_named(name: str) -> None:
     soft = TARGETS.float()

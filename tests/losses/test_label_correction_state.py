@@ -45,6 +45,15 @@ def test_the_prior_is_the_mean_probability_of_earlier_annotated_positives() -> N
     assert (loss.flip_counts - before).tolist() == [1, 0, 0, 0]
 
 
+def test_a_cast_of_the_method_leaves_what_it_remembers() -> None:
+    straight, cast = started(), started()
+    for logits, targets in batches(4):
+        loss = straight(logits, targets, epoch=0)
+        assert cast.half()(logits, targets, epoch=0) == loss
+    for name, values in straight.state_dict().items():
+        assert (cast.state_dict()[name] == values).all()
+
+
 def test_the_prior_of_the_last_epoch_forgets_those_before() -> None:
     loss = started(prior="epoch")
     (first, targets), (second, others), (third, last) = batches(3)
