@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def check_floating(tensor: Tensor, name: str, axes: str) -> None:
-    """Refuse a tensor that is not floating point, has another number of axes, or is empty.
+    """Refuse what is no tensor, not floating point, has another number of axes, or is empty.
 
     Args:
         tensor: The argument.
@@ -18,9 +18,10 @@ def check_floating(tensor: Tensor, name: str, axes: str) -> None:
         axes: Its axes, one letter each, for example ``"BCD"``.
 
     Raises:
-        TypeError: If the dtype is not a floating one.
+        TypeError: If it is no tensor, or its dtype is not a floating one.
         ValueError: If the number of axes differs or one of them is 0 long.
     """
+    _check_tensor(tensor, name)
     if not tensor.is_floating_point():
         raise TypeError(f"`{name}` has dtype {tensor.dtype}: pass a floating-point tensor [{', '.join(axes)}]")
     if tensor.dim() != len(axes) or tensor.numel() == 0:
@@ -59,8 +60,10 @@ def positive_and_unknown(targets: Tensor, other: Tensor, name: str) -> tuple[Ten
         cannot be, or is nowhere the case.
 
     Raises:
+        TypeError: If the targets are no tensor.
         ValueError: If the shapes do not agree, or a value is none of 0, 1 and -1.
     """
+    _check_tensor(targets, "targets")
     if targets.shape != other.shape[:2]:
         raise ValueError(
             f"`targets` has shape {list(targets.shape)} but `{name}` has shape {list(other.shape)}: "
@@ -147,3 +150,10 @@ def check_not_negative(value: float, name: str) -> None:
     """
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
+
+
+def _check_tensor(value: object, name: str) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"`{name}` is of type {type(value).__name__}: pass a tensor, for example torch.as_tensor({name})"
+        )

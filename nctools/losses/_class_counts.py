@@ -20,8 +20,8 @@ def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | No
         ``[C]`` float64, at least 1.
 
     Raises:
-        ValueError: If there is no class, a count is negative, not a whole number or above ``num_images``, or there are
-            no images.
+        ValueError: If there is no class, a count is negative, not a whole number or above ``num_images``, or
+            ``num_images`` is not a whole number above 0.
 
     Example:
         >>> checked_counts([775, 4], num_images=1142)
@@ -32,8 +32,8 @@ def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | No
     counts = torch.as_tensor(class_counts).detach().to("cpu", torch.float64, copy=True)
     if counts.dim() != 1 or counts.numel() == 0:
         raise ValueError(f"`class_counts` has shape {list(counts.shape)}: pass one number for each class, [C]")
-    if num_images is not None and num_images < 1:
-        raise ValueError(f"`num_images` is {num_images}: pass the number of training images, at least 1")
+    if num_images is not None and (num_images < 1 or num_images % 1 != 0):
+        raise ValueError(f"`num_images` is {num_images}: pass the number of training images, whole and at least 1")
     wrong = ~torch.isfinite(counts) | (counts < 0) | (counts != counts.round())
     if bool(wrong.any()):
         place = int(wrong.nonzero()[0])

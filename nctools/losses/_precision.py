@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -27,6 +28,23 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
         tensor: Any tensor of the computation.
 
     Returns:
-        A context manager.
+        A context manager; one that does nothing for a device that has no autocast, such as meta.
     """
-    return torch.autocast(tensor.device.type, enabled=False)
+    device = tensor.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
+def softplus(tensor: Tensor) -> Tensor:
+    """Give ``log(1 + e^x)`` to the last digit; torch's own is the identity above 20, where 2e-9 are missing.
+
+    Args:
+        tensor: x, any shape, float32 or wider.
+
+    Returns:
+        The values, at least 0.
+
+    Example:
+        >>> softplus(torch.tensor(22.0, dtype=torch.float64)) - 22
+        tensor(2.7895e-10, dtype=torch.float64)
+    """
+    return -F.logsigmoid(-tensor)

@@ -22,7 +22,7 @@ def reduce_entries(entries: Tensor, reduction: Reduction, *, unknown: Tensor | N
     Returns:
         A scalar, or ``entries`` itself for ``"none"``.
     """
-    check_choice(reduction, "reduction", get_args(Reduction))
+    check_reduction(reduction)
     if unknown is not None:
         entries = entries.masked_fill(unknown, 0)
     if reduction == "none":
@@ -31,3 +31,15 @@ def reduce_entries(entries: Tensor, reduction: Reduction, *, unknown: Tensor | N
         return entries.mean() if unknown is None else entries.sum() / (~unknown).sum().clamp_min(1)
     total = entries.sum()
     return total / entries.shape[0] if reduction == "batchmean" else total
+
+
+def check_reduction(reduction: str) -> None:
+    """Refuse a word that is no reduction.
+
+    Args:
+        reduction: The argument.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    check_choice(reduction, "reduction", get_args(Reduction))

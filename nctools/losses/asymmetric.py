@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, positive_and_unknown
+from nctools.losses._checks import check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 # One exponent for all classes, or [C], one for each.
 Gamma = float | Tensor
@@ -133,8 +133,7 @@ def check_gamma(gamma: Gamma, name: str, *, num_classes: int | None = None) -> N
         ValueError: If a value or the shape does not fit.
     """
     if not isinstance(gamma, Tensor):
-        if not (math.isfinite(gamma) and gamma >= 0):
-            raise ValueError(f"`{name}` is {gamma}: pass a finite number, 0 or more")
+        check_not_negative(gamma, name)
         return
     if gamma.dim() != 1 or (num_classes is not None and len(gamma) != num_classes):
         wanted = "C" if num_classes is None else num_classes
@@ -211,6 +210,7 @@ class AsymmetricLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_clip(clip)
         check_eps(eps)
         for name, gamma in (("gamma_neg", gamma_neg), ("gamma_pos", gamma_pos)):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def bce_loss(
@@ -63,6 +63,7 @@ class BinaryCrossEntropyLoss(nn.Module):
 
     def __init__(self, class_weights: Tensor | None = None, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         if class_weights is not None:
             bad = ~(torch.isfinite(class_weights) & (class_weights >= 0))
             if bool(bad.any()):

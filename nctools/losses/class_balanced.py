@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import (
@@ -19,8 +18,8 @@ from nctools.losses._checks import (
 )
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
-from nctools.losses.focal import focal_factor
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses.focal import focal_entries
 
 # How the classes of an image give its weight.
 BalanceMode = Literal["by_class", "average_e", "average_w", "average_n", "min_n"]
@@ -133,6 +132,7 @@ class ClassBalancedLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_settings(beta, mode, gamma, scale)
         # Whole numbers: no cast of the module rounds them, and each device has them.
         self.register_buffer("class_counts", checked_counts(class_counts).long())
@@ -204,11 +204,9 @@ def _balanced(
     check_floating(logits, "logits", "BC")
     check_num_classes(counts, logits)
     positive, unknown = positive_and_unknown(targets, logits, "logits")
-    wide = widen(logits)
-    argument = torch.where(positive, -wide, wide)
-    # -logsigmoid(-u) is softplus(u) to the last digit; torch's softplus is the identity above 20.
-    entries = -scale * focal_factor(argument, gamma) * F.logsigmoid(-argument)
-    return reduce_entries(_weights(counts.to(wide), positive, beta, mode) * entries, reduction, unknown=unknown)
+    weights = _weights(counts.to(widen(logits)), positive, beta, mode)
+    entries = focal_entries(logits, positive, gamma=gamma, scale=scale)
+    return reduce_entries(weights * entries, reduction, unknown=unknown)
 
 
 def _check_beta(beta: float) -> None:

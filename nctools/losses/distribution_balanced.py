@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import (
@@ -17,9 +16,10 @@ from nctools.losses._checks import (
     positive_and_unknown,
 )
 from nctools.losses._class_counts import check_num_classes, checked_counts
-from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._precision import softplus, widen
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.class_prior import prior_of
+from nctools.losses.focal import focal_factor
 from nctools.losses.rebalancing import check_smoothing, weights_of
 
 Variant = Literal["paper", "released"]
@@ -143,7 +143,7 @@ class DistributionBalancedLoss(nn.Module):
     ) -> None:
         super().__init__()
         _check_numbers((alpha, beta, mu), lambd, kappa, (gamma, scale), variant)
-        check_choice(reduction, "reduction", get_args(Reduction))
+        check_reduction(reduction)
         # Whole numbers are exact on every device and after every cast of the module.
         self.register_buffer("class_counts", checked_counts(class_counts, num_images=num_images).long())
         self.num_images, self.rebalance = num_images, rebalance
@@ -233,12 +233,10 @@ def _loss(
     counts, (alpha, beta, mu), (gamma, scale) = counts.to(wide.device), smoothing, focus
     shifted = wide + _shift(kappa, lambd, variant) * prior_of(counts, num_images, wide.dtype)
     arguments = torch.where(positive, -shifted, lambd * shifted)
-    # Not softplus, which torch rounds to its argument above 20.
-    entries = -F.logsigmoid(-arguments)
+    entries = softplus(arguments)
     entries = scale * torch.where(positive, entries, entries / lambd)
     if gamma:
-        # The power of a sigmoid that is 0 has no gradient for gamma below 1; this has one everywhere.
-        entries = entries * torch.exp(gamma * F.logsigmoid(arguments))
+        entries = entries * focal_factor(arguments, gamma)
     if rebalance:
         entries = entries * weights_of(positive, counts.to(wide.dtype), alpha=alpha, beta=beta, mu=mu)
     return reduce_entries(entries, reduction, unknown=unknown)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
-from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._precision import softplus, widen
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def focal_loss(
@@ -50,13 +50,27 @@ def focal_loss(
     _check_settings(gamma, scale, alpha)
     check_floating(logits, "logits", "BC")
     positive, unknown = positive_and_unknown(targets, logits, "logits")
-    wide = widen(logits)
-    argument = torch.where(positive, -wide, wide)
-    # -logsigmoid(-u) is softplus(u) to the last digit; torch's softplus is the identity above 20.
-    entries = -scale * focal_factor(argument, gamma) * F.logsigmoid(-argument)
+    entries = focal_entries(logits, positive, gamma=gamma, scale=scale)
     if alpha is not None:
         entries = torch.where(positive, alpha * entries, (1 - alpha) * entries)
     return reduce_entries(entries, reduction, unknown=unknown)
+
+
+def focal_entries(logits: Tensor, positive: Tensor, *, gamma: float, scale: float) -> Tensor:
+    """Give the entries of the focal loss before they are reduced; arguments are not checked.
+
+    Args:
+        logits: ``[B, C]`` z, floating point.
+        positive: ``[B, C]`` bool, True for positives; all others are negatives.
+        gamma: Focus, not negative.
+        scale: One factor for both signs.
+
+    Returns:
+        ``[B, C]`` float32 or wider, at least 0.
+    """
+    wide = widen(logits)
+    argument = torch.where(positive, -wide, wide)
+    return scale * focal_factor(argument, gamma) * softplus(argument)
 
 
 def focal_factor(argument: Tensor, gamma: float) -> Tensor:
@@ -100,6 +114,7 @@ class FocalLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_settings(gamma, scale, alpha)
         self.gamma, self.scale, self.alpha, self.reduction = gamma, scale, alpha, reduction
 

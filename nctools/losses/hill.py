@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_positive, positive_and_unknown
-from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
+from nctools.losses._precision import softplus, widen
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses.focal import focal_factor
 
 
 def hill_loss(
@@ -56,9 +56,8 @@ def hill_loss(
     positive, unknown = positive_and_unknown(targets, logits, "logits")
     _check_numbers(lambd, margin, gamma)
     wide = widen(logits)
-    moved = wide - margin
-    # (1-p')^gamma as exp(gamma log(1-p')): exact for any logit.
-    of_positives = torch.exp(gamma * F.logsigmoid(-moved)) * -F.logsigmoid(moved)
+    lacking = margin - wide
+    of_positives = focal_factor(lacking, gamma) * softplus(lacking)
     p = torch.sigmoid(wide)
     entries = torch.where(positive, of_positives, (lambd - p) * p.square())
     return reduce_entries(entries, reduction, unknown=unknown)
@@ -68,8 +67,7 @@ def _check_numbers(lambd: float, margin: float, gamma: float) -> None:
     check_positive(lambd, "lambd")
     if not math.isfinite(margin):
         raise ValueError(f"`margin` is {margin}: pass a finite number")
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise ValueError(f"`gamma` is {gamma}: pass a finite number, 0 or more")
+    check_not_negative(gamma, "gamma")
 
 
 class HillLoss(nn.Module):
@@ -86,6 +84,7 @@ class HillLoss(nn.Module):
         self, *, lambd: float = 1.5, margin: float = 1.0, gamma: float = 2.0, reduction: Reduction = "sum"
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_numbers(lambd, margin, gamma)
         self.lambd = lambd
         self.margin = margin

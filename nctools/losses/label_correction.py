@@ -8,15 +8,16 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, check_targets
+from nctools.losses._checks import check_choice, check_floating, check_not_negative, check_targets
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
-from nctools.losses.asymmetric import check_gamma
-from nctools.losses.multi_focal_modifier import FocalModifier, FocalVariant, focus_of
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses.multi_focal_modifier import FocalModifier, FocalVariant
 
 PriorKind = Literal["cumulative", "epoch", "batch"]
 Normaliser = Literal["positives", "flips"]
+# Probabilities are summed as whole numbers of 2^-32: exact in any order, after any cast of the module, on any device.
+_UNITS = 2**32
 # What is not given: as in the paper, or as in the authors' code.
 _OF_VARIANT: Mapping[str, tuple[PriorKind, float, int | None]] = {
     "paper": ("cumulative", 0.0, None),
@@ -124,7 +125,8 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
     class_counts: Tensor
     prior_sums: Tensor
     prior_counts: Tensor
-    last_prior: Tensor
+    last_sums: Tensor
+    last_counts: Tensor
     flip_counts: Tensor
     epoch: Tensor
 
@@ -149,23 +151,22 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
-        self.modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant)
+        self.modifier = FocalModifier(
+            gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, variant
+        )
         usual_prior, usual_margin, usual_batch = _OF_VARIANT[variant]
         self.prior: PriorKind = usual_prior if prior is None else prior
         self.margin = usual_margin if margin is None else margin
         self.batch_size = usual_batch if batch_size is None else batch_size
-        self.threshold, self.start_epoch, self.beta = threshold, start_epoch, beta
+        self.threshold, self.start_epoch = threshold, start_epoch
         self.normaliser = normaliser
         self.reduction = reduction
         self._check()
-        counts = checked_counts(class_counts)
-        num_classes = len(counts)
+        num_classes = len(checked_counts(class_counts))
         # As given: a class without labels counts as 1, but with one added label as 1, too.
-        self.register_buffer("class_counts", torch.as_tensor(class_counts).detach().to(counts, copy=True))
-        self.register_buffer("prior_sums", torch.zeros(num_classes, dtype=torch.float64))
-        self.register_buffer("prior_counts", torch.zeros(num_classes, dtype=torch.int64))
-        self.register_buffer("last_prior", torch.zeros(num_classes, dtype=torch.float64))
-        self.register_buffer("flip_counts", torch.zeros(num_classes, dtype=torch.int64))
+        self.register_buffer("class_counts", torch.as_tensor(class_counts).detach().to("cpu", torch.int64, copy=True))
+        for name in ("prior_sums", "prior_counts", "last_sums", "last_counts", "flip_counts"):
+            self.register_buffer(name, torch.zeros(num_classes, dtype=torch.int64))
         self.register_buffer("epoch", torch.tensor(-1))
 
     def extra_repr(self) -> str:
@@ -219,14 +220,15 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         """
         if self.prior == "batch":
             return probabilities.mean(0)
-        return self.last_prior if self.prior == "epoch" else self._mean()
+        last = self.prior == "epoch"
+        sums, counts = (self.last_sums, self.last_counts) if last else (self.prior_sums, self.prior_counts)
+        return sums.to(probabilities) / _UNITS / counts.clamp_min(1)
 
     def _check(self) -> None:
         check_choice(self.prior, "prior", get_args(PriorKind))
         check_choice(self.normaliser, "normaliser", get_args(Normaliser))
-        check_choice(self.reduction, "reduction", get_args(Reduction))
-        check_gamma(self.margin, "margin")
-        check_gamma(self.beta, "beta")
+        check_reduction(self.reduction)
+        check_not_negative(self.margin, "margin")
         _check_threshold(self.threshold)
         if self.start_epoch < 0:
             raise ValueError(f"`start_epoch` is {self.start_epoch}: epochs are counted from 0")
@@ -238,8 +240,7 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         added = flips.sum(0)
         # An evaluation within an epoch sees what the training added; one of another epoch does not.
         earlier = self.flip_counts if int(self.epoch) == epoch else torch.zeros_like(added)
-        focus = focus_of((self.class_counts + earlier + added).clamp_min(1), self.beta)
-        entries = self.modifier.entries(shifted, labels, focus)
+        entries = self.modifier.entries(shifted, labels, (self.class_counts + earlier + added).clamp_min(1))
         counted = (labels if self.normaliser == "positives" else flips).sum().clamp_min(1)
         size = len(shifted) if self.batch_size is None else self.batch_size
         return reduce_entries(size * entries / counted, self.reduction)
@@ -250,17 +251,15 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         self.epoch.fill_(epoch)
         self.flip_counts.zero_()
         if self.prior == "epoch":
-            self.last_prior.copy_(self._mean())
+            self.last_sums.copy_(self.prior_sums)
+            self.last_counts.copy_(self.prior_counts)
             self.prior_sums.zero_()
             self.prior_counts.zero_()
 
     def _note(self, probabilities: Tensor, given: Tensor, flips: Tensor) -> None:
         self.flip_counts.add_(flips.sum(0))
-        self.prior_sums.add_((probabilities * given).sum(0, dtype=torch.float64))
+        self.prior_sums.add_((_UNITS * probabilities * given).round().long().sum(0))
         self.prior_counts.add_(given.sum(0))
-
-    def _mean(self) -> Tensor:
-        return self.prior_sums / self.prior_counts.clamp_min(1)
 
 
 def _flips(probabilities: Tensor, given: Tensor, threshold: float, class_prior: Tensor | None) -> Tensor:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
-from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._precision import softplus, widen
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def ldam_margins(class_counts: Sequence[int] | Tensor, *, max_margin: float = 0.5) -> Tensor:
@@ -106,6 +105,7 @@ class LDAMLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_not_negative(max_margin, "max_margin")
         check_positive(scale, "scale")
         # Whole numbers: no cast of the module rounds them, and each device has them.
@@ -146,6 +146,5 @@ def _with_margins(
     positive, unknown = positive_and_unknown(targets, logits, "logits")
     wide = widen(logits)
     margins = _margins(counts.to(wide), max_margin)
-    # softplus(u) = -logsigmoid(-u); torch's softplus is the identity above 20.
-    entries = -F.logsigmoid(scale * torch.where(positive, wide - margins, -wide))
+    entries = softplus(scale * torch.where(positive, margins - wide, wide))
     return reduce_entries(entries, reduction, unknown=unknown)

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, positive_and_unknown
+from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
-from nctools.losses.asymmetric import asymmetric_entries, check_clip, check_gamma
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses.asymmetric import asymmetric_entries, check_clip
 
 FocalVariant = Literal["paper", "released"]
 # The released code takes logs of max(., eps).
@@ -41,7 +41,7 @@ def head_tail_focus(class_counts: Sequence[int] | Tensor, *, beta: float = 1 / 6
         >>> head_tail_focus([775, 100, 20, 4])
         tensor([1.0000, 1.2041, 1.2923, 1.3578], dtype=torch.float64)
     """
-    check_gamma(beta, "beta")
+    check_not_negative(beta, "beta")
     return focus_of(checked_counts(class_counts), beta)
 
 
@@ -113,19 +113,20 @@ def multi_focal_modifier_loss(
                 [0.0245, 0.0184]])
     """
     check_floating(logits, "logits", "BC")
-    modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant)
-    return modifier.loss(logits, targets, head_tail_focus(class_counts, beta=beta), reduction)
+    modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, variant)
+    return modifier.loss(logits, targets, checked_counts(class_counts), reduction)
 
 
 @dataclass(frozen=True)
 class FocalModifier:
-    """Settings of ``multi_focal_modifier_loss``, checked, for losses that take the head-tail factor from elsewhere.
+    """Settings of ``multi_focal_modifier_loss``, checked once, for the losses that are made of it.
 
     Args:
         gamma_pos: As in ``multi_focal_modifier_loss``, as are all others.
         gamma_neg: Likewise.
         weight_pos: Likewise.
         weight_neg: Likewise.
+        beta: Likewise.
         clip: Likewise.
         detach_focal_weight: Likewise.
         variant: Likewise.
@@ -135,13 +136,14 @@ class FocalModifier:
     gamma_neg: float
     weight_pos: float
     weight_neg: float
+    beta: float
     clip: float
     detach_focal_weight: bool
     variant: FocalVariant
 
     def __post_init__(self) -> None:
-        for name in ("gamma_pos", "gamma_neg", "weight_pos", "weight_neg"):
-            check_gamma(getattr(self, name), name)
+        for name in ("gamma_pos", "gamma_neg", "weight_pos", "weight_neg", "beta"):
+            check_not_negative(getattr(self, name), name)
         check_clip(self.clip)
         check_choice(self.variant, "variant", get_args(FocalVariant))
         if self.gamma_neg < self.gamma_pos:
@@ -162,19 +164,19 @@ class FocalModifier:
         """
         return self.gamma_pos + self.weight_pos * focus, self.gamma_neg + self.weight_neg * focus
 
-    def entries(self, logits: Tensor, positive: Tensor, focus: Tensor) -> Tensor:
+    def entries(self, logits: Tensor, positive: Tensor, counts: Tensor) -> Tensor:
         """Give the entries of the loss before they are reduced.
 
         Args:
             logits: ``[B, C]``.
             positive: ``[B, C]`` bool, True for positives; all others are negatives.
-            focus: ``[C]`` head-tail factor.
+            counts: ``[C]`` at least 1, from which the head-tail factor is made as exact as the logits.
 
         Returns:
             ``[B, C]`` float32 or wider.
         """
         wide = widen(logits)
-        focus = focus.to(wide)
+        focus = focus_of(counts.to(wide), self.beta)
         gamma_pos, gamma_neg = self.exponents(focus)
         released = self.variant == "released"
         entries = asymmetric_entries(
@@ -188,25 +190,25 @@ class FocalModifier:
         )
         return focus * entries if released else entries
 
-    def loss(self, logits: Tensor, targets: Tensor, focus: Tensor, reduction: Reduction) -> Tensor:
-        """Compute the loss with a head-tail factor that is known.
+    def loss(self, logits: Tensor, targets: Tensor, counts: Tensor, reduction: Reduction) -> Tensor:
+        """Compute the loss.
 
         Args:
             logits: ``[B, C]``, checked.
             targets: ``[B, C]`` 0 / 1 or bool; -1 where the label is not known.
-            focus: ``[C]`` head-tail factor.
+            counts: ``[C]`` at least 1.
             reduction: As in ``multi_focal_modifier_loss``.
 
         Returns:
             A scalar, or ``[B, C]`` for ``"none"``.
         """
-        check_num_classes(focus, logits)
+        check_num_classes(counts, logits)
         positive, unknown = positive_and_unknown(targets, logits, "logits")
-        return reduce_entries(self.entries(logits, positive, focus), reduction, unknown=unknown)
+        return reduce_entries(self.entries(logits, positive, counts), reduction, unknown=unknown)
 
 
 class MultiFocalModifierLoss(nn.Module):
-    """Module of ``multi_focal_modifier_loss``; the head-tail factor is a buffer.
+    """Module of ``multi_focal_modifier_loss``; the class counts are a buffer.
 
     Args:
         class_counts: ``[C]`` training positives of each class.
@@ -221,7 +223,7 @@ class MultiFocalModifierLoss(nn.Module):
         reduction: Likewise.
     """
 
-    focus: Tensor
+    class_counts: Tensor
 
     def __init__(
         self,
@@ -238,8 +240,12 @@ class MultiFocalModifierLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
-        self.modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, variant)
-        self.register_buffer("focus", head_tail_focus(class_counts, beta=beta))
+        check_reduction(reduction)
+        self.modifier = FocalModifier(
+            gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, variant
+        )
+        # Whole numbers: no cast of the module rounds them, and each device has them.
+        self.register_buffer("class_counts", checked_counts(class_counts).long())
         self.reduction = reduction
 
     def extra_repr(self) -> str:
@@ -248,7 +254,7 @@ class MultiFocalModifierLoss(nn.Module):
         Returns:
             From the smallest to the largest, of negatives and of positives.
         """
-        positives, negatives = self.modifier.exponents(self.focus)
+        positives, negatives = self.modifier.exponents(focus_of(self.class_counts.float(), self.modifier.beta))
         return f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, variant={self.modifier.variant!r}"
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -262,7 +268,7 @@ class MultiFocalModifierLoss(nn.Module):
             As ``multi_focal_modifier_loss``.
         """
         check_floating(logits, "logits", "BC")
-        return self.modifier.loss(logits, targets, self.focus, self.reduction)
+        return self.modifier.loss(logits, targets, self.class_counts, self.reduction)
 
 
 def span(values: Tensor) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, positive_and_unknown
+from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
-from nctools.losses.asymmetric import asymmetric_entries, check_clip, check_gamma
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses.asymmetric import asymmetric_entries, check_clip
 
 PartialMode = Literal["selective", "negative", "ignore", "ignore_normalize"]
 
@@ -144,15 +143,14 @@ def _check_numbers(
 ) -> None:
     gammas = {"gamma_pos": gamma_pos, "gamma_neg": gamma_neg, "gamma_unknown": gamma_unknown}
     for name, gamma in gammas.items():
-        check_gamma(gamma, name)
+        check_not_negative(gamma, name)
     for name, alpha in {"alpha_pos": alpha_pos, "alpha_neg": alpha_neg, "alpha_unknown": alpha_unknown}.items():
-        if not (math.isfinite(alpha) and alpha >= 0):
-            raise ValueError(f"`{name}` is {alpha}: pass a finite number, 0 or more")
+        check_not_negative(alpha, name)
 
 
 def _check_selection(mode: PartialMode, likelihood_topk: int, prior_threshold: float) -> None:
     check_choice(mode, "mode", get_args(PartialMode))
-    if likelihood_topk < 0:
+    if not isinstance(likelihood_topk, int) or likelihood_topk < 0:
         raise ValueError(f"`likelihood_topk` is {likelihood_topk}: pass a whole number, 0 or more")
     if not 0 <= prior_threshold <= 1:
         raise ValueError(f"`prior_threshold` is {prior_threshold}: pass a probability from 0 to 1")
@@ -215,10 +213,11 @@ class PartialAsymmetricLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _check_numbers(gamma_pos, gamma_neg, gamma_unknown, alpha_pos, alpha_neg, alpha_unknown)
         check_clip(clip)
         _check_selection(mode, likelihood_topk, prior_threshold)
-        prior = None if class_prior is None else torch.as_tensor(class_prior).detach().clone()
+        prior = None if class_prior is None else torch.as_tensor(class_prior).detach().clone().float()
         if prior is not None:
             _check_prior(prior, prior.numel())
         self.register_buffer("class_prior", prior)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
 
 def pick_all_labels_loss(
@@ -68,6 +68,7 @@ class PickAllLabelsLoss(nn.Module):
 
     def __init__(self, *, normalise: bool = False, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.normalise = normalise
         self.reduction = reduction
 

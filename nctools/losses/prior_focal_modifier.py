@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, positive_and_unknown
-from nctools.losses._class_counts import check_num_classes
+from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen, without_autocast
-from nctools.losses._reduction import Reduction, reduce_entries
+from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.asymmetric import check_eps
-from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, head_tail_focus, span
+from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, focus_of, span
 
 # What the probability of absence of a label that occurs with the positives is multiplied by.
 _RELIEF = 1.2
@@ -77,30 +77,29 @@ def prior_focal_modifier_loss(
     """
     check_floating(logits, "logits", "BC")
     check_eps(eps)
-    modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, "released")
-    focus = head_tail_focus(class_counts, beta=beta)
-    affinity = label_affinity(cooccurrence, num_classes=len(focus))
-    return _loss(logits, targets, focus, affinity, modifier, eps, reduction)
+    modifier = FocalModifier(gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, "released")
+    counts = checked_counts(class_counts)
+    pairs = checked_pairs(cooccurrence, num_classes=len(counts))
+    return _loss(logits, targets, counts, pairs, modifier, eps, reduction)
 
 
-def label_affinity(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
-    """Divide the columns of a co-occurrence matrix without its diagonal by their sums.
+def checked_pairs(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
+    """Check a co-occurrence matrix.
 
     Args:
         cooccurrence: ``[C, C]`` training images that hold both classes.
         num_classes: ``C``.
 
     Returns:
-        ``[C, C]`` float64 A; the column of a class that occurs with no other is 0.
+        ``[C, C]`` int64, on the CPU, with 0 on its diagonal.
 
     Raises:
-        ValueError: If the matrix has another shape, is not symmetric, or a value is negative or not finite.
+        ValueError: If the matrix has another shape, is not symmetric, or a value is negative or not a whole number.
 
     Example:
-        >>> label_affinity(torch.tensor([[9, 2, 0], [2, 5, 6], [0, 6, 7]]), num_classes=3)
-        tensor([[0.0000, 0.2500, 0.0000],
-                [1.0000, 0.0000, 1.0000],
-                [0.0000, 0.7500, 0.0000]], dtype=torch.float64)
+        >>> checked_pairs(torch.tensor([[9, 2], [2, 5]]), num_classes=2)
+        tensor([[0, 2],
+                [2, 0]])
     """
     if cooccurrence.shape != (num_classes, num_classes):
         raise ValueError(
@@ -108,11 +107,11 @@ def label_affinity(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
             f"the {num_classes} classes, [{num_classes}, {num_classes}]"
         )
     pairs = cooccurrence.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(0)
-    wrong = ~torch.isfinite(pairs) | (pairs < 0)
+    wrong = ~torch.isfinite(pairs) | (pairs < 0) | (pairs != pairs.round())
     if bool(wrong.any()):
         row, column = wrong.nonzero()[0].tolist()
         raise ValueError(
-            f"`cooccurrence[{row}, {column}]` is {pairs[row, column].item():g}: pass numbers of images, 0 or more"
+            f"`cooccurrence[{row}, {column}]` is {pairs[row, column].item():g}: pass whole numbers, 0 or more"
         )
     if not torch.equal(pairs, pairs.T):
         row, column = (pairs != pairs.T).nonzero()[0].tolist()
@@ -120,6 +119,24 @@ def label_affinity(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
             f"`cooccurrence[{row}, {column}]` is {pairs[row, column].item():g} but [{column}, {row}] is "
             f"{pairs[column, row].item():g}: two classes occur together as often as the other way round"
         )
+    return pairs.long()
+
+
+def label_affinity(pairs: Tensor) -> Tensor:
+    """Divide the columns of a co-occurrence matrix by their sums.
+
+    Args:
+        pairs: ``[C, C]`` as ``checked_pairs`` gives it, floating point.
+
+    Returns:
+        ``[C, C]`` A; the column of a class that occurs with no other is 0.
+
+    Example:
+        >>> label_affinity(torch.tensor([[0.0, 2.0, 0.0], [2.0, 0.0, 6.0], [0.0, 6.0, 0.0]]))
+        tensor([[0.0000, 0.2500, 0.0000],
+                [1.0000, 0.0000, 1.0000],
+                [0.0000, 0.7500, 0.0000]])
+    """
     sums = pairs.sum(0)
     return pairs / sums.masked_fill(sums == 0, 1)
 
@@ -142,7 +159,7 @@ def label_prior(positive: Tensor, affinity: Tensor) -> Tensor:
 
 
 class PriorFocalModifierLoss(nn.Module):
-    """Module of ``prior_focal_modifier_loss``; head-tail factor and label affinity are buffers.
+    """Module of ``prior_focal_modifier_loss``; class counts and co-occurrence are buffers.
 
     Args:
         class_counts: ``[C]`` training positives of each class.
@@ -158,8 +175,8 @@ class PriorFocalModifierLoss(nn.Module):
         reduction: Likewise.
     """
 
-    focus: Tensor
-    affinity: Tensor
+    class_counts: Tensor
+    cooccurrence: Tensor
 
     def __init__(
         self,
@@ -177,14 +194,16 @@ class PriorFocalModifierLoss(nn.Module):
         reduction: Reduction = "sum",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_eps(eps)
         self.modifier = FocalModifier(
-            gamma_pos, gamma_neg, weight_pos, weight_neg, clip, detach_focal_weight, "released"
+            gamma_pos, gamma_neg, weight_pos, weight_neg, beta, clip, detach_focal_weight, "released"
         )
         self.eps = eps
         self.reduction = reduction
-        self.register_buffer("focus", head_tail_focus(class_counts, beta=beta))
-        self.register_buffer("affinity", label_affinity(cooccurrence, num_classes=len(self.focus)))
+        # Whole numbers: no cast of the module rounds them, and each device has them.
+        self.register_buffer("class_counts", checked_counts(class_counts).long())
+        self.register_buffer("cooccurrence", checked_pairs(cooccurrence, num_classes=len(self.class_counts)))
 
     def extra_repr(self) -> str:
         """Show what follows from the training labels.
@@ -192,11 +211,12 @@ class PriorFocalModifierLoss(nn.Module):
         Returns:
             Exponents and factors from the smallest to the largest, and how many classes occur with others.
         """
-        positives, negatives = self.modifier.exponents(self.focus)
-        others = int((self.affinity.sum(0) > 0).sum())
+        focus = focus_of(self.class_counts.float(), self.modifier.beta)
+        positives, negatives = self.modifier.exponents(focus)
+        others = int((self.cooccurrence.sum(0) > 0).sum())
         return (
-            f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, factors {span(self.focus)}, "
-            f"{others} of {len(self.focus)} classes occur with others"
+            f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, factors {span(focus)}, "
+            f"{others} of {len(focus)} classes occur with others"
         )
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -210,23 +230,23 @@ class PriorFocalModifierLoss(nn.Module):
             As ``prior_focal_modifier_loss``.
         """
         check_floating(logits, "logits", "BC")
-        return _loss(logits, targets, self.focus, self.affinity, self.modifier, self.eps, self.reduction)
+        return _loss(logits, targets, self.class_counts, self.cooccurrence, self.modifier, self.eps, self.reduction)
 
 
 def _loss(
     logits: Tensor,
     targets: Tensor,
-    focus: Tensor,
-    affinity: Tensor,
+    counts: Tensor,
+    pairs: Tensor,
     modifier: FocalModifier,
     eps: float | None,
     reduction: Reduction,
 ) -> Tensor:
-    check_num_classes(focus, logits)
+    check_num_classes(counts, logits)
     positive, unknown = positive_and_unknown(targets, logits, "logits")
     wide = widen(logits)
-    focus = focus.to(wide)
-    prior = label_prior(positive, affinity.to(wide))
+    focus = focus_of(counts.to(wide), modifier.beta)
+    prior = label_prior(positive, label_affinity(pairs.to(wide)))
     gamma_pos, gamma_neg = modifier.exponents(focus)
     # A share that rounds to 1 would leave nothing of the probability.
     log_positive = F.logsigmoid(wide) + torch.log1p(-prior.clamp(max=1 - torch.finfo(wide.dtype).eps))

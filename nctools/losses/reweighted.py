@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_floating, check_not_negative
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
-from nctools.losses._reduction import Reduction
+from nctools.losses._reduction import Reduction, check_reduction
 from nctools.losses.bce import bce_loss
 
 
@@ -108,6 +108,7 @@ class ReweightedBCELoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         check_not_negative(power, "power")
         # Whole numbers: no cast of the module rounds them, and each device has them.
         self.register_buffer("class_counts", checked_counts(class_counts, num_images=num_images).long())

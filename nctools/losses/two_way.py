@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_positive, positive_and_unknown
-from nctools.losses._precision import widen
+from nctools.losses._precision import softplus, widen
 
 
 def two_way_loss(
@@ -81,7 +80,7 @@ def two_way_terms(
     of_positives = (-wide / temperature).masked_fill(~positive, nothing)
 
     def terms(axis: int) -> Tensor:
-        return F.softplus(
+        return softplus(
             temperature_negative * torch.logsumexp(of_negatives, axis)
             + temperature * torch.logsumexp(of_positives, axis)
         )

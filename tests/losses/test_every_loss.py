@@ -166,11 +166,8 @@ def test_function_and_module_agree(name: str) -> None:
     function = getattr(nctools.losses, LOSSES[name].function)
     told: dict[str, object] = {"class_counts": COUNTS, "num_images": IMAGES, "cooccurrence": pairs()}
     given = {key: told[key] for key in LOSSES[name].needs}
-    if set(given) <= set(inspect.signature(function).parameters):
-        found = function(logits(), TARGETS, **given, **LOSSES[name].settings)
-        torch.testing.assert_close(built(name)(logits(), TARGETS), found)
-    else:  # the function takes what the counts come to
-        assert name in {"rw", "mfm_prior"}
+    found = function(logits(), TARGETS, **given, **LOSSES[name].settings)
+    torch.testing.assert_close(built(name)(logits(), TARGETS), found)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -188,12 +185,23 @@ def test_a_copy_is_the_same_loss(name: str) -> None:
     assert as_function(copy.deepcopy(loss))(logits(), TARGETS) == as_function(loss)(logits(), TARGETS)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", EVERY)
-def test_a_cast_of_the_method_leaves_the_loss(name: str) -> None:
-    # method.double() and method.bfloat16() cast the buffers of the loss too.
+def test_a_cast_of_the_method_leaves_the_loss(name: str, dtype: torch.dtype) -> None:
+    # A cast of the method is one of the buffers of the loss too.
     given = logits(dtype=torch.float64)
-    expected = built(name)(given, TARGETS)
-    torch.testing.assert_close(as_function(module(name).double())(given, TARGETS), expected)
+    assert as_function(module(name).to(dtype))(given, TARGETS) == built(name)(given, TARGETS)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_buffer_is_float64_which_not_all_devices_have(name: str) -> None:
+    assert torch.float64 not in {values.dtype for values in module(name).state_dict().values()}
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "rlc"])  # it asks for the epoch that it is in
+def test_shapes_follow_on_a_device_without_values_and_autocast(name: str) -> None:
+    loss = as_function(module(name).to("meta"))
+    assert loss(logits().to("meta"), TARGETS.bool().to("meta")).shape == ()
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -249,6 +257,27 @@ def test_counts_that_cannot_be_are_named(name: str) -> None:
 def test_counts_above_the_number_of_images_are_named(name: str) -> None:
     with pytest.raises(ValueError, match=r"`class_counts\[0\]` is 11 but `num_images` is 10"):
         built(name, [11, 4, 3, 1, 2])
+
+
+@pytest.mark.parametrize("number", [0, 10.5, float("nan")])
+@pytest.mark.parametrize("name", WITH_IMAGES)
+def test_a_number_of_images_that_cannot_be_is_named(name: str, number: float) -> None:
+    with pytest.raises(ValueError, match=f"`num_images` is {number}: pass the number of training images"):
+        build(name, class_counts=[1], num_images=number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if "reduction" in setting_names(name)])
+def test_a_wrong_reduction_is_named_when_the_loss_is_built(name: str) -> None:
+    with pytest.raises(ValueError, match="`reduction` is 'average': pass one of 'mean', 'sum', 'batchmean', 'none'"):
+        built(name, reduction="average")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_no_tensor_is_named(name: str) -> None:
+    with pytest.raises(TypeError, match=r"`targets` is of type ndarray: pass a tensor, .* torch\.as_tensor\(targets\)"):
+        built(name)(logits(), TARGETS.numpy())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`logits` is of type list"):
+        built(name)(logits().tolist(), TARGETS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", EVERY)

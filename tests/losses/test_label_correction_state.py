@@ -36,13 +36,22 @@ def test_the_prior_is_the_mean_probability_of_earlier_annotated_positives() -> N
     loss = started()
     loss(torch.tensor([[3.0, 9.0, 9.0, 9.0], [1.0, -9.0, -9.0, -9.0]]), torch.tensor([[1, 0, 0, 0]] * 2), epoch=0)
     expected = torch.sigmoid(torch.tensor([3.0, 1.0])).mean()  # 0.842
-    torch.testing.assert_close(loss.class_prior(torch.zeros(1, 4))[0], expected.double())
+    torch.testing.assert_close(loss.class_prior(torch.zeros(1, 4))[0], expected)
     # This batch's own positives do not count for itself.
     below, above = torch.logit(expected - 0.01).item(), torch.logit(expected + 0.01).item()
     before = loss.flip_counts.clone()
     batch = torch.tensor([[below, -9, -9, -9], [above, -9, -9, -9], [9.0, -9, -9, -9]])
     loss(batch, torch.tensor([[0] * 4, [0] * 4, [1, 0, 0, 0]]), epoch=0)
     assert (loss.flip_counts - before).tolist() == [1, 0, 0, 0]
+
+
+def test_a_cast_of_the_method_leaves_what_it_remembers() -> None:
+    straight, cast = started(), started()
+    for logits, targets in batches(4):
+        loss = straight(logits, targets, epoch=0)
+        assert cast.half()(logits, targets, epoch=0) == loss
+    for name, values in straight.state_dict().items():
+        assert (cast.state_dict()[name] == values).all()
 
 
 def test_the_prior_of_the_last_epoch_forgets_those_before() -> None:

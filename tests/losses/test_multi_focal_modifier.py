@@ -218,9 +218,9 @@ def test_unknown_entries_do_not_count(reduction: Reduction, divisor: int) -> Non
     assert (gradient(loss, logits)[unknown] == 0).all()
 
 
-def test_the_module_keeps_its_factor_as_a_buffer_and_shows_its_exponents() -> None:
+def test_the_module_keeps_the_counts_as_a_buffer_and_shows_its_exponents() -> None:
     module = MultiFocalModifierLoss(COUNTS, weight_pos=0.5)
-    assert list(module.state_dict()) == ["focus"]
+    assert list(module.state_dict()) == ["class_counts"]
     assert not list(module.parameters())
     assert repr(module) == "MultiFocalModifierLoss(gamma_neg 4..4.358, gamma_pos 0.5..0.6789, variant='paper')"
     other = MultiFocalModifierLoss([1] * 4, weight_pos=0.5)

@@ -221,6 +221,8 @@ def test_module_has_the_prior_as_a_buffer_and_shows_what_it_does() -> None:
     loss = partial_asymmetric_loss(logits, targets, likelihood_topk=0, mode="negative", reduction="none")
     torch.testing.assert_close(module(logits, targets), loss[:, 1].sum())
     assert not list(PartialAsymmetricLoss().state_dict())
+    wide = torch.tensor([0.4, 0.1], dtype=torch.float64)
+    assert PartialAsymmetricLoss(class_prior=wide).class_prior.dtype == torch.float32  # type: ignore[union-attr]
     shown = "ignore, gamma_pos 0, gamma_neg 1, gamma_unknown 2, clip 0, 0 and -1 unknown"
     assert str(PartialAsymmetricLoss(mode="ignore", zeros_unknown=True)) == f"PartialAsymmetricLoss({shown})"
 
@@ -239,6 +241,8 @@ def test_wrong_arguments_are_named() -> None:
         partial_asymmetric_loss(logits, targets, mode="all")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`likelihood_topk` is -1: pass a whole number"):
         PartialAsymmetricLoss(likelihood_topk=-1)
+    with pytest.raises(ValueError, match=r"`likelihood_topk` is 2\.5: pass a whole number"):
+        PartialAsymmetricLoss(likelihood_topk=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`prior_threshold` is 1\.5: pass a probability"):
         partial_asymmetric_loss(logits, targets, prior_threshold=1.5)
     with pytest.raises(ValueError, match="`gamma_unknown` is inf"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from nctools.losses import PriorFocalModifierLoss, build, multi_focal_modifier_loss, prior_focal_modifier_loss
 from nctools.losses._reduction import Reduction
 from nctools.losses.multi_focal_modifier import head_tail_focus
-from nctools.losses.prior_focal_modifier import label_affinity, label_prior
+from nctools.losses.prior_focal_modifier import checked_pairs, label_affinity, label_prior
 from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_prior_focal_modifier import label_prior as label_prior_by_hand
 from tests.reference.losses_prior_focal_modifier import prior_focal_modifier as reference
@@ -65,7 +65,7 @@ def test_value_and_gradient_equal_the_loops(
 @given(problems, st.sampled_from([0.1, 0.5]))
 def test_label_prior_equals_the_loops(problem: Problem, density: float) -> None:
     together, targets = cooccurrence_of(problem, density), problem.targets()
-    prior = label_prior(targets == 1, label_affinity(together, num_classes=problem.classes))
+    prior = label_prior(targets == 1, label_affinity(checked_pairs(together, num_classes=problem.classes).double()))
     for i, row in enumerate(targets.tolist()):
         expected = label_prior_by_hand([c for c, label in enumerate(row) if label], together)
         torch.testing.assert_close(prior[i], torch.tensor(expected, dtype=torch.float64))
@@ -73,7 +73,7 @@ def test_label_prior_equals_the_loops(problem: Problem, density: float) -> None:
 
 
 def test_label_prior_of_an_example_by_hand() -> None:
-    affinity = label_affinity(TOGETHER, num_classes=4)
+    affinity = label_affinity(checked_pairs(TOGETHER, num_classes=4).double())
     prior = label_prior(torch.tensor([[True, False, False, False], [False, False, False, True]]), affinity)
     # Class 0 is 60 of the 75 others of class 1, and 5 of the 20 others of class 2.
     expected = torch.tensor([[0, 0.8, 0.25, 0], [0, 0, 0, 0]], dtype=torch.float64) / 1.05
@@ -164,7 +164,7 @@ def test_a_share_that_rounds_to_one_stays_finite(eps: float | None) -> None:
     together[0, 2] = together[2, 0] = 1e9
     together[2, 3] = together[3, 2] = 1e18
     positive = torch.tensor([[True, True, False, False]])
-    assert label_prior(positive, label_affinity(together, num_classes=4).float())[0, 1] == 1
+    assert label_prior(positive, label_affinity(checked_pairs(together, num_classes=4).float()))[0, 1] == 1
     logits = torch.randn(1, 4, requires_grad=True)
     loss = prior_focal_modifier_loss(
         logits, positive, COUNTS, together, gamma_pos=0.5, detach_focal_weight=False, eps=eps, reduction="none"
@@ -214,7 +214,7 @@ def test_unknown_entries_do_not_count_and_foretell_nothing() -> None:
 
 def test_the_module_keeps_what_it_needs_of_the_training_labels() -> None:
     module = PriorFocalModifierLoss(COUNTS, TOGETHER)
-    assert list(module.state_dict()) == ["focus", "affinity"]
+    assert list(module.state_dict()) == ["class_counts", "cooccurrence"]
     assert not list(module.parameters())
     assert repr(module) == (
         "PriorFocalModifierLoss(gamma_neg 4..4.844, gamma_pos 0, factors 1..1.844, 3 of 4 classes occur with others)"
@@ -242,6 +242,8 @@ def test_wrong_arguments_are_named() -> None:
     wrong[1, 2] = -1
     with pytest.raises(ValueError, match=r"`cooccurrence\[1, 2\]` is -1"):
         PriorFocalModifierLoss(COUNTS, wrong)
+    with pytest.raises(ValueError, match=r"`cooccurrence\[1, 2\]` is 0\.5: pass whole numbers"):
+        PriorFocalModifierLoss(COUNTS, TOGETHER.where(TOGETHER != 15, torch.tensor(0.5)))
     with pytest.raises(ValueError, match=r"`cooccurrence\[0, 1\]` is nan"):
         PriorFocalModifierLoss(COUNTS, torch.full((4, 4), math.nan))
     with pytest.raises(ValueError, match=r"`class_counts` has 4 classes but `logits` has shape \[2, 3\]"):
