@@ -93,12 +93,13 @@ LOSSES: dict[str, LossEntry] = {
             name="cb_bce",
             title="Class-balanced binary cross entropy",
             summary="weights by the inverse effective number of images of a class",
-            formula="bce / mean_{c: y_ic = 1} (1 - beta^n_c) / (1 - beta)",
-            source="Cui et al., CVPR 2019; multi-label form: supplement of the DB paper",
+            formula="scale bce / mean_{c: y_ic = 1} (1 - beta^n_c) / (1 - beta)",
+            source="Cui et al., CVPR 2019; multi-label form and scale 10, its loss weight: supplement of the DB paper",
             builder="nctools.losses.class_balanced:ClassBalancedLoss",
             function="class_balanced_loss",
             needs=("class_counts",),
             sampler="uniform",
+            settings={"scale": 10.0},
             settings_for={"voc_lt": {"beta": 0.99}, "coco_lt": {"beta": 0.9}},
         ),
         LossEntry(
@@ -106,12 +107,15 @@ LOSSES: dict[str, LossEntry] = {
             title="CB-Focal",
             summary="the class-balanced weight on the focal loss",
             formula="scale (1 - p_t)^gamma bce / mean_{c: y_ic = 1} (1 - beta^n_c) / (1 - beta)",
-            source="Cui et al., CVPR 2019; multi-label form: supplement of the DB paper",
+            source=(
+                "Cui et al., CVPR 2019; multi-label form: supplement of the DB paper; scale 20: the factor 2 of DB's "
+                "configurations times the loss weight 10"
+            ),
             builder="nctools.losses.class_balanced:ClassBalancedLoss",
             function="class_balanced_loss",
             needs=("class_counts",),
             sampler="uniform",
-            settings={"gamma": 2.0, "scale": 2.0},
+            settings={"gamma": 2.0, "scale": 20.0},
             settings_for={"voc_lt": {"beta": 0.99}, "coco_lt": {"beta": 0.9}},
         ),
         LossEntry(

@@ -27,7 +27,7 @@ EQUATIONS: dict[str, str] = {
     "bce": rf"\ell = {_BCE}",
     "rw": rf"\ell = w_c \left[ \, {_BCE} \, \right], \qquad w_c = \sqrt{{\frac{{n_{{\min}}}}{{n_c}}}}",
     "focal": _lines(rf"\ell &= {_FOCAL}", _P_T),
-    "cb_bce": _lines(rf"\ell &= w_i \left[ \, {_BCE} \, \right]", _EFFECTIVE),
+    "cb_bce": _lines(rf"\ell &= \text{{scale}} \, w_i \left[ \, {_BCE} \, \right]", _EFFECTIVE),
     "cb_focal": _lines(rf"\ell &= w_i \, {_FOCAL}", _EFFECTIVE),
     "ldam": _lines(
         r"\ell &= y \operatorname{sp}(-(z - \Delta_c)) + (1 - y) \operatorname{sp}(z)",

@@ -64,7 +64,8 @@ def test_given_settings_take_the_place_of_those_of_the_table(problem: tuple[Tens
 
 @pytest.mark.parametrize(("first", "second"), [("focal", "bce"), ("cb_focal", "cb_bce"), ("db_focal", "db")])
 def test_without_focus_the_focal_loss_is_the_other(first: str, second: str, problem: tuple[Tensor, Tensor]) -> None:
-    torch.testing.assert_close(built(first, gamma=0.0, scale=1.0)(*problem), built(second)(*problem))
+    scale = LOSSES[second].settings.get("scale", 1.0)
+    torch.testing.assert_close(built(first, gamma=0.0, scale=scale)(*problem), built(second)(*problem))
 
 
 def test_counts_are_left_aside_where_they_are_not_needed(problem: tuple[Tensor, Tensor]) -> None:
@@ -96,8 +97,13 @@ def test_settings_are_listed_without_what_the_labels_tell() -> None:
     assert all(told.isdisjoint(setting_names(name)) for name in LOSSES)
 
 
+def test_the_class_balanced_losses_have_the_loss_weight_of_the_paper() -> None:
+    assert loss_settings("cb_bce") == {"scale": 10.0}
+    assert loss_settings("cb_focal")["scale"] == 2 * 10
+
+
 def test_settings_of_a_data_set_without_published_ones_are_those_of_the_loss() -> None:
-    assert loss_settings("cb-focal", "coco_lt") == {"gamma": 2.0, "scale": 2.0, "beta": 0.9}
-    assert loss_settings("cb_focal", "vg200") == loss_settings("cb_focal") == {"gamma": 2.0, "scale": 2.0}
+    assert loss_settings("cb-focal", "coco_lt") == {"gamma": 2.0, "scale": 20.0, "beta": 0.9}
+    assert loss_settings("cb_focal", "vg200") == loss_settings("cb_focal") == {"gamma": 2.0, "scale": 20.0}
     with pytest.raises(UnknownNameError, match="unknown loss"):
         loss_settings("nothing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from nctools.errors import CheckpointError
 from nctools.losses import (
+    LOSSES,
     bce_loss,
+    build,
     class_balanced_loss,
     focal_loss,
     ldam_loss,
@@ -67,6 +70,16 @@ def test_loss_is_the_one_of_its_name_with_published_settings(name: str) -> None:
     method = built(name).eval()
     output = method(images)
     torch.testing.assert_close(method.loss(output, targets, epoch=3), {"loss": published(name, output.logits, targets)})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in LOSSES])
+def test_the_loss_built_by_that_name_is_the_same(name: str) -> None:
+    _, targets = batch()
+    method, logits = built(name), torch.randn(12, 4)
+    reduction: dict[str, Any] = {} if name == "two_way" else {"reduction": "batchmean"}
+    alone = build(name, class_counts=COUNTS, num_images=NUM_IMAGES, **reduction)
+    assert method.criterion(logits, targets) == alone(logits, targets)  # type: ignore[operator]
+    assert repr(method.criterion) == repr(alone)
 
 
 @pytest.mark.parametrize(
