@@ -21,6 +21,22 @@ def widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in {torch.float16, torch.bfloat16} else tensor
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Give the widest dtype of a device.
+
+    Args:
+        device: Any device.
+
+    Returns:
+        float64, or float32 for Apple's, which have no wider one.
+
+    Example:
+        >>> widest(torch.device("mps"))
+        torch.float32
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     """Switch autocast off for the device of ``tensor``: it would narrow every matrix product again.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nctools.losses._checks import check_not_negative, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._precision import widest
 
 # Outside of this, a weight is 1 + alpha for nearly all classes or alpha for nearly all.
 _MU_RANGE = (0.1, 0.5)
@@ -51,7 +52,8 @@ def rebalanced_weights(
         mu: The ratio r at which the weight is halfway between ``alpha`` and ``1 + alpha``.
 
     Returns:
-        ``[B, C]`` float64 w. In a row without positives r is 1/0 and w is ``1 + alpha``.
+        ``[B, C]`` w on the device of the targets, float64, or float32 on Apple's, which have no float64. In a row
+        without positives r is 1/0 and w is ``1 + alpha``.
 
     Raises:
         ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a count or number does not fit.
@@ -64,7 +66,7 @@ def rebalanced_weights(
         tensor([[0.2100, 1.0980, 1.0980]], dtype=torch.float64)
     """
     positive = _positives(targets)
-    counts = checked_counts(class_counts).to(targets.device)
+    counts = checked_counts(class_counts).to(targets.device, widest(targets.device))
     check_num_classes(counts, targets)
     check_smoothing(alpha, beta, mu)
     return weights_of(positive, counts, alpha=alpha, beta=beta, mu=mu)
@@ -109,12 +111,12 @@ def median_rebalancing(targets: Tensor) -> float:
         >>> median_rebalancing(torch.tensor([[1, 0], [1, 0], [1, 1]]))
         0.5
     """
-    positive = _positives(targets)
+    positive = _positives(targets).cpu()  # not all devices have float64
     images, classes = positive.nonzero(as_tuple=True)
     if len(images) == 0:
         raise ValueError(f"`targets` of shape {list(targets.shape)} hold no positive: no mu follows from them, pass mu")
     inverse = (1 / positive.sum(0).double().clamp_min(1))[classes]
-    drawn = torch.zeros(len(positive), dtype=torch.float64, device=targets.device).index_add_(0, images, inverse)
+    drawn = torch.zeros(len(positive), dtype=torch.float64).index_add_(0, images, inverse)
     low, high = _MU_RANGE
     return float((inverse / drawn[images]).median().clamp(low, high))
 

@@ -21,6 +21,9 @@ def two_way_loss(
     The column terms compare the images of one batch, so the loss depends on the batch: accumulating gradients over
     small batches is not the same as one large batch.
 
+    It has no ``reduction``: the terms are those of rows and of columns, not of entries, and each kind has a mean of its
+    own. Before the means they are ``two_way_terms``.
+
     Args:
         logits: ``[B, C]`` z, floating point; half precision is computed in float32.
         targets: ``[B, C]`` 0 / 1 or bool; entries that are -1 (unknown) are in neither sum.

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nctools.losses import median_rebalancing, rebalanced_weights
+from nctools.losses._precision import widest
 from nctools.losses.rebalancing import weight_summary
 from tests.losses.cases import Problem, problems
 from tests.reference.losses_distribution_balanced import ratio, weight
@@ -99,6 +100,17 @@ def test_summary_is_of_all_weights_whatever_the_number_of_images() -> None:
     assert summary.of_positives == pytest.approx(weights[targets == 1].mean().item())
     assert summary.of_negatives == pytest.approx(weights[targets == 0].mean().item())
     assert math.isnan(weight_summary(torch.zeros(2, 2), [1, 1]).of_positives)
+
+
+def test_weights_are_as_wide_as_the_device_of_the_targets_has_them() -> None:
+    targets = torch.eye(3, dtype=torch.bool, device="meta")
+    found = rebalanced_weights(targets, [60, 9, 3])
+    assert (found.device.type, found.dtype, found.shape) == ("meta", torch.float64, (3, 3))
+    assert [widest(torch.device(name)) for name in ("cpu", "cuda", "mps")] == [
+        torch.float64,
+        torch.float64,
+        torch.float32,
+    ]
 
 
 def test_wrong_arguments_are_named() -> None:
