@@ -152,6 +152,64 @@ def check_not_negative(value: float, name: str) -> None:
         raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
 
 
+def check_gamma(gamma: float | Tensor, name: str, *, num_classes: int | None = None) -> None:
+    """Refuse exponents that are negative or not finite, or not one for each class.
+
+    Args:
+        gamma: A number, or ``[C]``.
+        name: Its name, for the message.
+        num_classes: ``C``; None: not known.
+
+    Raises:
+        TypeError: If it is a list or an array.
+        ValueError: If a value or the shape does not fit.
+    """
+    if not isinstance(gamma, Tensor):
+        if hasattr(gamma, "__len__"):
+            raise TypeError(
+                f"`{name}` is of type {type(gamma).__name__}: pass one number, or a tensor with one for each class, "
+                f"for example torch.as_tensor({name})"
+            )
+        check_not_negative(gamma, name)
+        return
+    if gamma.dim() != 1 or (num_classes is not None and len(gamma) != num_classes):
+        wanted = "C" if num_classes is None else num_classes
+        raise ValueError(f"`{name}` has shape {list(gamma.shape)}: pass one number, or one for each class, [{wanted}]")
+    # A branch on a value cannot be traced.
+    if torch.compiler.is_compiling():
+        return
+    bad = ~(torch.isfinite(gamma) & (gamma >= 0))
+    if bool(bad.any()):
+        place = int(bad.nonzero()[0])
+        raise ValueError(f"`{name}[{place}]` is {gamma[place].item():g}: exponents must be finite and 0 or more")
+
+
+def check_clip(clip: float) -> None:
+    """Refuse a clip outside of [0, 1).
+
+    Args:
+        clip: The argument.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if not 0 <= clip < 1:
+        raise ValueError(f"`clip` is {clip}: pass a probability from 0 to below 1")
+
+
+def check_eps(eps: float | None) -> None:
+    """Refuse a smallest argument of logs that is not between 0 and 1.
+
+    Args:
+        eps: The argument; None is fine.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if eps is not None and not 0 < eps < 1:
+        raise ValueError(f"`eps` is {eps}: pass a small number between 0 and 1, for example 1e-8, or None")
+
+
 def _check_tensor(value: object, name: str) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Class counts as losses need them: checked, in float64, and never 0 or the number of images."""
+"""Class counts as losses need them: checked, in float64, and at least 1; and how what is made of them is shown."""
 
 from __future__ import annotations
 
@@ -69,3 +69,22 @@ def check_num_classes(class_counts: Tensor, logits: Tensor) -> None:
             f"`class_counts` has {len(class_counts)} classes but `logits` has shape {list(logits.shape)}: pass one "
             f"count for each of the {logits.shape[1]} classes"
         )
+
+
+def span(values: Tensor) -> str:
+    """Write the smallest and the largest of constants, for the ``__repr__`` of a module.
+
+    Args:
+        values: Any shape.
+
+    Returns:
+        ``"4..4.358"``, or one number where all are equal; ``"?"`` on the meta device, which has no values.
+
+    Example:
+        >>> span(torch.tensor([4.25, 4.0])), span(torch.ones(3)), span(torch.ones(3, device="meta"))
+        ('4..4.25', '1', '?')
+    """
+    if values.is_meta:
+        return "?"
+    low, high = f"{float(values.min()):.4g}", f"{float(values.max()):.4g}"
+    return low if low == high else f"{low}..{high}"

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_not_negative, positive_and_unknown
+from nctools.losses._checks import check_clip, check_eps, check_floating, check_gamma, positive_and_unknown
+from nctools.losses._class_counts import span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
@@ -41,7 +42,7 @@ def asymmetric_loss(
         reduction: ``"sum"``, ``"mean"`` over the known of B C, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Raises:
         ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a number is out of its range.
@@ -119,58 +120,6 @@ def asymmetric_entries(
     if detach:
         focus_of_positives, focus_of_negatives = focus_of_positives.detach(), focus_of_negatives.detach()
     return torch.where(positive, focus_of_positives * of_positives, focus_of_negatives * of_negatives)
-
-
-def check_gamma(gamma: Gamma, name: str, *, num_classes: int | None = None) -> None:
-    """Refuse exponents that are negative or not finite, or not one for each class.
-
-    Args:
-        gamma: A number, or ``[C]``.
-        name: Its name, for the message.
-        num_classes: ``C``; None: not known.
-
-    Raises:
-        ValueError: If a value or the shape does not fit.
-    """
-    if not isinstance(gamma, Tensor):
-        check_not_negative(gamma, name)
-        return
-    if gamma.dim() != 1 or (num_classes is not None and len(gamma) != num_classes):
-        wanted = "C" if num_classes is None else num_classes
-        raise ValueError(f"`{name}` has shape {list(gamma.shape)}: pass one number, or one for each class, [{wanted}]")
-    # A branch on a value cannot be traced.
-    if torch.compiler.is_compiling():
-        return
-    bad = ~(torch.isfinite(gamma) & (gamma >= 0))
-    if bool(bad.any()):
-        place = int(bad.nonzero()[0])
-        raise ValueError(f"`{name}[{place}]` is {gamma[place].item():g}: exponents must be finite and 0 or more")
-
-
-def check_clip(clip: float) -> None:
-    """Refuse a clip outside of [0, 1).
-
-    Args:
-        clip: The argument.
-
-    Raises:
-        ValueError: If it is.
-    """
-    if not 0 <= clip < 1:
-        raise ValueError(f"`clip` is {clip}: pass a probability from 0 to below 1")
-
-
-def check_eps(eps: float | None) -> None:
-    """Refuse a smallest argument of logs that is not between 0 and 1.
-
-    Args:
-        eps: The argument; None is fine.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if eps is not None and not 0 < eps < 1:
-        raise ValueError(f"`eps` is {eps}: pass a small number between 0 and 1, for example 1e-8, or None")
 
 
 def _like(gamma: Gamma, wide: Tensor) -> Tensor:
@@ -255,6 +204,4 @@ class AsymmetricLoss(nn.Module):
 
 
 def _written(gamma: Gamma) -> str:
-    if isinstance(gamma, Tensor):
-        return f"{gamma.min().item():g}..{gamma.max().item():g}"
-    return f"{gamma:g}"
+    return span(gamma) if isinstance(gamma, Tensor) else f"{gamma:g}"

@@ -19,7 +19,7 @@ def build(
     *,
     class_counts: Sequence[int] | Tensor | None = None,
     num_images: int | None = None,
-    cooccurrence: Tensor | None = None,
+    cooccurrence: Sequence[Sequence[int]] | Tensor | None = None,
     dataset: str | None = None,
     **settings: Setting,
 ) -> nn.Module:

@@ -16,7 +16,7 @@ from nctools.losses._checks import (
     check_positive,
     positive_and_unknown,
 )
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.focal import focal_entries
@@ -84,7 +84,7 @@ def class_balanced_loss(
         reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         Cui et al., CVPR 2019, for one label. Many labels: Wu et al., ECCV 2020, whose supplement averages the effective
@@ -159,10 +159,7 @@ class ClassBalancedLoss(nn.Module):
             One line.
         """
         weights = 1 / _effective_number(self.class_counts.float(), self.beta)
-        return (
-            f"beta={self.beta}, mode={self.mode}, gamma={self.gamma}, scale={self.scale}, "
-            f"weights {weights.min().item():.4g}..{weights.max().item():.4g}"
-        )
+        return f"beta={self.beta}, mode={self.mode}, gamma={self.gamma}, scale={self.scale}, weights {span(weights)}"
 
 
 def _effective_number(counts: Tensor, beta: float) -> Tensor:

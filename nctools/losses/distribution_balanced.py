@@ -15,7 +15,7 @@ from nctools.losses._checks import (
     check_positive,
     positive_and_unknown,
 )
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses.class_prior import prior_of
@@ -69,7 +69,7 @@ def distribution_balanced_loss(
         reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Raises:
         ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or a count or number does not fit.
@@ -149,20 +149,9 @@ class DistributionBalancedLoss(nn.Module):
         self.num_images, self.rebalance = num_images, rebalance
         self.alpha, self.beta, self.mu = alpha, beta, mu
         self.lambd, self.kappa = lambd, kappa
+        self.gamma, self.scale = gamma, scale
         self.variant: Variant = variant
         self.reduction: Reduction = reduction
-        self.focus(gamma, scale)
-
-    def focus(self, gamma: float, scale: float) -> None:
-        """Choose the focal factor ``scale sigmoid(u)^gamma``.
-
-        Args:
-            gamma: Focal exponent, not negative; 0 is no focus.
-            scale: Factor of all entries, above 0.
-        """
-        check_not_negative(gamma, "gamma")
-        check_positive(scale, "scale")
-        self.gamma, self.scale = gamma, scale
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss.
@@ -203,10 +192,11 @@ class DistributionBalancedLoss(nn.Module):
         Returns:
             One line.
         """
-        nu = self.tolerance()
+        counts = self.class_counts
+        nu = "?" if counts.is_meta else span(self.tolerance())
         weights = f"weights {self.alpha:g}..{1 + self.alpha:g} (mu {self.mu:g})" if self.rebalance else "weights 1"
         return (
-            f"{len(nu)} classes, {weights}, nu {nu.min():.4g}..{nu.max():.4g}, lambda {self.lambd:g}, "
+            f"{len(counts)} classes, {weights}, nu {nu}, lambda {self.lambd:g}, "
             f"gamma {self.gamma:g}, scale {self.scale:g}, {self.variant}"
         )
 

@@ -26,7 +26,11 @@ _OF_VARIANT: Mapping[str, tuple[PriorKind, float, int | None]] = {
 
 
 def corrected_labels(
-    logits: Tensor, targets: Tensor, *, threshold: float = 0.7, class_prior: Tensor | None = None
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    threshold: float = 0.7,
+    class_prior: Sequence[float] | Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Add the labels that the network is sure of: ``p > max(threshold, P_c)`` where none is annotated.
 
@@ -57,12 +61,16 @@ def corrected_labels(
     check_floating(logits, "logits", "BC")
     _check_threshold(threshold)
     given = check_targets(targets, logits, "logits")
-    if class_prior is not None and class_prior.shape != logits.shape[1:]:
+    probabilities = torch.sigmoid(widen(logits.detach()))
+    prior = None
+    if class_prior is not None:
+        prior = torch.as_tensor(class_prior, dtype=probabilities.dtype, device=probabilities.device)
+    if prior is not None and prior.shape != logits.shape[1:]:
         raise ValueError(
-            f"`class_prior` has shape {list(class_prior.shape)} but `logits` has shape {list(logits.shape)}: "
+            f"`class_prior` has shape {list(prior.shape)} but `logits` has shape {list(logits.shape)}: "
             f"pass one probability for each of the {logits.shape[1]} classes"
         )
-    flips = _flips(torch.sigmoid(widen(logits.detach())), given, threshold, class_prior)
+    flips = _flips(probabilities, given, threshold, prior)
     return given | flips, flips
 
 
@@ -86,8 +94,9 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         class_counts: ``[C]`` annotated training positives of each class.
         threshold: Smallest probability of an added label, tau.
         start_epoch: First epoch with a correction, from 0; before, the loss is 0.
-        prior: ``"cumulative"``, as above; ``"epoch"``, the mean over the last finished epoch; ``"batch"``, over all
-            images of this batch, with or without the class (released). None: as the variant has it.
+        prior: P_c is ``"cumulative"``, the mean probability over the annotated positives of all batches before this
+            one; ``"epoch"``, over those of the last finished epoch; ``"batch"``, over all images of this batch, with or
+            without the class (released). None: as the variant has it.
         normaliser: N_t is the number of ``"positives"`` after correction, or of ``"flips"``; at least 1.
         margin: Taken from the logits of annotated positives before anything else. None: 0, released 1.
         batch_size: B. None: that of the batch, released 32.

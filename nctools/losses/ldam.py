@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 
@@ -62,7 +62,7 @@ def ldam_loss(
         reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         Margins: Cao et al., NeurIPS 2019. The DB paper compares with a multi-label form that it does not describe.
@@ -131,7 +131,7 @@ class LDAMLoss(nn.Module):
             One line.
         """
         margins = _margins(self.class_counts.float(), self.max_margin)
-        return f"scale={self.scale}, margins {margins.min().item():.4g}..{margins.max().item():.4g}"
+        return f"scale={self.scale}, margins {span(margins)}"
 
 
 def _margins(counts: Tensor, max_margin: float) -> Tensor:

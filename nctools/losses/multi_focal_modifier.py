@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._checks import check_choice, check_clip, check_floating, check_not_negative, positive_and_unknown
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
-from nctools.losses.asymmetric import asymmetric_entries, check_clip
+from nctools.losses.asymmetric import asymmetric_entries
 
 FocalVariant = Literal["paper", "released"]
 # The released code takes logs of max(., eps).
@@ -96,7 +96,7 @@ def multi_focal_modifier_loss(
             ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         Zhang et al., Learning in Imperfect Environment, ICCV 2023, eq. 4-6, and the authors' released code. The paper's
@@ -269,16 +269,3 @@ class MultiFocalModifierLoss(nn.Module):
         """
         check_floating(logits, "logits", "BC")
         return self.modifier.loss(logits, targets, self.class_counts, self.reduction)
-
-
-def span(values: Tensor) -> str:
-    """Write the smallest and the largest of constants, for the ``__repr__`` of a module.
-
-    Args:
-        values: ``[C]``.
-
-    Returns:
-        ``"4.000..4.358"``, or one number where all are equal.
-    """
-    low, high = f"{float(values.min()):.4g}", f"{float(values.max()):.4g}"
-    return low if low == high else f"{low}..{high}"

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, check_not_negative, positive_and_unknown
+from nctools.losses._checks import check_choice, check_clip, check_floating, check_not_negative, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
-from nctools.losses.asymmetric import asymmetric_entries, check_clip
+from nctools.losses.asymmetric import asymmetric_entries
 
 PartialMode = Literal["selective", "negative", "ignore", "ignore_normalize"]
 
@@ -29,7 +29,7 @@ def partial_asymmetric_loss(
     clip: float = 0.0,
     mode: PartialMode = "selective",
     likelihood_topk: int = 5,
-    class_prior: Tensor | None = None,
+    class_prior: Sequence[float] | Tensor | None = None,
     prior_threshold: float = 0.05,
     zeros_unknown: bool = False,
     reduction: Reduction = "sum",
@@ -68,7 +68,7 @@ def partial_asymmetric_loss(
             are left out are zeros that count in the mean.
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Raises:
         ValueError: If shapes do not agree, a target is none of 0, 1 and -1, or an argument is out of its range.
@@ -93,8 +93,9 @@ def partial_asymmetric_loss(
     _check_numbers(gamma_pos, gamma_neg, gamma_unknown, alpha_pos, alpha_neg, alpha_unknown)
     check_clip(clip)
     _check_selection(mode, likelihood_topk, prior_threshold)
-    if class_prior is not None:
-        _check_prior(class_prior, logits.shape[1])
+    prior = None if class_prior is None else torch.as_tensor(class_prior)
+    if prior is not None:
+        _check_prior(prior, logits.shape[1])
     if zeros_unknown:
         unknown = ~positive
     elif unknown is None:
@@ -109,8 +110,8 @@ def partial_asymmetric_loss(
         annotated = (~unknown).sum(1, keepdim=True).to(wide.dtype)
         alphas = alphas * (1 + 1 / (1 + annotated))
     dropped = _dropped(logits.detach(), unknown, mode, likelihood_topk)
-    if mode == "selective" and class_prior is not None:
-        dropped = dropped | (unknown & (class_prior.to(logits.device) > prior_threshold))
+    if mode == "selective" and prior is not None:
+        dropped = dropped | (unknown & (prior > prior_threshold).to(logits.device))
     return reduce_entries((alphas * entries).masked_fill(dropped, 0), reduction)
 
 

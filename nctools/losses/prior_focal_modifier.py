@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, positive_and_unknown
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._checks import check_eps, check_floating, positive_and_unknown
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen, without_autocast
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
-from nctools.losses.asymmetric import check_eps
-from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, focus_of, span
+from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, focus_of
 
 # What the probability of absence of a label that occurs with the positives is multiplied by.
 _RELIEF = 1.2
@@ -24,7 +23,7 @@ def prior_focal_modifier_loss(
     logits: Tensor,
     targets: Tensor,
     class_counts: Sequence[int] | Tensor,
-    cooccurrence: Tensor,
+    cooccurrence: Sequence[Sequence[int]] | Tensor,
     *,
     gamma_pos: float = 0.0,
     gamma_neg: float = 3.0,
@@ -60,7 +59,7 @@ def prior_focal_modifier_loss(
         reduction: ``"sum"``, ``"mean"`` over the known of B C, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         The released code of COMIC (Zhang et al., ICCV 2023), where all configurations name it; it is not in the paper.
@@ -83,7 +82,7 @@ def prior_focal_modifier_loss(
     return _loss(logits, targets, counts, pairs, modifier, eps, reduction)
 
 
-def checked_pairs(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
+def checked_pairs(cooccurrence: Sequence[Sequence[int]] | Tensor, *, num_classes: int) -> Tensor:
     """Check a co-occurrence matrix.
 
     Args:
@@ -101,12 +100,15 @@ def checked_pairs(cooccurrence: Tensor, *, num_classes: int) -> Tensor:
         tensor([[0, 2],
                 [2, 0]])
     """
-    if cooccurrence.shape != (num_classes, num_classes):
+    if cooccurrence is None:  # what an argument that nobody gave comes to
+        raise ValueError("`cooccurrence` is None: pass the training images that hold both classes, [C, C]")
+    given = torch.as_tensor(cooccurrence)
+    if given.shape != (num_classes, num_classes):
         raise ValueError(
-            f"`cooccurrence` has shape {list(cooccurrence.shape)}: pass a matrix with a row and a column for each of "
+            f"`cooccurrence` has shape {list(given.shape)}: pass a matrix with a row and a column for each of "
             f"the {num_classes} classes, [{num_classes}, {num_classes}]"
         )
-    pairs = cooccurrence.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(0)
+    pairs = given.detach().to("cpu", torch.float64, copy=True).fill_diagonal_(0)
     wrong = ~torch.isfinite(pairs) | (pairs < 0) | (pairs != pairs.round())
     if bool(wrong.any()):
         row, column = wrong.nonzero()[0].tolist()
@@ -181,7 +183,7 @@ class PriorFocalModifierLoss(nn.Module):
     def __init__(
         self,
         class_counts: Sequence[int] | Tensor,
-        cooccurrence: Tensor,
+        cooccurrence: Sequence[Sequence[int]] | Tensor,
         *,
         gamma_pos: float = 0.0,
         gamma_neg: float = 3.0,
@@ -213,7 +215,8 @@ class PriorFocalModifierLoss(nn.Module):
         """
         focus = focus_of(self.class_counts.float(), self.modifier.beta)
         positives, negatives = self.modifier.exponents(focus)
-        others = int((self.cooccurrence.sum(0) > 0).sum())
+        pairs = self.cooccurrence
+        others = "?" if pairs.is_meta else int((pairs.sum(0) > 0).sum())
         return (
             f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, factors {span(focus)}, "
             f"{others} of {len(focus)} classes occur with others"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_not_negative
-from nctools.losses._class_counts import check_num_classes, checked_counts
+from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction
 from nctools.losses.bce import bce_loss
@@ -60,7 +60,7 @@ def reweighted_bce_loss(
         reduction: ``"mean"`` over the known of B C, ``"sum"``, ``"batchmean"`` (sum / B) or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         RW in the comparison of Wu et al., ECCV 2020: its released code has both powers and the normalisation; the
@@ -135,7 +135,7 @@ class ReweightedBCELoss(nn.Module):
             One line.
         """
         weights = _weights(self.class_counts.float(), self.num_images, self.power, self.normalise)
-        return f"power={self.power}, weights {weights.min().item():.4g}..{weights.max().item():.4g}"
+        return f"power={self.power}, weights {span(weights)}"
 
 
 def _weights(counts: Tensor, num_images: int, power: float, normalise: bool) -> Tensor:

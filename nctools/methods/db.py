@@ -53,6 +53,8 @@ class DB(LossMethod):
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = suited("db", Method.arguments_for)
     recipe: ClassVar[Recipe] = CLASS_AWARE
     recipe_for: ClassVar[Mapping[str, Recipe]] = CLASS_AWARE_FOR
+    # Focal exponent and factor of all entries; DBFocal has its own.
+    _focus: tuple[float, float] = (0.0, 1.0)
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class DB(LossMethod):
         **network: Unpack[NetworkArguments],
     ) -> None:
         super().__init__(num_classes, **network)
+        gamma, scale = self._focus
         self.criterion = DistributionBalancedLoss(
             class_counts,
             num_images,
@@ -77,6 +80,8 @@ class DB(LossMethod):
             mu=_USUAL_MU if mu is None else mu,
             lambd=lambd,
             kappa=kappa,
+            gamma=gamma,
+            scale=scale,
             variant=variant,
             reduction="batchmean",
         )

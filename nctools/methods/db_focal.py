@@ -47,5 +47,5 @@ class DBFocal(DB):
     def __init__(
         self, num_classes: int, *, gamma: Weight = 2.0, scale: Positive = 2.0, **balance: Unpack[BalanceArguments]
     ) -> None:
+        self._focus = gamma, scale  # before the criterion is made
         super().__init__(num_classes, **balance)
-        self.criterion.focus(gamma, scale)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -211,6 +212,7 @@ def test_module_shows_its_exponents_and_keeps_those_of_classes_as_buffers() -> N
     module = AsymmetricLoss(gamma_neg=torch.tensor([4.25, 5.0, 4.5]))
     assert str(module) == "AsymmetricLoss(gamma_neg 4.25..5, gamma_pos 0, clip 0.05)"
     assert list(module.state_dict()) == ["gamma_neg"]
+    assert str(module.to("meta")) == "AsymmetricLoss(gamma_neg ?, gamma_pos 0, clip 0.05)"
     assert not list(AsymmetricLoss().state_dict())
 
 
@@ -230,6 +232,11 @@ def test_wrong_arguments_are_named() -> None:
         asymmetric_loss(logits, targets, gamma_neg=torch.ones(2))
     with pytest.raises(ValueError, match=r"`gamma_pos` has shape \[1, 3\]: .* one for each class, \[C\]"):
         AsymmetricLoss(gamma_pos=torch.ones(1, 3))
+    for several in ([4.0, 4.0, 4.5], np.array([4.0, 4.0, 4.5])):
+        with pytest.raises(TypeError, match=r"`gamma_neg` is of type .*: pass one number, or .*as_tensor\(gamma_neg\)"):
+            asymmetric_loss(logits, targets, gamma_neg=several)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="`gamma_pos` is of type"):
+            AsymmetricLoss(gamma_pos=several)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`gamma_neg\[1\]` is -2: exponents must be finite and 0 or more"):
         AsymmetricLoss(gamma_neg=torch.tensor([1.0, -2.0]))
     with pytest.raises(ValueError, match=r"`clip` is 1\.0: pass a probability from 0 to below 1"):

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import ClassBalancedLoss, bce_loss, class_balanced_loss, focal_loss
+from nctools.losses import ClassBalancedLoss, bce_loss, class_balanced_loss, effective_number_weights, focal_loss
 from nctools.losses._reduction import Reduction
-from nctools.losses.class_balanced import BalanceMode, effective_number_weights
+from nctools.losses.class_balanced import BalanceMode
 from tests.losses.cases import (
     Problem,
     assert_exactly_the_reference,

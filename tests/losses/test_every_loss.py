@@ -205,6 +205,11 @@ def test_shapes_follow_on_a_device_without_values_and_autocast(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_a_loss_is_shown_on_a_device_without_values_without_numbers_of_the_counts(name: str) -> None:
+    assert ("?" in repr(module(name).to("meta"))) == (name in WITH_COUNTS and name != "rlc")  # rlc shows its choices
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_batch_of_one_image_and_one_class_is_finite(name: str) -> None:
     loss = built(name, [3], torch.tensor([[3]]))
     for target in (1, 0, -1):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import ReflectiveLabelCorrectorLoss, build, corrected_labels, multi_focal_modifier_loss
+from nctools.losses import (
+    ReflectiveLabelCorrectorLoss,
+    build,
+    corrected_labels,
+    head_tail_focus,
+    multi_focal_modifier_loss,
+)
 from nctools.losses.label_correction import Normaliser, PriorKind
-from nctools.losses.multi_focal_modifier import head_tail_focus
 from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_label_correction import LabelCorrector
 
@@ -86,8 +92,11 @@ def test_labels_are_only_added_and_a_larger_threshold_adds_a_subset() -> None:
 
 def test_a_prior_below_the_threshold_changes_nothing_and_one_above_replaces_it() -> None:
     logits, targets = torch.tensor([[1.5, 1.5, 1.5]]), torch.zeros(1, 3)  # p = 0.8176
-    _, flips = corrected_labels(logits, targets, class_prior=torch.tensor([0.0, 0.81, 0.82]))
-    assert flips.tolist() == [[True, True, False]]
+    prior = [0.0, 0.81, 0.82]
+    kinds: list[Any] = [torch.tensor(prior), prior, np.array(prior)]
+    for kind in kinds:
+        _, flips = corrected_labels(logits, targets, class_prior=kind)
+        assert flips.tolist() == [[True, True, False]]
 
 
 def test_entries_that_are_unknown_are_missing_labels_like_zeros() -> None:

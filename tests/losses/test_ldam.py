@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import LDAMLoss, bce_loss, ldam_loss
+from nctools.losses import LDAMLoss, bce_loss, ldam_loss, ldam_margins
 from nctools.losses._reduction import Reduction
-from nctools.losses.ldam import ldam_margins
 from tests.losses.cases import (
     Problem,
     assert_exactly_the_reference,

@@ -12,9 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import MultiFocalModifierLoss, asymmetric_loss, bce_loss, build, multi_focal_modifier_loss
+from nctools.losses import (
+    MultiFocalModifierLoss,
+    asymmetric_loss,
+    bce_loss,
+    build,
+    head_tail_focus,
+    multi_focal_modifier_loss,
+)
 from nctools.losses._reduction import Reduction
-from nctools.losses.multi_focal_modifier import FocalVariant, head_tail_focus
+from nctools.losses.multi_focal_modifier import FocalVariant
 from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_multi_focal_modifier import multi_focal_modifier as reference
 

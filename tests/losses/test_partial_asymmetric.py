@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -128,6 +130,10 @@ def test_prior_leaves_out_unknown_entries_of_frequent_classes() -> None:
     negative = partial_asymmetric_loss(logits, targets, mode="negative", reduction="none")
     negative[1, 0] = 0  # the first class is above .05, the last is not
     torch.testing.assert_close(loss, negative)
+    others: list[Any] = [[0.5, 0.04, 0.05], np.array([0.5, 0.04, 0.05])]
+    for other in others:
+        same = partial_asymmetric_loss(logits, targets, likelihood_topk=0, class_prior=other, reduction="none")
+        assert same.equal(loss)
 
 
 def test_normalised_weights_count_what_is_annotated_in_the_image() -> None:

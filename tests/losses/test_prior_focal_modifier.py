@@ -11,9 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import PriorFocalModifierLoss, build, multi_focal_modifier_loss, prior_focal_modifier_loss
+from nctools.losses import (
+    PriorFocalModifierLoss,
+    build,
+    head_tail_focus,
+    multi_focal_modifier_loss,
+    prior_focal_modifier_loss,
+)
 from nctools.losses._reduction import Reduction
-from nctools.losses.multi_focal_modifier import head_tail_focus
 from nctools.losses.prior_focal_modifier import checked_pairs, label_affinity, label_prior
 from tests.losses.cases import Problem, assert_exactly_the_reference, assert_finite_with_gradient, problems
 from tests.reference.losses_prior_focal_modifier import label_prior as label_prior_by_hand
@@ -231,8 +236,19 @@ def test_it_is_built_by_name() -> None:
     assert loss(logits, targets) == prior_focal_modifier_loss(logits, targets, COUNTS, TOGETHER, gamma_neg=2)
 
 
+def test_lists_and_arrays_are_as_good_as_tensors() -> None:
+    logits, targets = batch()
+    expected = prior_focal_modifier_loss(logits, targets, COUNTS, TOGETHER)
+    others: list[Any] = [TOGETHER.tolist(), TOGETHER.numpy()]
+    for together in others:
+        assert prior_focal_modifier_loss(logits, targets, COUNTS, together) == expected
+        assert build("mfm_prior", class_counts=COUNTS, cooccurrence=together)(logits, targets) == expected
+
+
 def test_wrong_arguments_are_named() -> None:
     logits, targets = torch.zeros(2, 4), torch.zeros(2, 4)
+    with pytest.raises(ValueError, match=r"`cooccurrence` is None: pass the training images that hold both classes"):
+        PriorFocalModifierLoss(COUNTS, None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`cooccurrence` has shape \[3, 4\].* the 4 classes, \[4, 4\]"):
         prior_focal_modifier_loss(logits, targets, COUNTS, TOGETHER[:3])
     wrong = TOGETHER.clone()

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nctools.losses import ReweightedBCELoss, bce_loss, reweighted_bce_loss
+from nctools.losses import ReweightedBCELoss, bce_loss, inverse_frequency_weights, reweighted_bce_loss
 from nctools.losses._reduction import Reduction
-from nctools.losses.reweighted import inverse_frequency_weights
 from tests.losses.cases import (
     Problem,
     assert_exactly_the_reference,
