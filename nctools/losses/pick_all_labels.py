@@ -29,7 +29,7 @@ def pick_all_labels_loss(
             B) is the mean over images of the papers; ``"sum"`` or ``"none"`` (``[B, C]``).
 
     Returns:
-        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for any finite logit.
+        A scalar, or ``[B, C]`` for ``"none"``. Finite, with its gradient, for logits from -10,000 to 10,000.
 
     Source:
         Li et al., Neural Collapse in Multi-label Learning with Pick-all-label Loss, ICML 2024. Normalised: Mahajan et
