@@ -18,8 +18,8 @@ from nctools.errors import ConfigError
 from nctools.methods.checkpoint import load_checkpoint, rebuild, save_checkpoint
 from nctools.methods.pseudo_label import PseudoLabel
 from nctools.run_directory import RunDirectory, newest_run
+from nctools.run_settings import planned_epochs
 from nctools.studies.plan import is_finished
-from nctools.trained_runs import planned_epochs
 from nctools.training.config import TrainConfig, make_config, with_settings
 from nctools.training.config_file import load_config
 from nctools.training.fit import train
