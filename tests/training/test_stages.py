@@ -170,9 +170,10 @@ def scores_of(run: RunDirectory, config: TrainConfig) -> Tensor:
     ("name", "whole", "method", "epoch", "step"),
     [
         ("lws", "scaled", "ERM", 1, 2),
-        ("lws", "scaled", "ERM", 1, STEPS - 1),  # the very last step of the first stage
+        # the very last step of the first stage
+        pytest.param("lws", "scaled", "ERM", 1, STEPS - 1, marks=pytest.mark.slow),
         ("lws", "scaled", "LWS", 1, 3),
-        ("pseudo", "labelled", "PseudoLabel", 0, 1),
+        pytest.param("pseudo", "labelled", "PseudoLabel", 0, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_training_goes_on_in_the_stage_it_was_interrupted_in(
@@ -261,6 +262,7 @@ def test_a_run_that_has_only_its_first_stage_is_kept(lws: TrainConfig, scaled: R
     assert not is_finished(lws, run.path)
 
 
+@pytest.mark.slow
 def test_force_begins_all_again(lws: TrainConfig, scaled: RunDirectory, strike: Strike, tmp_path: Path) -> None:
     run = RunDirectory(shutil.copytree(scaled.path, tmp_path / "run"))
     (run.path / "notes.txt").write_text("mine", encoding="utf-8")
@@ -292,6 +294,7 @@ def test_without_validation_the_last_epoch_is_handed_on(scaled: RunDirectory, tm
     assert first_checkpoint(run).epoch == 2
 
 
+@pytest.mark.slow
 def test_labels_that_were_added_are_told(
     pseudo: TrainConfig, labelled: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
