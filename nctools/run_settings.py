@@ -12,8 +12,8 @@ from nctools.methods.assembly import last_recipe, usual_arguments
 from nctools.methods.recipe import Recipe
 from nctools.run_directory import SETTINGS_OF_PLACE
 
-# Of a checkpoint: what it learned, not what was asked for.
-_OUTCOMES: Final = frozenset({"epoch", "validation"})
+# Of a checkpoint: what it learned or counted, not what was asked for.
+_OUTCOMES: Final = frozenset({"epoch", "validation", "num_images"})
 
 
 def finished_epochs(table: Path) -> int | None:
