@@ -130,7 +130,13 @@ class RunDirectory:
     def title(self) -> str:
         """The folder's name; of a stage, that of the run that it is a part of, too."""
         folder = self.path.absolute()
-        return f"{folder.parent.parent.name}/{folder.name}" if folder.parent.name == _STAGES else folder.name
+        return f"{folder.parent.parent.name}/{folder.name}" if self.is_stage else folder.name
+
+    @property
+    def is_stage(self) -> bool:
+        """Whether it is a stage of another run; a folder of the user's own may be called ``stages``, too."""
+        folder = self.path.absolute().parent
+        return folder.name == _STAGES and RunDirectory(folder.parent).config.is_file()
 
     @property
     def can_go_on(self) -> bool:
@@ -198,7 +204,7 @@ def newest_run(folder: str | os.PathLike[str] = "runs") -> RunDirectory:
     root = Path(folder)
     found = [path for depth in range(1, 4) for path in root.glob("/".join(["*"] * depth) + "/config.yaml")]
     # A stage is part of a run.
-    configs = [path for path in found if path.parent.parent.name != _STAGES]
+    configs = [path for path in found if not RunDirectory(path.parent).is_stage]
     if not configs:
         raise ConfigError(
             f"no run found below {root}/ (no folder there holds a config.yaml): name a run directory, "

@@ -50,7 +50,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "forward_options": (),
     "prepared": ("forward_options", "networks", "data"),
     # Runs by their paths; what several of them score.
-    "trained_runs": ("methods",),
+    "run_settings": ("methods",),
+    "trained_runs": ("methods", "run_settings"),
     "checkpoints": ("forward_options", "prepared", "data", "evaluation", "features", "trained_runs"),
     "run_evaluation": ("forward_options", "checkpoints", "evaluation", "prepared", "trained_runs"),
     "paper_comparison": ("data", "evaluation", "forward_options", "methods", "trained_runs"),
@@ -80,6 +81,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "report": (
         *("plots", "figures", "collapse", "evaluation", "data", "forward_options", "checkpoints", "measurement"),
         *("trained_runs", "run_evaluation", "run_scores", "localisation", "features", "methods", "prepared"),
+        "run_settings",
     ),
     "__main__": ("cli",),
     "cli": (

@@ -67,6 +67,10 @@ def test_a_stage_is_part_of_its_run(tmp_path: Path) -> None:
         os.utime(place.config, (1000 - age, 1000 - age))
     assert newest_run(tmp_path).path == run.path
     assert (run.title, first.title) == ("lws", "lws/1-erm")
+    own = RunDirectory(tmp_path / "stages" / "erm")  # a folder of the user's own with this name
+    own.path.mkdir(parents=True)
+    own.config.touch()
+    assert (newest_run(tmp_path).path, own.title) == (own.path, "erm")
     before = run.can_go_on
     first.checkpoints.mkdir()
     first.state.touch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
@@ -14,6 +13,7 @@ from torch.utils.data import Dataset
 
 from nctools.collapse.groups import check_groups
 from nctools.data.boxes import Boxes, BoxReader
+from nctools.data.dataset_checks import check_images, check_one_class_each, check_targets, checked_unknown, distinct
 from nctools.data.image_files import ImageFiles
 from nctools.data.transforms import ImageTransform
 from nctools.errors import DatasetError
@@ -72,19 +72,19 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
         box_reader: BoxReader | None = None,
     ) -> None:
         if not isinstance(images, ImageFiles):
-            _check_images(images)
-        _check_targets(targets, len(images), len(class_names))
+            check_images(images)
+        check_targets(targets, len(images), len(class_names))
         self.images = images
         self.targets = targets.to(torch.float32)
-        self.class_names = _distinct("class_names", class_names)
+        self.class_names = distinct("class_names", class_names)
         self.groups = check_groups(groups, len(self.class_names))
-        self.ids = _distinct("ids", map(str, range(len(images))) if ids is None else ids)
+        self.ids = distinct("ids", map(str, range(len(images))) if ids is None else ids)
         self.transform = transform
         self.name = name
         self.split = split
         self.extras = dict(extras or {})
         self.single_label = single_label
-        self.unknown = _checked_unknown(unknown, targets)
+        self.unknown = checked_unknown(unknown, targets)
         self.notes = list(notes)
         self.train_counts = None if train_counts is None else list(train_counts)
         self.box_reader = box_reader
@@ -94,7 +94,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             if rows != len(images):
                 raise ValueError(f"`{key}` has {rows} rows but there are {len(images)} images: give one per image.")
         if single_label:
-            _check_one_class_each(self.targets, self.ids)
+            check_one_class_each(self.targets, self.ids)
 
     @property
     def num_classes(self) -> int:
@@ -192,7 +192,7 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
             >>> other[0][1], other.targets, other.class_counts
             (tensor([1., 1.]), tensor([[1., 0.]]), [1, 0])
         """
-        _check_targets(shown.masked_fill(shown == -1, 0), len(self), self.num_classes, argument="shown")
+        check_targets(shown.masked_fill(shown == -1, 0), len(self), self.num_classes, argument="shown")
         other = copy.copy(self)
         other._shown = shown.to(torch.float32)
         return other
@@ -257,61 +257,3 @@ class MultiLabelDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __repr__(self) -> str:
         return f"MultiLabelDataset({self.name!r}, {self.split!r}, {len(self)} images, {self.num_classes} classes)"
-
-
-def _check_images(images: Tensor) -> None:
-    if images.dtype != torch.uint8:
-        raise TypeError(f"`images` has dtype {images.dtype}: pass uint8 pixel values 0..255; transforms scale them.")
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"`images` has shape {list(images.shape)}: it must be [N, 3, H, W], channels first.")
-
-
-def _check_targets(targets: Tensor, num_images: int, num_classes: int, *, argument: str = "targets") -> None:
-    if targets.ndim != 2 or targets.shape[0] != num_images or targets.shape[1] != num_classes:
-        raise ValueError(
-            f"`{argument}` has shape {list(targets.shape)} but there are {num_images} images and {num_classes} class "
-            f"names: it must be [{num_images}, {num_classes}]."
-        )
-    wrong = ((targets != 0) & (targets != 1)).nonzero()
-    if len(wrong):
-        row, column = wrong[0].tolist()
-        raise ValueError(
-            f"`{argument}` holds {targets[row, column].item()} at image {row}, class {column} "
-            f"({len(wrong)} such entries): every entry must be 0 or 1."
-        )
-
-
-def _checked_unknown(unknown: Tensor | None, targets: Tensor) -> Tensor | None:
-    if unknown is None:
-        return None
-    if unknown.shape != targets.shape:
-        raise ValueError(
-            f"`unknown` has shape {list(unknown.shape)} but `targets` has {list(targets.shape)}: give both the same."
-        )
-    mask = unknown != 0
-    wrong = (mask & (targets != 0)).nonzero()
-    if len(wrong):
-        row, column = wrong[0].tolist()
-        raise ValueError(
-            f"`unknown` marks image {row}, class {column} ({len(wrong)} such entries), which `targets` says is "
-            "present: a label is either given or unknown."
-        )
-    return mask
-
-
-def _check_one_class_each(targets: Tensor, ids: Sequence[str]) -> None:
-    wrong = (targets.sum(dim=1) != 1).nonzero().flatten()
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(
-            f"`targets` gives image {row} ({ids[row]!r}) {int(targets[row].sum())} classes ({len(wrong)} images have "
-            "not one): with `single_label=True` every image has exactly one."
-        )
-
-
-def _distinct(argument: str, names: Iterable[str]) -> list[str]:
-    values = list(names)
-    if len(set(values)) != len(values):
-        name, times = Counter(values).most_common(1)[0]
-        raise ValueError(f"`{argument}` holds {name!r} {times} times: every name must be different.")
-    return values

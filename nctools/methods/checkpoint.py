@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -162,7 +163,10 @@ def rebuild(checkpoint: Checkpoint, *, weights: Weights = "raw") -> Method:
         "label_vectors": kept_vectors(state),
     }
     try:
-        method = build_as_told(checkpoint.method, told, arguments)
+        with warnings.catch_warnings():
+            # The training told of classes without images.
+            warnings.filterwarnings("ignore", message=".*have no training positive")
+            method = build_as_told(checkpoint.method, told, arguments)
         method.load_state_dict(cast("dict[str, Tensor]", state))
     except (RuntimeError, TypeError, ValueError, NctoolsError) as error:
         first_lines = " ".join(str(error).split())[:300]

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal, Unpack
 from torch import Tensor
 
 from nctools.losses.distribution_balanced import DistributionBalancedLoss
-from nctools.losses.rebalancing import median_rebalancing, weight_summary
+from nctools.losses.rebalancing import median_rebalancing
 from nctools.methods.argument_types import Positive, Weight
+from nctools.methods.balance_notes import balance_notes
 from nctools.methods.loss_method import LossMethod, NetworkArguments, suited
 from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, Argument, Method
 from nctools.methods.recipe import Recipe
@@ -109,17 +110,4 @@ class DB(LossMethod):
         Returns:
             Lines of text.
         """
-        loss, nu = self.criterion, self.criterion.tolerance()
-        weights = weight_summary(targets, loss.class_counts.cpu(), alpha=loss.alpha, beta=loss.beta, mu=loss.mu)
-        told = (
-            f"weights of the training labels from {weights.smallest:.3f} to {weights.largest:.3f}, "
-            f"{weights.of_positives:.3f} on average for positives and {weights.of_negatives:.3f} for negatives; "
-            f"nu of the classes from {nu.min():.4f} to {nu.max():.4f}"
-        )
-        if recipe.sampler == "class_aware":
-            return [told]
-        return [
-            told,
-            f"the sampler is {recipe.sampler}, but the weights of this loss correct class-aware sampling, and without "
-            "it they put the classes off balance: take --set recipe.sampler=class_aware, or another loss",
-        ]
+        return balance_notes(self.criterion, recipe, targets)

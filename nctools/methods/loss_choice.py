@@ -116,6 +116,23 @@ def settings_in_full(loss: str, text: str | None) -> str | None:
     return ",".join(f"{name}={_text(value)}" for name, value in whole.items()) or None
 
 
+def has_published_settings(loss: str, dataset: str) -> bool:
+    """Tell whether a loss has settings that were published for a data set.
+
+    Args:
+        loss: Name of the loss.
+        dataset: Name of the data set.
+
+    Returns:
+        Whether ``loss_settings`` may be that name.
+
+    Example:
+        >>> has_published_settings("db_focal", "voc_lt"), has_published_settings("asl", "voc_lt")
+        (True, False)
+    """
+    return dataset in loss_entry(loss).settings_for
+
+
 def derived_settings(loss: str, text: str | None, targets: Tensor) -> str | None:
     """Choose by the training labels what the settings of a loss leave open: mu of the re-balanced weights.
 

@@ -47,6 +47,8 @@ class LWS(ERM):
     """
 
     first_stage: ClassVar[str | None] = "erm"
+    # mAP is the same in all epochs, so the first of them would always be the best.
+    chosen_on_validation: ClassVar[bool] = False
 
     def __init__(
         self,

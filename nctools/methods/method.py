@@ -31,6 +31,8 @@ class Method(nn.Module, ABC):
         recipe_for: Data set name -> recipe that suits it; others use ``recipe``.
         first_stage: Name of the method that is trained first, on the same data with the same recipe; None: none is. The
             method then begins with ``take_over``, and is trained as ``last_recipe`` says.
+        chosen_on_validation: Whether ``best.pt`` is the epoch with the highest validation mAP; False: the last epoch,
+            of a training that cannot change mAP.
     """
 
     feature_layers: Mapping[str, str] = {}
@@ -38,6 +40,7 @@ class Method(nn.Module, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     recipe_for: ClassVar[Mapping[str, Recipe]] = {"digits_lt": DIGITS_LT, **on_photographs(PHOTOGRAPHS)}
     first_stage: ClassVar[str | None] = None
+    chosen_on_validation: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, images: Tensor) -> Output:
@@ -74,6 +77,21 @@ class Method(nn.Module, ABC):
             The same, with the values that the method computes with.
         """
         return dict(arguments)
+
+    @classmethod
+    def suited_arguments(cls, dataset: str, given: Mapping[str, Argument]) -> dict[str, Argument]:
+        """Choose arguments that suit a data set together with others that were given; most methods have none.
+
+        ``arguments_for`` holds those that suit it in any case.
+
+        Args:
+            dataset: Name of the data set.
+            given: Arguments that were given, and those of ``arguments_for``.
+
+        Returns:
+            Arguments by name, none of those that were given.
+        """
+        return {}
 
     @classmethod
     def derived_arguments(cls, arguments: Mapping[str, Argument], targets: Tensor) -> dict[str, Argument]:

@@ -17,10 +17,11 @@ from nctools.losses.catalogue import loss_entry
 from nctools.losses.collapse_calibration import collapse_calibration_loss
 from nctools.losses.feature_label_alignment import feature_label_alignment_loss
 from nctools.methods.argument_types import LabelChoice, LossChoice, LossSettings, Number, Positive, Share, Weight, Width
+from nctools.methods.chosen_loss import ChosenLossMethod
 from nctools.methods.label_choice import chosen_labels
-from nctools.methods.loss_choice import TWO_WAY_TEMPERATURE, build_chosen, derived_settings, settings_in_full
+from nctools.methods.loss_choice import TWO_WAY_TEMPERATURE, build_chosen, settings_in_full
 from nctools.methods.loss_method import CLASSWISE_LAYERS
-from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument, Method
+from nctools.methods.method import CLASS_AWARE, CLASS_AWARE_FOR, PRETRAINED, Argument
 from nctools.methods.recipe import Recipe
 from nctools.models.backbones import build_backbone
 from nctools.models.class_centres import ClassCentres
@@ -35,7 +36,7 @@ _OF_VARIANT: Mapping[str, Mapping[str, object]] = {
 }
 
 
-class MLCNC(Method):
+class MLCNC(ChosenLossMethod):
     """The full MLC-NC method.
 
     ``L = fla_weight L_FLA + fpc_weight L_FPC + L_TW``; in the first ``warmup_epochs`` only ``L_FLA``, with weight 1.
@@ -72,7 +73,7 @@ class MLCNC(Method):
         loss: The classification loss, a name of ``nctools.losses.LOSSES`` but ``"rlc"``.
         loss_settings: Its settings, as text: ``"gamma=1,scale=2"``; ``"voc_lt"`` stands for those that were published
             for that data set, ``"voc_lt,lambd=3"`` for these with a change. None: those of the loss's class, and mu of
-            R-BCE, DB and DB-Focal by the training labels.
+            R-BCE, DB and DB-Focal by the training labels. A configuration for a data set takes what was published.
         two_way_temperature: Temperature ``T`` of the two-way loss; for other losses see ``loss_settings``.
         train_classifier: Train the classifier instead of keeping the ETF; None is False (paper) or True (released).
         classifier: Rows of the classifier: ``"etf"``, or ``"random"``: normal vectors of unit length.
@@ -207,21 +208,6 @@ class MLCNC(Method):
         elif whole["num_features"] is None:
             whole["num_features"] = RELEASED_WIDTH
         return whole
-
-    @classmethod
-    def derived_arguments(cls, arguments: Mapping[str, Argument], targets: Tensor) -> dict[str, Argument]:
-        """Choose what the classification loss leaves open; see ``Method.derived_arguments``.
-
-        Args:
-            arguments: Arguments that were given.
-            targets: ``[N, C]`` training labels.
-
-        Returns:
-            ``loss_settings``, or nothing.
-        """
-        loss, given = str(arguments.get("loss", "two_way")), cast("str | None", arguments.get("loss_settings"))
-        settings = derived_settings(loss, given, targets)
-        return {} if settings is None else {"loss_settings": settings}
 
     def forward(self, images: Tensor) -> Output:
         """Run the network; see ``Method.forward``.

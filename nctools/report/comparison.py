@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nctools.report.collect import RunRecord
 from nctools.report.formats import several
-from nctools.trained_runs import settings_that_count
+from nctools.run_settings import settings_that_count
 
 _ABSENT = "-"
 

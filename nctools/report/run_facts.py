@@ -13,14 +13,8 @@ from nctools.errors import ConfigError, NctoolsError
 from nctools.methods.catalogue import METHODS, MethodEntry
 from nctools.methods.checkpoint import describe_checkpoint, load_checkpoint
 from nctools.run_directory import RunDirectory
-from nctools.trained_runs import (
-    SEEDS,
-    TrainedRun,
-    finished_epochs,
-    planned_epochs,
-    settings_of_checkpoint,
-    settings_that_count,
-)
+from nctools.run_settings import finished_epochs, planned_epochs, settings_of_checkpoint, settings_that_count
+from nctools.trained_runs import SEEDS, TrainedRun
 
 
 @dataclass(frozen=True)

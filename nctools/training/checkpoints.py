@@ -23,10 +23,18 @@ class CheckpointFiles(LightningCheckpoint):
         folder: Where the files go.
         snapshot: Gives the checkpoint of the module at this number of finished epochs.
         every: Epochs between ``epoch=NNN.pt`` files; 0 keeps none.
+        chosen: Whether the validation mAP chooses ``best.pt``; else it is the last epoch that was validated.
     """
 
-    def __init__(self, folder: Path, snapshot: Callable[[MethodModule, int], Checkpoint], *, every: int = 0) -> None:
-        self._folder, self._snapshot, self._every = folder, snapshot, every
+    def __init__(
+        self,
+        folder: Path,
+        snapshot: Callable[[MethodModule, int], Checkpoint],
+        *,
+        every: int = 0,
+        chosen: bool = True,
+    ) -> None:
+        self._folder, self._snapshot, self._every, self._chosen = folder, snapshot, every, chosen
         self._best = -math.inf
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,7 +70,7 @@ class CheckpointFiles(LightningCheckpoint):
         epoch = trainer.current_epoch + 1
         checkpoint = self._snapshot(pl_module, epoch)
         score = checkpoint.validation.get("mAP", math.nan)
-        if score > self._best:
+        if score > self._best or not (self._chosen or math.isnan(score)):
             self._best = score
             save_checkpoint(checkpoint, self._folder / "best.pt")
         if self._every and epoch % self._every == 0:

@@ -19,6 +19,7 @@ from nctools.methods.assembly import (
     argument_types,
     default_arguments,
     default_recipe,
+    method_class,
     method_name,
     usual_arguments,
 )
@@ -222,7 +223,9 @@ def make_config(method: str, dataset: str, settings: Mapping[str, object] | None
         "trainer": {},
         **top,
     }
-    return check_config(put_settings(document, settings or {}, _known_keys(name)))
+    config = check_config(put_settings(document, settings or {}, _known_keys(name)))
+    suited = method_class(name).suited_arguments(dataset, config.arguments)
+    return config.model_copy(update={"arguments": {**config.arguments, **suited}}) if suited else config
 
 
 def with_settings(

@@ -61,7 +61,9 @@ def run_callbacks(config: TrainConfig, run: RunDirectory, ready: Prepared, *, to
         metrics=config.nc.metrics if "," not in config.nc.metrics else config.nc.metrics.split(","),
         log=False,  # metrics.csv holds what is logged, nc.csv these
     )
-    files = CheckpointFiles(run.checkpoints, snapshot, every=config.checkpoint_every)
+    files = CheckpointFiles(
+        run.checkpoints, snapshot, every=config.checkpoint_every, chosen=ready.method.chosen_on_validation
+    )
     lines = [EpochLines(config.method)] if told and not sys.stderr.isatty() else []
     throughput = Throughput()
     table = EpochTable(run.metrics, more=throughput.epoch_values)

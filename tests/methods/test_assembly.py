@@ -69,8 +69,10 @@ def test_table_and_files_agree() -> None:
         "__init__",
         "argument_types",
         "assembly",
+        "balance_notes",
         "catalogue",
         "checkpoint",
+        "chosen_loss",
         "label_choice",
         "loss_choice",
         "loss_method",
@@ -142,7 +144,13 @@ def test_the_types_of_arguments_are_those_of_the_signature() -> None:
     assert types["num_features"] == Width | None
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+# The others build their network as ERM does.
+OWN_NETWORK = {"erm", "class_attention", "mlc_nc"}
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in OWN_NETWORK else pytest.param(name, marks=pytest.mark.slow) for name in METHODS]
+)
 def test_every_method_takes_a_timm_backbone(name: str) -> None:
     method = build(name, num_classes=5, **TOLD, backbone="resnet18").eval()
     output = method(torch.zeros(1, 3, 64, 64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,11 +11,12 @@ from torch import Tensor
 import nctools.losses
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.losses import LOSSES, bce_loss, focal_loss, median_rebalancing, two_way_loss
-from nctools.methods.assembly import argument_names, build
+from nctools.methods.assembly import argument_names, build, default_arguments
 from nctools.methods.checkpoint import Checkpoint, rebuild
 from nctools.methods.loss_choice import checked_loss, checked_settings, read_settings, settings_in_full
 from nctools.methods.method import Argument
 from nctools.methods.mlc_nc import MLCNC
+from nctools.methods.recipe import Recipe
 from nctools.training.config import make_config
 
 COUNTS, IMAGES = [6, 3, 2, 1], 8
@@ -28,10 +31,10 @@ def batch() -> tuple[Tensor, Tensor]:
     return torch.randn(5, 3, 16, 16, generator=generator), targets
 
 
-def built(loss: str, text: str | None = None, **arguments: Argument) -> MLCNC:
+def built(loss: str, text: str | None = None, counts: list[int] = COUNTS, **arguments: Argument) -> MLCNC:
     torch.manual_seed(0)
-    pairs = torch.diag(torch.tensor(COUNTS)) + 1 - torch.eye(4, dtype=torch.long)
-    told = {"class_counts": COUNTS, "num_images": IMAGES, "cooccurrence": pairs}
+    pairs = torch.diag(torch.tensor(counts)) + 1 - torch.eye(4, dtype=torch.long)
+    told = {"class_counts": counts, "num_images": IMAGES, "cooccurrence": pairs}
     chosen = build("mlc_nc", num_classes=4, **told, loss=loss, loss_settings=text, **SMALL, **arguments)  # type: ignore[arg-type]
     assert isinstance(chosen, MLCNC)
     return chosen.eval()
@@ -107,17 +110,24 @@ def test_the_settings_of_a_data_set_are_those_that_were_published(batch: tuple[T
     assert ours.criterion(logits, targets) == published(logits, targets)
 
 
-@pytest.mark.parametrize("loss", ANY)
-def test_a_checkpoint_rebuilds_the_same_logits_and_loss(loss: str, batch: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize(
+    ("loss", "counts"),
+    [(loss, COUNTS) for loss in ANY] + [(loss, [6, 3, 2, 0]) for loss in ANY if LOSSES[loss].needs],
+)
+@pytest.mark.filterwarnings("ignore:.* have no training positive")
+def test_a_checkpoint_rebuilds_the_same_logits_and_loss(
+    loss: str, counts: list[int], batch: tuple[Tensor, Tensor], recwarn: pytest.WarningsRecorder
+) -> None:
     images, targets = batch
-    method = built(loss)
+    method = built(loss, counts=counts)
+    recwarn.clear()
     checkpoint = Checkpoint(
         method="mlc_nc",
         arguments={**SMALL, "loss": loss},
         state_dict=method.state_dict(),
         ema_state_dict=None,
         class_names=["a", "b", "c", "d"],
-        class_counts=COUNTS,
+        class_counts=counts,
         num_images=IMAGES,
         groups={},
         dataset="digits_lt",
@@ -125,14 +135,14 @@ def test_a_checkpoint_rebuilds_the_same_logits_and_loss(loss: str, batch: tuple[
         epoch=1,
     )
     again = rebuild(checkpoint)
+    assert not recwarn.list, "the training told of classes without images"
     assert (again(images).logits == method(images).logits).all()
     ours, theirs = (one.loss(one(images), targets, epoch=1)["loss"] for one in (method, again))
     torch.testing.assert_close(ours, theirs)
 
 
 def test_a_configuration_is_checked_with_near_misses() -> None:
-    settings = {"loss": "db-focal", "loss_settings": "voc_lt"}
-    assert make_config("mlc_nc", "voc_lt", settings).arguments["loss"] == "db-focal"
+    assert make_config("mlc_nc", "voc_lt", {"loss": "db-focal"}).arguments["loss"] == "db-focal"
     with pytest.raises(ConfigError, match=r"arguments\.loss: unknown loss 'db_fcal'; did you mean db_focal"):
         make_config("mlc_nc", "digits_lt", {"loss": "db_fcal"})
     with pytest.raises(
@@ -194,3 +204,32 @@ def test_what_settings_mean_is_written_out_for_comparisons() -> None:
     whole = {"variant": "paper", "attention": None, "fpc_weight": None, "train_classifier": None, "num_features": None}
     found = MLCNC.in_full({**whole, "loss": "DB", "loss_settings": "coco-lt"})
     assert (found["loss"], found["loss_settings"]) == ("db", "mu=0.2,lambd=2.0")
+
+
+@pytest.mark.parametrize("dataset", ["voc_lt", "vg200"])
+@pytest.mark.parametrize("loss", ["two_way", "asl", "cb_focal", "nt_bce", "db_focal"])
+def test_a_configuration_takes_what_was_published_for_its_data_set(loss: str, dataset: str) -> None:
+    plain = make_config("mlc_nc", dataset).arguments
+    assert "loss_settings" not in plain
+    found = make_config("mlc_nc", dataset, {"loss": loss}).arguments
+    published = dataset in LOSSES[loss].settings_for
+    assert found == {**plain, "loss": loss} | ({"loss_settings": dataset} if published else {})
+    given: dict[str, object] = {"arguments.loss": loss, "arguments.loss_settings": None}
+    assert make_config("mlc_nc", dataset, given).arguments["loss_settings"] is None
+
+
+def test_published_settings_are_those_of_the_method_of_the_same_name() -> None:
+    assert make_config("mlc_nc", "voc-lt", {"loss": "DB-Focal"}).arguments["loss_settings"] == "voc_lt"
+    own = default_arguments("db_focal", "voc_lt")
+    assert settings_in_full("db_focal", "voc_lt") == f"mu={own['mu']},lambd={own['lambd']}"
+
+
+def test_notes_of_the_distribution_balanced_loss_are_told() -> None:
+    targets = torch.eye(4).repeat(2, 1)
+    uniform, balanced = Recipe(), Recipe(sampler="class_aware")
+    (note,) = built("db_focal").notes(balanced, targets)
+    assert re.fullmatch(r"weights of the training labels from 0\.\d+ to 1\.\d+, .*; nu of the classes from .*", note)
+    assert built("db").notes(uniform, targets)[1].startswith("the sampler is uniform, but the weights of this loss")
+    (shift,) = built("nt_bce").notes(uniform, targets)
+    assert shift.startswith("nu of the classes from ")
+    assert built("two_way").notes(uniform, targets) == built("asl").notes(uniform, targets) == []

@@ -16,48 +16,23 @@ from torch import Tensor
 
 from nctools.errors import ConfigError
 from nctools.methods.checkpoint import load_checkpoint, rebuild, save_checkpoint
-from nctools.methods.lws import LWS
 from nctools.methods.pseudo_label import PseudoLabel
 from nctools.run_directory import RunDirectory, newest_run
+from nctools.run_settings import planned_epochs
 from nctools.studies.plan import is_finished
-from nctools.studies.seeds import train_seeds
-from nctools.trained_runs import planned_epochs
 from nctools.training.config import TrainConfig, make_config, with_settings
 from nctools.training.config_file import load_config
 from nctools.training.fit import train
 from nctools.training.module import MethodModule
 from nctools.training.run_lock import LOCK, only_writer
 from nctools.training.run_target import check_target
-from nctools.training.stages import added_labels, first_checkpoint, has_all_epochs, last_recipe, stages_of
+from nctools.training.stages import first_checkpoint, has_all_epochs, last_recipe, stages_of
 from tests.training.interrupted import differences
 from tests.training.small_images import CLASSES, TRAIN
+from tests.training.two_stages import SETTINGS, assert_same, config_of, contents, first_of
 
-SETTINGS: dict[str, object] = {
-    "epochs": 2, "batch_size": 8, "max_lr": 1e-3, "nc.every": 0, "backbone": "small", "pretrained": False,
-    "nc.metrics": "nc1_pinv", "image_size": 24, "ema_decay": 0.9, "device": "cpu",
-}  # fmt: skip
 STEPS = TRAIN // 8
 Strike = Callable[[str, int, int], None]
-
-
-def config_of(method: str, table: Path, **settings: object) -> TrainConfig:
-    own = {"rescaling_epochs": 3} if method == "lws" else {}
-    return make_config(method, str(table), SETTINGS | own | settings)
-
-
-def first_of(run: RunDirectory) -> RunDirectory:
-    return RunDirectory(run.stages / "1-erm")
-
-
-def contents(run: RunDirectory) -> dict[Path, tuple[bytes, int]]:
-    files = [path for path in run.path.rglob("*") if path.is_file() and path.name != LOCK]
-    return {path.relative_to(run.path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
-def assert_same(one: RunDirectory, other: RunDirectory) -> None:
-    assert set(contents(one)) == set(contents(other))
-    for first, second in ((one, other), (first_of(one), first_of(other))):
-        assert differences(first, second) == []
 
 
 @pytest.fixture
@@ -131,6 +106,12 @@ def test_lws_keeps_the_validation_map_of_the_epoch_it_began_with(scaled: RunDire
     assert (pd.read_csv(scaled.metrics)["val/mAP"] == best).all()
 
 
+def test_the_best_epoch_of_lws_is_its_last_since_map_cannot_choose(scaled: RunDirectory) -> None:
+    best, last = (load_checkpoint(scaled.checkpoints / f"{name}.pt") for name in ("best", "last"))
+    assert (best.epoch, last.epoch) == (3, 3)
+    assert torch.equal(best.state_dict["scales"], last.state_dict["scales"])
+
+
 def test_pseudo_label_begins_from_scratch_and_keeps_the_given_counts(labelled: RunDirectory) -> None:
     first = load_checkpoint(first_of(labelled).checkpoints / "last.pt")
     last = load_checkpoint(labelled.checkpoints / "last.pt")
@@ -189,9 +170,10 @@ def scores_of(run: RunDirectory, config: TrainConfig) -> Tensor:
     ("name", "whole", "method", "epoch", "step"),
     [
         ("lws", "scaled", "ERM", 1, 2),
-        ("lws", "scaled", "ERM", 1, STEPS - 1),  # the very last step of the first stage
+        # the very last step of the first stage
+        pytest.param("lws", "scaled", "ERM", 1, STEPS - 1, marks=pytest.mark.slow),
         ("lws", "scaled", "LWS", 1, 3),
-        ("pseudo", "labelled", "PseudoLabel", 0, 1),
+        pytest.param("pseudo", "labelled", "PseudoLabel", 0, 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_training_goes_on_in_the_stage_it_was_interrupted_in(
@@ -280,6 +262,7 @@ def test_a_run_that_has_only_its_first_stage_is_kept(lws: TrainConfig, scaled: R
     assert not is_finished(lws, run.path)
 
 
+@pytest.mark.slow
 def test_force_begins_all_again(lws: TrainConfig, scaled: RunDirectory, strike: Strike, tmp_path: Path) -> None:
     run = RunDirectory(shutil.copytree(scaled.path, tmp_path / "run"))
     (run.path / "notes.txt").write_text("mine", encoding="utf-8")
@@ -311,38 +294,10 @@ def test_without_validation_the_last_epoch_is_handed_on(scaled: RunDirectory, tm
     assert first_checkpoint(run).epoch == 2
 
 
-def test_what_both_methods_have_is_handed_to_the_first_stage(small_images: Path) -> None:
-    config = config_of("lws", small_images, head="class_attention", num_features=12, seed=5, rescaling_lr=0.3)
-    first, last = stages_of(config, RunDirectory(Path("run")))
-    assert (first.config.method, first.config.seed, first.config.dataset) == ("erm", 5, str(small_images))
-    assert first.config.arguments["head"] == "class_attention"
-    assert first.config.arguments["num_features"] == 12
-    assert not {"rescaling_lr", "rescaling_epochs"} & first.config.arguments.keys()
-    assert first.config.recipe == config.recipe
-    assert (last.config.recipe.max_lr, last.written.recipe) == (0.3, config.recipe)
-
-
-def test_other_methods_have_one_stage(small_images: Path) -> None:
-    config = make_config("erm", str(small_images), SETTINGS)
-    (stage,) = stages_of(config, RunDirectory(Path("run")))
-    assert (stage.title, stage.whole, stage.before, stage.index) == ("", None, None, 0)
-    assert stage.config == stage.written == config
-
-
-def test_three_stages_are_refused(lws: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LWS, "first_stage", "pseudo_label")
-    with pytest.raises(ConfigError, match="lws has the first stage pseudo_label, which has one itself"):
-        stages_of(lws, RunDirectory(Path("run")))
-
-
+@pytest.mark.slow
 def test_labels_that_were_added_are_told(
     pseudo: TrainConfig, labelled: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])
-    shown = torch.tensor([[1.0, 1, 1, 0], [-1, 1, 0, 0]])
-    groups = {"head": [0, 1], "medium": [2], "tail": [3]}
-    expected = "2 labels added to the 2 given ones: head 1, medium 1, tail 0; counts and measurements keep the given"
-    assert added_labels(shown, given, groups) == expected
     run = RunDirectory(tmp_path / "run")
     shutil.copytree(labelled.stages, run.stages)
     for file in (labelled.config, labelled.environment):
@@ -353,42 +308,3 @@ def test_labels_that_were_added_are_told(
     added = (scores_of(first_of(run), pseudo) > 0.3).sum()
     assert 0 < int(told.partition("note: ")[2].partition(" label")[0]) < added
     assert_same(labelled, run)
-
-
-@pytest.mark.slow
-def test_two_processes_train_both_stages(small_images: Path, tmp_path: Path) -> None:
-    found = []
-    for devices in (1, 2):
-        config = config_of("lws", small_images, **{"trainer.devices": devices})
-        run = train(config, tmp_path / str(devices), progress=False)
-        assert load_config(first_of(run).config).trainer.devices == devices
-        found.append(load_checkpoint(run.checkpoints / "last.pt").state_dict["scales"])
-        labelled = train(
-            config_of("pseudo_label", small_images, threshold=0.3, **{"trainer.devices": devices}),
-            tmp_path / f"pseudo{devices}",
-            progress=False,
-        )
-        found.append(load_checkpoint(labelled.checkpoints / "last.pt").state_dict["classifier.bias"])
-    torch.testing.assert_close(found[2], found[0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(found[3], found[1], rtol=1e-2, atol=1e-3)
-
-
-@pytest.mark.slow
-def test_several_seeds_train_both_stages(lws: TrainConfig, tmp_path: Path) -> None:
-    table = train_seeds(lws, [0, 1], tmp_path / "seeds", progress=False)
-    assert table["epochs"].tolist() == [3, 3]
-    for seed in (0, 1):
-        assert load_config(tmp_path / f"seeds/s{seed}/stages/1-erm/config.yaml").seed == seed
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["lws", "pseudo_label"])
-def test_both_stages_learn_the_embedded_data(method: str, tmp_path: Path) -> None:
-    run = train(make_config(method, "digits_lt", {"epochs": 2, "nc.every": 0}), tmp_path / "run", progress=False)
-    first, last = (pd.read_csv(place.metrics) for place in (first_of(run), run))
-    if method == "lws":
-        assert (last["val/mAP"] - first["val/mAP"].max()).abs().max() < 1e-6
-        assert last["train/loss"].iloc[-1] < last["train/loss"].iloc[0]
-    else:
-        assert last["train/loss"].iloc[-1] < last["train/loss"].iloc[0]
-        assert last["train/loss"].iloc[-1] != first["train/loss"].iloc[-1]
