@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Most names that a message lists when none is near.
 _LISTED = 60
@@ -64,7 +64,8 @@ class UnknownNameError(NctoolsError, ValueError):
     Args:
         kind: What the name should have named, for example ``"metric"``.
         name: The name that was given.
-        known: All names that exist.
+        known: All names that exist; one that is given twice is listed once.
+        near: The near misses, where the caller knows them better; None finds those that are spelt alike.
 
     Example:
         >>> raise UnknownNameError("metric", "nc1_pinf", ["nc1_pinv", "nc4_share"])
@@ -72,16 +73,17 @@ class UnknownNameError(NctoolsError, ValueError):
         nctools.errors.UnknownNameError: unknown metric 'nc1_pinf'; did you mean nc1_pinv? Known: nc1_pinv, nc4_share
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = list(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    def __init__(self, kind: str, name: str, known: Iterable[str], near: Sequence[str] | None = None) -> None:
+        names = list(dict.fromkeys(known))
+        if near is None:
+            near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else "."
         # A long list (timm has 1,300 backbones) would hide the hint.
         longest = _LISTED if not near else _LISTED // 3
         shown = ", ".join(names[:longest]) + (f", ... ({len(names)} in all)" if len(names) > longest else "")
         super().__init__(f"unknown {kind} {name!r}{hint} Known: {shown}")
-        self._arguments = (kind, name, names)
+        self._arguments = (kind, name, names, near)
 
-    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str], Sequence[str]]]:
         # Exceptions rebuild themselves from their message alone; worker processes send them to their parent.
         return type(self), self._arguments

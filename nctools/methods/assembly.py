@@ -150,6 +150,21 @@ def argument_types(name: str) -> dict[str, object]:
     return {name: hints[name] for name in argument_names(name) if name in hints}
 
 
+def check_arguments(name: str, arguments: Mapping[str, Argument]) -> None:
+    """See that the arguments of a method go together; of one of the user's own that is seen where it is built.
+
+    Args:
+        name: Public name of the method.
+        arguments: Those that were given, of the right types; others are at their defaults.
+
+    Raises:
+        UnknownNameError: If a setting of its loss does not exist; near misses are listed.
+        ValueError: If they do not go together.
+    """
+    if own_method(name) is None:
+        method_class(name).check_arguments({**usual_arguments(name), **arguments})
+
+
 def default_arguments(name: str, dataset: str) -> Mapping[str, Argument]:
     """Give the arguments that suit a data set; the paper's defaults where none are known.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nctools.losses.distribution_balanced import DistributionBalancedLoss
 from nctools.methods.balance_notes import balance_notes
-from nctools.methods.loss_choice import derived_settings, has_published_settings
+from nctools.methods.loss_choice import TWO_WAY_TEMPERATURE, check_chosen, derived_settings, has_published_settings
 from nctools.methods.method import Argument, Method
 from nctools.methods.recipe import Recipe
 
@@ -24,6 +24,17 @@ class ChosenLossMethod(Method):
 
     criterion: nn.Module
     usual_loss: ClassVar[str] = "two_way"
+
+    @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Argument]) -> None:
+        """Refuse settings that the classification loss has not; see ``Method.check_arguments``.
+
+        Args:
+            arguments: All arguments of the class.
+        """
+        loss, settings = str(arguments.get("loss", cls.usual_loss)), cast("str | None", arguments.get("loss_settings"))
+        temperature = cast("float", arguments.get("two_way_temperature", TWO_WAY_TEMPERATURE))
+        check_chosen(loss, settings, two_way_temperature=temperature)
 
     @classmethod
     def suited_arguments(cls, dataset: str, given: Mapping[str, Argument]) -> dict[str, Argument]:

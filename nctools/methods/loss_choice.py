@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
+import warnings
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
+from nctools.errors import UnknownNameError
 from nctools.losses.building import build, setting_names
 from nctools.losses.catalogue import LOSSES, Setting, loss_entry
 from nctools.losses.rebalancing import median_rebalancing
+from nctools.methods.signature import types_of
+from nctools.methods.value_checks import misfits
 
 # Changes the labels before a loss sees them: no loss of logits and targets alone.
 _NO_CLASSIFICATION = "rlc"
 TWO_WAY_TEMPERATURE = 4.0
+# Of no data: enough to build any loss, which then checks its settings itself.
+_COUNTS = (4, 3, 2)
 _WORDS: Mapping[str, Setting] = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -75,7 +84,7 @@ def read_settings(text: str | None) -> tuple[str | None, dict[str, Setting]]:
 
 
 def checked_settings(text: str) -> str:
-    """See that settings of a loss can be read; whether the loss has them is seen where it is built.
+    """See that settings of a loss can be read; whether the loss has them ``check_chosen`` sees.
 
     Args:
         text: As for ``read_settings``.
@@ -107,11 +116,7 @@ def settings_in_full(loss: str, text: str | None) -> str | None:
     dataset, settings = read_settings(text)
     published = loss_entry(loss).settings_for
     if dataset is not None and dataset not in published:
-        listed = f"only for {' and '.join(published)}" if published else "for no data set"
-        raise ValueError(
-            f"loss_settings is {text!r}, but settings of the loss {loss} were published {listed}: write them out, "
-            "key=value,key=value"
-        )
+        raise ValueError(f"loss_settings is {text!r}, {_no_data_set(loss, dataset, list(published))}")
     whole = {**published.get(dataset or "", {}), **settings}
     return ",".join(f"{name}={_text(value)}" for name, value in whole.items()) or None
 
@@ -178,11 +183,7 @@ def build_chosen(
         ValueError: If a temperature is given to another loss.
     """
     name = loss_entry(checked_loss(loss)).name
-    if name != "two_way" and two_way_temperature != TWO_WAY_TEMPERATURE:
-        raise ValueError(
-            f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the settings "
-            "of that loss as loss_settings"
-        )
+    _check_temperature(name, two_way_temperature)
     given = read_settings(settings_in_full(name, text))[1]
     usual: dict[str, Setting] = {"reduction": "batchmean"} if "reduction" in setting_names(name) else {}
     if name == "two_way":
@@ -194,6 +195,71 @@ def build_chosen(
         cooccurrence=cooccurrence,
         **{**usual, **given},  # type: ignore[arg-type]
     )
+
+
+def check_chosen(loss: str, text: str | None, *, two_way_temperature: float = TWO_WAY_TEMPERATURE) -> None:
+    """See before a training that a loss has the settings that were chosen, and that they are of its types and ranges.
+
+    Args:
+        loss: A name of ``nctools.losses.LOSSES``.
+        text: Its settings, as for ``read_settings``.
+        two_way_temperature: As for ``build_chosen``.
+
+    Raises:
+        UnknownNameError: If the loss has no such setting; near misses are listed.
+        ValueError: If a value does not fit.
+
+    Example:
+        >>> check_chosen("asl", "clip=x")
+        Traceback (most recent call last):
+        ValueError: loss_settings is 'clip=x', which does not fit the loss asl: clip: Input should be a valid number (it
+        is 'x')
+    """
+    entry = loss_entry(checked_loss(loss))
+    _check_temperature(entry.name, two_way_temperature)
+    given = read_settings(settings_in_full(entry.name, text))[1]
+    known = setting_names(entry.name)
+    for key in given:
+        if key not in known:
+            raise UnknownNameError(f"setting of the loss {entry.name}", key, known)
+    if "reduction" in given and given["reduction"] is None:
+        raise ValueError(f"loss_settings is {text!r}, but reduction=none leaves no number to minimise: leave it out")
+    module, _, attribute = entry.builder.partition(":")
+    wrong = misfits(given, types_of(getattr(importlib.import_module(module), attribute)))
+    if wrong:
+        told = "; ".join(f"{key}: {wanted} (it is {given[key]!r})" for key, wanted in wrong.items())
+        raise ValueError(f"loss_settings is {text!r}, which does not fit the loss {entry.name}: {told}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the training warns
+            build_chosen(
+                entry.name,
+                text,
+                class_counts=_COUNTS,
+                num_images=sum(_COUNTS),
+                cooccurrence=torch.tensor(_COUNTS).diag(),
+                two_way_temperature=two_way_temperature,
+            )
+    except ValueError as error:
+        raise ValueError(f"loss_settings is {text!r}, which does not fit the loss {entry.name}: {error}") from error
+
+
+def _check_temperature(loss: str, two_way_temperature: float) -> None:
+    if loss != "two_way" and two_way_temperature != TWO_WAY_TEMPERATURE:
+        raise ValueError(
+            f"two_way_temperature is {two_way_temperature}, but loss is {loss!r}: leave it out, and write the settings "
+            "of that loss as loss_settings"
+        )
+
+
+def _no_data_set(loss: str, word: str, published: Sequence[str]) -> str:
+    # A word alone may be a setting that lacks its value, or a data set that is spelt otherwise.
+    if word in setting_names(loss):
+        return f"where {word} lacks its value: write {word}=VALUE"
+    listed = f"only for {' and '.join(published)}" if published else "for no data set"
+    near = difflib.get_close_matches(word, published, n=1)
+    hint = f"did you mean {near[0]}? Else " if near else ""
+    return f"but settings of the loss {loss} were published {listed}: {hint}write them out, key=value,key=value"
 
 
 def _value(text: str) -> Setting:

@@ -26,6 +26,15 @@ CLASSWISE_LAYERS: Mapping[str, str] = {
     "projected": "head.projection:output",
     "penultimate": "classifier:input",
 }
+_OF_CLASSWISE_HEAD = (
+    "attention",
+    "num_features",
+    "num_heads",
+    "dropout",
+    "label_embedding",
+    "projection_features",
+    "classifier_scale",
+)
 # The small backbone's 64 channels are too few to be class-wise features themselves.
 _SMALL_WIDTH = 128
 
@@ -135,6 +144,16 @@ class LossMethod(Method):
             seed=seed,
         )
         self.classifier = _unit_row_classifier(num_classes, projection_features, scale=classifier_scale, seed=seed)
+
+    @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Argument]) -> None:
+        """Refuse arguments of the class-wise head beside the linear one; see ``Method.check_arguments``.
+
+        Args:
+            arguments: All arguments of the class.
+        """
+        if arguments.get("head") == "linear":
+            _refuse_of_classwise_head(**{name: arguments[name] for name in _OF_CLASSWISE_HEAD if name in arguments})
 
     @classmethod
     def in_full(cls, arguments: Mapping[str, object]) -> dict[str, object]:

@@ -79,6 +79,16 @@ class Method(nn.Module, ABC):
         return dict(arguments)
 
     @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Argument]) -> None:
+        """Refuse arguments that do not go together, before a network is built; most methods take any of their types.
+
+        Only for the methods of the package: one of your own may choose arguments of the class that it is derived from.
+
+        Args:
+            arguments: All arguments of the method's class.
+        """
+
+    @classmethod
     def suited_arguments(cls, dataset: str, given: Mapping[str, Argument]) -> dict[str, Argument]:
         """Choose arguments that suit a data set together with others that were given; most methods have none.
 

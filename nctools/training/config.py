@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError
 
-from nctools.collapse.catalogue import PRESETS
 from nctools.data.catalogue import canonical_name
-from nctools.data.preprocessing import Preprocessing, preprocessing_changed
-from nctools.data.sampler_catalogue import sampler_entry
-from nctools.data.settings import Difficult
 from nctools.errors import ConfigError, UnknownNameError
 from nctools.methods.assembly import (
     argument_names,
     argument_types,
+    check_arguments,
     default_arguments,
     default_recipe,
     method_class,
@@ -24,111 +21,22 @@ from nctools.methods.assembly import (
     usual_arguments,
 )
 from nctools.methods.method import Argument
-from nctools.methods.recipe import EpochLength, Precision, SamplerName
 from nctools.run_directory import SETTINGS_OF_PLACE
-from nctools.training.config_faults import argument_faults, described_faults, known_metric, preprocessing_faults
+from nctools.training.config_faults import argument_faults, described_faults, preprocessing_faults
+from nctools.training.config_sections import (
+    CollapseConfig,
+    DataConfig,
+    PreprocessingConfig,
+    RecipeConfig,
+    Section,
+    TrainerConfig,
+)
 from nctools.training.settings import put_settings, whole_path
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class RecipeConfig(_Section):
-    """Optimiser, schedule and sampler; the fields of ``nctools.methods.Recipe``."""
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    max_lr: float = Field(gt=0)
-    pct_start: float = Field(gt=0, lt=1)
-    weight_decay: float = Field(ge=0)
-    sampler: SamplerName
-    epoch_length: EpochLength
-    ema_decay: float | None = Field(gt=0, lt=1)
-    gradient_clip: float | None = Field(gt=0)
-    # Later than the others: files without them are older and mean the defaults.
-    num_samples_per_class: int = Field(default=1, ge=1)
-    sampler_reduce: int = Field(default=1, ge=1)
-    precision: Precision = "32-true"
-
-    @model_validator(mode="after")
-    def _settings_reach_the_sampler(self) -> Self:
-        takes = sampler_entry(self.sampler).takes
-        if self.num_samples_per_class != 1 and "num_samples_per_class" not in takes:
-            raise ValueError(
-                f"num_samples_per_class is {self.num_samples_per_class}, but the sampler {self.sampler} draws no such "
-                "groups: choose class_aware, or leave it 1"
-            )
-        if self.sampler_reduce != 1 and ("length" not in takes or self.epoch_length != "balanced"):
-            raise ValueError(
-                f"sampler_reduce is {self.sampler_reduce}, but it divides the balanced length of an epoch, and here "
-                f"the sampler is {self.sampler} and epoch_length {self.epoch_length}: change these, or leave it 1"
-            )
-        return self
-
-
-class CollapseConfig(_Section):
-    """When and what the NC callback measures on the training images."""
-
-    every: int = Field(default=5, ge=0, description="epochs between measurements; 0 measures never")
-    metrics: str = Field(default="default", description="preset or comma-separated metric ids")
-
-    @field_validator("metrics")
-    @classmethod
-    def _metrics_are_known(cls, metrics: str) -> str:
-        return metrics if metrics in PRESETS else ",".join(known_metric(name.strip()) for name in metrics.split(","))
-
-
-class DataConfig(_Section):
-    """What is taken from the data set; the fields of ``nctools.data.DataSettings``."""
-
-    difficult: Difficult = "include"
-    drop_unlabelled: bool = False
-    val_fraction: float = Field(default=0.0, ge=0, lt=1)
-    drop_labels: float = Field(default=0.0, ge=0, lt=1)
-    groups: str | None = None
-    seed: int = Field(default=0, ge=0)
-
-
-class PreprocessingConfig(_Section):
-    """How images become inputs; what is not given is that of the data set. See ``preprocessing_changed``."""
-
-    name: str | None = None
-    image_size: int | None = Field(default=None, ge=1)
-    mean: list[float] | None = None
-    std: list[float] | None = None
-    augmentation: str | None = None
-
-    def changed(self, usual: Preprocessing) -> Preprocessing:
-        """Return the preprocessing of a data set with what is given here instead.
-
-        Args:
-            usual: That of the data set.
-
-        Returns:
-            The preprocessing of the run.
-        """
-        return preprocessing_changed(usual, **self.model_dump())
-
-
-class TrainerConfig(_Section):
-    """On what a run is computed; names as in Lightning's ``Trainer``.
-
-    Devices and machines change a result in its last digits. With ``accumulate_grad_batches`` another network is
-    trained: batch norm and the two-way loss see each part of a batch alone. So do they with ``sync_batchnorm`` off,
-    each process's part.
-    """
-
-    devices: int = Field(default=1, ge=1, description="processes on each machine, one GPU or CPU process each")
-    num_nodes: int = Field(default=1, ge=1, description="machines")
-    accumulate_grad_batches: int = Field(default=1, ge=1, description="parts that a batch is computed in")
-    sync_batchnorm: bool = Field(default=True, description="batch statistics over all processes")
-    compile: bool = Field(default=False, description="torch.compile the network")
-
-
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """One training run."""
 
     # Not in ``arguments``, whose values are checked against the types of the method: each fault is told once.
@@ -295,6 +203,12 @@ def check_config(document: Mapping[str, object]) -> TrainConfig:
     ]
     if wrong:
         raise ConfigError(f"the configuration does not fit: {'; '.join(wrong)}")
+    try:
+        check_arguments(config.method, config.arguments)
+    except UnknownNameError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"the configuration does not fit: {error}") from error
     return config
 
 
@@ -302,13 +216,14 @@ _SECTIONS = ("arguments", "data", "preprocessing", "recipe", "nc", "trainer")
 
 
 def _known_keys(method: object) -> list[str]:
+    # What a method is made of first: a message lists only as many as one reads.
     top = [name for name in TrainConfig.model_fields if name not in {"method", "dataset", *_SECTIONS}]
     return [
+        *(f"arguments.{name}" for name in (argument_names(method) if isinstance(method, str) else [])),
         *top,
         *(f"data.{name}" for name in DataConfig.model_fields),
         *(f"preprocessing.{name}" for name in PreprocessingConfig.model_fields),
         *(f"recipe.{name}" for name in RecipeConfig.model_fields),
         *(f"nc.{name}" for name in CollapseConfig.model_fields),
         *(f"trainer.{name}" for name in TrainerConfig.model_fields),
-        *(f"arguments.{name}" for name in (argument_names(method) if isinstance(method, str) else [])),
     ]

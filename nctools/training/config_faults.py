@@ -6,15 +6,15 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, PRESETS
 from nctools.data.loading import usual_preprocessing
 from nctools.data.preprocessing import preprocessing_changed
 from nctools.data.text_files import shortened
 from nctools.errors import NctoolsError, UnknownNameError
+from nctools.methods.value_checks import misfits
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 # Every image becomes RGB.
@@ -48,16 +48,10 @@ def argument_faults(arguments: Mapping[str, object], types: Mapping[str, object]
         >>> argument_faults({"scale": "ten", "seed": 3}, {"scale": float, "seed": int})
         ["arguments.scale: Input should be a valid number (it is 'ten')"]
     """
-    strict = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-    faults = []
-    for name, value in arguments.items():
-        try:
-            TypeAdapter[object](cast("type", types.get(name, object)), config=strict).validate_python(value)
-        except ValidationError as error:
-            # Of a union each member says what it would take.
-            wanted = " or ".join(dict.fromkeys(map(_message, error.errors())))
-            faults.append(f"arguments.{name}: {wanted} (it is {shortened(value)})")
-    return faults
+    return [
+        f"arguments.{name}: {wanted} (it is {shortened(arguments[name])})"
+        for name, wanted in misfits(arguments, types).items()
+    ]
 
 
 def preprocessing_faults(given: Mapping[str, object], dataset: str) -> list[str]:

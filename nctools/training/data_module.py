@@ -15,7 +15,7 @@ from nctools.data.draws import DrawnImages, DrawSampler
 from nctools.data.epoch_sampler import EpochSampler
 from nctools.data.sampler_catalogue import build_sampler, sampler_entry
 from nctools.features.ranks import Ranks, current_ranks
-from nctools.training.config import RecipeConfig
+from nctools.training.config_sections import RecipeConfig
 from nctools.training.signals import spare_worker
 
 Loader = DataLoader[tuple[Tensor, Tensor]]

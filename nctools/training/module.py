@@ -15,7 +15,7 @@ from nctools.evaluation.by_group import mean_average_precision
 from nctools.features.ranks import current_ranks
 from nctools.methods.method import Method
 from nctools.models.output import Output
-from nctools.training.config import RecipeConfig
+from nctools.training.config_sections import RecipeConfig
 from nctools.training.ema import AveragedWeights
 from nctools.training.epoch_means import EpochMeans
 from nctools.training.global_batch import global_batch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from nctools.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nctools.training.config import TrainerConfig
+    from nctools.training.config_sections import TrainerConfig
 
 
 @dataclass(frozen=True)

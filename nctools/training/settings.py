@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,5 +136,13 @@ def _whole_value(key: str, value: object) -> object:
 def _full_key(key: str, known: Sequence[str]) -> str:
     matches = [name for name in known if name == key] or [name for name in known if name.rpartition(".")[2] == key]
     if len(matches) != 1:
-        raise UnknownNameError("setting", key, known)
+        raise UnknownNameError("setting", key, known, near=matches or _near_keys(key, known))
     return matches[0]
+
+
+def _near_keys(key: str, known: Sequence[str]) -> list[str]:
+    # Names are mostly typed without their section: "gamma" is near to "arguments.gamma_neg".
+    own_names = {name: name.rpartition(".")[2] for name in known}
+    similar = difflib.get_close_matches(key.rpartition(".")[2], list(dict.fromkeys(own_names.values())), n=3)
+    found = [name for own in similar for name in known if own_names[name] == own]
+    return found or difflib.get_close_matches(key, known, n=3, cutoff=0.5)

@@ -18,7 +18,8 @@ from nctools.methods.checkpoint import Checkpoint, load_checkpoint, rebuild
 from nctools.methods.method import Method
 from nctools.methods.recipe import Recipe
 from nctools.run_directory import RunDirectory
-from nctools.training.config import RecipeConfig, TrainConfig
+from nctools.training.config import TrainConfig
+from nctools.training.config_sections import RecipeConfig
 from nctools.training.data_module import evaluation_loader
 
 

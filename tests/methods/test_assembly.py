@@ -81,6 +81,7 @@ def test_table_and_files_agree() -> None:
         "recipe",
         "released_weights",
         "signature",
+        "value_checks",
     }
     assert files - parts == {method_class(name).__module__.rpartition(".")[2] for name in METHODS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nctools.errors import ConfigError
-from nctools.training.config import TrainerConfig
+from nctools.training.config_sections import TrainerConfig
 from nctools.training.placement import Place, is_first_process, place_of
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}

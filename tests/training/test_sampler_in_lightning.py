@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.sampler_catalogue import SAMPLERS, build_sampler
 from nctools.methods.recipe import Recipe, SamplerName
-from nctools.training.config import RecipeConfig
+from nctools.training.config_sections import RecipeConfig
 from nctools.training.data_module import RunDataModule
 
 EPOCHS, SEED = 3, 5
