@@ -56,7 +56,7 @@ class Example:
 
     def text(self) -> str:
         """The whole file."""
-        document = yaml.safe_dump(self.config().model_dump(mode="json"), sort_keys=False)
+        document = yaml.safe_dump(self.config().in_full().model_dump(mode="json"), sort_keys=False)
         lines = [*self.about, f"Printed by: {self.command}"]
         return "".join(f"# {line}\n" for line in lines) + document
 

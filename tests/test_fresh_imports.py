@@ -77,7 +77,7 @@ def test_import_loads_nothing_heavy(module: str) -> None:
         (["metrics"], "nc1_pinv"),
         (["methods"], "mlc_nc"),
         (["losses"], "nt_bce"),
-        (["explain", "db"], "r_ic"),
+        (["explain", "nc1_pinv"], "formula"),
     ],
 )
 def test_short_command_loads_nothing_heavy(arguments: list[str], expected: str) -> None:

@@ -10,7 +10,20 @@ import typer
 
 from nctools import __version__
 from nctools._factories import is_factory
-from nctools.cli import convert, data, demo, doctor, evaluate, extract, listings, localise, measure, report, train
+from nctools.cli import (
+    convert,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    extract,
+    listings,
+    localise,
+    measure,
+    report,
+    train,
+)
 from nctools.cli.output import notes_of, say
 from nctools.cli.plot import app as plot
 from nctools.errors import MissingExtraError, NctoolsError, UnknownNameError
@@ -41,7 +54,9 @@ app.add_typer(data.app, name="data", short_help="List and describe data sets.")
 app.command("methods", short_help="List the training methods.")(listings.list_methods)
 app.command("losses", short_help="List the losses.")(listings.list_losses)
 app.command("metrics", short_help="List the NC metrics.")(listings.list_metrics)
-app.command("explain", short_help="Formula and source of a metric or loss; parts of a method.")(listings.explain)
+app.command("explain", short_help="Formula and source of a metric or loss; parts of a method; what can be set.")(
+    explain.run
+)
 app.command("convert", short_help="Files of weights of other programs to safe, plain ones.")(convert.run)
 app.command("doctor", short_help="Check the installation.")(doctor.run)
 

@@ -1,21 +1,15 @@
-"""``nctools methods``, ``losses``, ``metrics`` and ``explain``: what there is and what it means. No torch."""
+"""``nctools methods``, ``losses`` and ``metrics``: what there is, one line each. No torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from nctools.cli.options import JsonFile
 from nctools.cli.output import print_wide, write_json
-from nctools.collapse.catalogue import ALIASES, METRICS, OVER_LAYERS, SYMBOLS, Metric
-from nctools.errors import UnknownNameError
-from nctools.losses.catalogue import LOSSES, LossEntry, Setting
-from nctools.methods.catalogue import METHODS, MethodEntry
+from nctools.collapse.catalogue import METRICS, OVER_LAYERS, SYMBOLS
+from nctools.losses.catalogue import LOSSES, LossEntry
+from nctools.methods.catalogue import METHODS
 
-_NOTATION = "z logit, y target, p = sigmoid(z), n_c positives of class c, N images, sp(x) = log(1 + e^x)"
 _COUNTS = {"class_counts": "class counts", "num_images": "number of images", "cooccurrence": "pair counts"}
 
 
@@ -43,7 +37,7 @@ def list_losses(json_file: JsonFile = None) -> None:
     print_wide(
         "losses (nctools explain NAME; nctools.losses.build in Python; nctools train mlc_nc --loss NAME)",
         ["loss", "what it does", "made from", "sampling", "source"],
-        [[row.name, row.summary, _needs(row), _words(row.sampler), row.source] for row in LOSSES.values()],
+        [[row.name, row.summary, needs_of(row), words(row.sampler), row.source] for row in LOSSES.values()],
     )
 
 
@@ -62,89 +56,25 @@ def list_metrics(json_file: JsonFile = None) -> None:
         )
 
 
-def explain(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Metric, loss or method: nc1_pinv, db_focal, mlc_nc.")],
-) -> None:
-    """Explain a metric (formula, source, value at collapse, needs, cost), a loss (formula, settings) or a method.
+def needs_of(loss: LossEntry) -> str:
+    """Say what a loss is made from.
 
-    Example: nctools explain nc1_pinv
+    Args:
+        loss: Its row.
+
+    Returns:
+        Words with commas between them, or a dash.
     """
-    key = name.replace("-", "_").lower()
-    key = ALIASES.get(key, key)
-    known = METRICS | OVER_LAYERS
-    if not any(key in table for table in (known, LOSSES, METHODS)):
-        raise UnknownNameError("metric, loss or method", name, [*known, *LOSSES, *METHODS])
-    if key in known:
-        _explain_metric(known[key])
-    # Some names are both: a loss, and the method that trains a plain network with it.
-    if key in LOSSES:
-        _explain_loss(LOSSES[key])
-    if key in LOSSES and key in METHODS:
-        typer.echo("")
-    if key in METHODS:
-        _explain_method(METHODS[key])
-
-
-def _explain_metric(metric: Metric) -> None:
-    _write(
-        f"{metric.id}  {metric.title}  ({metric.symbol})",
-        {
-            "formula": metric.formula,
-            "at collapse": metric.limit if metric.direction == "-" else f"{metric.limit}  ({metric.direction})",
-            "source": metric.source,
-            "group value": metric.aggregator,
-            "needs": ", ".join(metric.needs),
-            "cost": metric.cost,
-            "settings": ", ".join(metric.settings),
-            "features": ", ".join(metric.kinds),
-        },
-    )
-
-
-def _explain_loss(loss: LossEntry) -> None:
-    published = {f"on {dataset}": _settings(given) for dataset, given in loss.settings_for.items()}
-    _write(
-        f"{loss.name}  {loss.title}  (loss)",
-        {
-            "what it does": loss.summary,
-            "formula": loss.formula,
-            "where": _NOTATION,
-            "source": loss.source,
-            "made from": _needs(loss),
-            "sampling": _words(loss.sampler),
-            "reduction": loss.reduction,
-            "settings": _settings(loss.settings) or "those of the class",
-            **published,
-            "in Python": f"nctools.losses.{loss.function}, nctools.losses.build({loss.name!r}, ...)",
-        },
-    )
-
-
-def _explain_method(method: MethodEntry) -> None:
-    _write(
-        f"{method.name}  {method.title}  (method)",
-        {
-            "parts": method.summary,
-            "source": method.source,
-            "kind": method.kind,
-            "train": f"nctools train {method.name} --dataset NAME (--dry-run shows the recipe)",
-        },
-    )
-
-
-def _write(title: str, lines: Mapping[str, str]) -> None:
-    typer.echo(title)
-    for label, text in lines.items():
-        typer.echo(f"  {label + ':':<14}{text}")
-
-
-def _needs(loss: LossEntry) -> str:
     return ", ".join(_COUNTS[need] for need in loss.needs) or "-"
 
 
-def _settings(given: Mapping[str, Setting]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in given.items())
+def words(name: str) -> str:
+    """Write a sampling as people say it.
 
+    Args:
+        name: ``class_aware``.
 
-def _words(name: str) -> str:
+    Returns:
+        ``class-aware``.
+    """
     return name.replace("_", "-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -13,6 +13,7 @@ import typer
 from nctools.cli.data_options import DataSettingsText, parse_data_settings
 from nctools.cli.options import DataRoot, Quiet
 from nctools.cli.output import another_place, say, to_paste
+from nctools.cli.train_checks import check_arguments, check_method
 from nctools.cli.train_seeds import resumed_several, train_several
 from nctools.errors import ConfigError, NctoolsError, ProcessError, UnknownNameError
 from nctools.run_directory import RunDirectory
@@ -54,12 +55,16 @@ def run(
             "--set", metavar="KEY=VALUE", help="Repeatable: --set epochs=5 --set fla_weight=0 --set recipe.max_lr=1e-3."
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set recipe.epochs=N.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", help="Of two stages (lws) those of the first. Short for --set recipe.epochs=N."),
+    ] = None,
     backbone: Annotated[
         str | None, typer.Option("--backbone", help="Any timm name, or small. Short for --set arguments.backbone=NAME.")
     ] = None,
     variant: Annotated[
-        str | None, typer.Option("--variant", help="paper or released. Short for --set arguments.variant=NAME.")
+        str | None,
+        typer.Option("--variant", help="paper or released; mfm: or prior. Short for --set arguments.variant=NAME."),
     ] = None,
     head: Annotated[
         str | None,
@@ -79,7 +84,10 @@ def run(
         ),
     ] = None,
     lr: Annotated[
-        float | None, typer.Option("--lr", help="Peak learning rate. Short for --set recipe.max_lr=X.")
+        float | None,
+        typer.Option(
+            "--lr", help="Peak learning rate; of two stages (lws) the first one's. Short for --set recipe.max_lr=X."
+        ),
     ] = None,
     ema: Annotated[
         float | None, typer.Option("--ema", help="Decay of the averaged weights. Short for --set recipe.ema_decay=X.")
@@ -125,6 +133,9 @@ def run(
 
     The best checkpoint is the one with the highest validation mAP. Ctrl-C saves the state after the present step.
 
+    Of two stages (lws, pseudo_label) --epochs, --lr and recipe.* are the first one's. pseudo_label trains its second
+    with the same, lws with rescaling_epochs and rescaling_lr.
+
     Example: nctools train mlc_nc --dataset digits_lt --out runs/mlc_nc
 
     Example: nctools train --resume runs/mlc_nc
@@ -167,18 +178,19 @@ def run(
     elif config is not None:
         loaded = load_config(config)
         with _wrong_usage():
-            _check_arguments(loaded.method, given)
+            check_arguments(loaded.method, given)
             chosen = with_settings(loaded, given, method=method, dataset=dataset)
     elif method is None or dataset is None:
         raise typer.BadParameter("say what to train: METHOD and --dataset NAME or --data PATH (or --config FILE)")
     else:
         with _wrong_usage():
-            _check_arguments(method, given)
+            check_method(method)
+            check_arguments(method, given)
             chosen = make_config(method, dataset, given)
     if dry_run:
         import yaml
 
-        sys.stdout.write(yaml.safe_dump(chosen.model_dump(mode="json"), sort_keys=False))
+        sys.stdout.write(yaml.safe_dump(chosen.in_full().model_dump(mode="json"), sort_keys=False))
         return
     if seeds is not None:
         if place_of(chosen.trainer).start == "outside":
@@ -237,21 +249,8 @@ def _of_run(
         raise ConfigError(f"{run} is no run of nctools (it has no config.yaml): --resume takes a run directory")
     chosen = load_config(RunDirectory(run).config)
     with _wrong_usage():
-        _check_arguments(chosen.method, given)
+        check_arguments(chosen.method, given)
         return with_settings(chosen, given)
-
-
-def _check_arguments(method: str, given: Mapping[str, object]) -> None:
-    # A short form fits some methods only; which these are helps more than names that look alike.
-    from nctools.methods.assembly import argument_names, method_name
-    from nctools.methods.catalogue import METHODS
-
-    known = argument_names(method_name(method))
-    for key in given:
-        section, _, name = key.partition(".")
-        having = [] if section != "arguments" or name in known else [m for m in METHODS if name in argument_names(m)]
-        if having:
-            raise typer.BadParameter(f"{method} has no argument {name}: methods that have it are {', '.join(having)}")
 
 
 def _check_together(seeds: str | None, seed: int | None, resume: Path | None, *, force: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from nctools.errors import UnknownNameError
 from nctools.methods.catalogue import method_entry
+from nctools.methods.loss_method import NetworkArguments
 from nctools.methods.method import Argument, Method
 from nctools.methods.own_methods import import_method, own_method
 from nctools.methods.recipe import Recipe
@@ -17,6 +19,7 @@ from nctools.methods.signature import parameters_of, types_of
 
 # Arguments that come from the data or a checkpoint; no configuration holds them.
 _TOLD = frozenset({"num_classes", "class_counts", "num_images", "cooccurrence", "class_names", "label_vectors"})
+_OF_NETWORK = frozenset(NetworkArguments.__annotations__)
 
 
 def method_class(name: str) -> type[Method]:
@@ -189,6 +192,21 @@ def usual_arguments(name: str) -> dict[str, Argument]:
     """
     parameters = parameters_of(method_class(name))
     return {key: parameters[key].default for key in argument_names(name) if key != "seed"}
+
+
+def network_arguments(name: str) -> list[str]:
+    """List the arguments that a method hands on to the backbone and head which most methods share.
+
+    Args:
+        name: Public name of the method.
+
+    Returns:
+        Those of ``argument_names`` that are of ``NetworkArguments``, without ``seed``; none where the network is the
+        method's own.
+    """
+    chosen = method_class(name)
+    handed_on = any(part.kind is part.VAR_KEYWORD for part in inspect.signature(chosen.__init__).parameters.values())
+    return [key for key in argument_names(name) if handed_on and key in _OF_NETWORK and key != "seed"]
 
 
 def last_recipe(name: str, recipe: Recipe, arguments: Mapping[str, Argument]) -> Recipe:

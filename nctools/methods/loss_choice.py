@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -121,6 +122,23 @@ def settings_in_full(loss: str, text: str | None) -> str | None:
     return ",".join(f"{name}={_text(value)}" for name, value in whole.items()) or None
 
 
+def default_settings(loss: str) -> dict[str, object]:
+    """Give the value that each setting of a loss has where none is given.
+
+    Args:
+        loss: Name of the loss.
+
+    Returns:
+        Defaults by name: those that make the class this loss, else those of the class.
+
+    Example:
+        >>> default_settings("focal")
+        {'gamma': 2.0, 'scale': 2.0, 'alpha': None, 'reduction': 'mean'}
+    """
+    parameters = inspect.signature(_class_of(loss)).parameters
+    return {name: parameters[name].default for name in setting_names(loss)} | dict(loss_entry(loss).settings)
+
+
 def has_published_settings(loss: str, dataset: str) -> bool:
     """Tell whether a loss has settings that were published for a data set.
 
@@ -224,8 +242,7 @@ def check_chosen(loss: str, text: str | None, *, two_way_temperature: float = TW
             raise UnknownNameError(f"setting of the loss {entry.name}", key, known)
     if "reduction" in given and given["reduction"] is None:
         raise ValueError(f"loss_settings is {text!r}, but reduction=none leaves no number to minimise: leave it out")
-    module, _, attribute = entry.builder.partition(":")
-    wrong = misfits(given, types_of(getattr(importlib.import_module(module), attribute)))
+    wrong = misfits(given, types_of(_class_of(entry.name)))
     if wrong:
         told = "; ".join(f"{key}: {wanted} (it is {given[key]!r})" for key, wanted in wrong.items())
         raise ValueError(f"loss_settings is {text!r}, which does not fit the loss {entry.name}: {told}")
@@ -242,6 +259,12 @@ def check_chosen(loss: str, text: str | None, *, two_way_temperature: float = TW
             )
     except ValueError as error:
         raise ValueError(f"loss_settings is {text!r}, which does not fit the loss {entry.name}: {error}") from error
+
+
+def _class_of(loss: str) -> type[nn.Module]:
+    module, _, attribute = loss_entry(loss).builder.partition(":")
+    found: type[nn.Module] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _check_temperature(loss: str, two_way_temperature: float) -> None:

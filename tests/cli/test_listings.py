@@ -107,7 +107,10 @@ def test_a_loss_is_explained_with_every_field(nctools_command: Command) -> None:
     assert explained["formula"] == LOSSES["nt_bce"].formula
     assert "n_c positives of class c" in explained["where"]
     assert (explained["made from"], explained["sampling"]) == ("class counts, number of images", "any")
-    assert (explained["settings"], explained["on voc_lt"]) == ("rebalance = False", "lambd = 5.0")
+    assert explained["settings"].startswith(
+        "rebalance = false, alpha = 0.1, beta = 10, mu = 0.3, lambd = 2, kappa = 0.05"
+    )
+    assert explained["on voc_lt"] == "lambd = 5"
     assert explained["in Python"].startswith("nctools.losses.distribution_balanced_loss, nctools.losses.build('nt_bce'")
 
 
@@ -119,6 +122,32 @@ def test_a_name_of_a_loss_and_a_method_explains_both(nctools_command: Command) -
     assert fields(method)["train"].startswith("nctools train db_focal --dataset NAME")
     assert "(loss)" not in nctools_command("explain", "mlc_nc").out
     assert "(method)" not in nctools_command("explain", "kpos").out
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("lws", "arguments:    rescaling_epochs = 5, rescaling_lr = 0.01"),
+        ("pseudo_label", "arguments:    threshold = 0.5"),
+        ("rs", "arguments:    none of its own"),
+        ("asl", "settings:     gamma_neg = 4, gamma_pos = 0, clip = 0.05, eps = null, detach_focal_weight = true"),
+        ("two_way", "settings:     temperature = 4, temperature_negative = 1"),
+    ],
+)
+def test_settings_and_arguments_are_explained_with_their_defaults(
+    name: str, line: str, nctools_command: Command
+) -> None:
+    text = nctools_command("explain", name).out
+    assert line in text
+    assert "network:      backbone, pretrained, head" in text
+    assert text.rstrip().splitlines()[-2].endswith("(nctools explain erm)")
+
+
+def test_a_method_with_a_network_of_its_own_lists_all_its_arguments(nctools_command: Command) -> None:
+    assert fields(nctools_command("explain", "erm").out)["arguments"].startswith("backbone = resnet50, ")
+    explained = fields(nctools_command("explain", "mlc_nc").out)
+    assert "fpc_temperature = 0.5, loss = two_way, loss_settings = null" in explained["arguments"]
+    assert "network" not in explained
 
 
 def test_effective_depth_is_explained(nctools_command: Command) -> None:
@@ -136,7 +165,7 @@ def test_explaining_an_unknown_name_lists_near_misses(nctools_command: Command) 
     assert (outcome.code, outcome.out) == (2, "")
     assert "unknown metric, loss or method 'nc1_pinf'; did you mean nc1_pinv" in outcome.err
     assert outcome.err.count("\n") == 1
-    assert "did you mean db_focal" in nctools_command("explain", "db_focla").err
+    assert "did you mean db_focal or cb_focal" in nctools_command("explain", "db_focla").err
 
 
 def test_version_and_help(nctools_command: Command) -> None:

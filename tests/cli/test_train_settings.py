@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from nctools.training import make_config
 from tests.cli.conftest import Command
 
 
@@ -43,7 +44,7 @@ def test_short_forms_are_settings(nctools_command: Command, tmp_path: Path, monk
 
 def test_head_and_loss_are_short_forms(nctools_command: Command) -> None:
     found = configuration(nctools_command, "erm", "--dataset", "digits_lt", "--head", "class_attention")
-    assert found["arguments"] == {"backbone": "small", "head": "class_attention"}
+    assert (found["arguments"]["backbone"], found["arguments"]["head"]) == ("small", "class_attention")
     found = configuration(
         nctools_command, "mlc_nc", "--dataset", "voc_lt", "--loss", "db_focal", "--set", "loss_settings=voc_lt,lambd=3"
     )
@@ -57,6 +58,25 @@ def test_head_and_loss_are_short_forms(nctools_command: Command) -> None:
         (["mlc_nc", "--head", "linear"], "mlc_nc has no argument head: methods that have it are erm, rs, "),
         (["class_attention", "--head", "linear"], "class_attention has no argument head"),
         (["erm", "--loss", "focal"], "erm has no argument loss: methods that have it are mlc_nc"),
+        (["erm", "--loss", "asl"], "have it are mlc_nc; a method of that loss on a plain network is nctools train asl"),
+        (["cb_bce"], "cb_bce is no method but a loss: nctools train mlc_nc --loss cb_bce"),
+        (["rlc"], "rlc is no method but a loss, which corrects labels epoch by epoch"),
+        (
+            ["asl", "--set", "gamma=2"],
+            "unknown setting 'gamma'; did you mean arguments.gamma_pos or arguments.gamma_neg",
+        ),
+        (
+            ["mlc_nc", "--loss", "asl", "--set", "loss_settings=clip=x"],
+            "clip: Input should be a valid number (it is 'x')",
+        ),
+        (
+            ["mlc_nc", "--loss", "db", "--set", "loss_settings=voclt"],
+            "'voclt', but settings of the loss db were published",
+        ),
+        (
+            ["mlc_nc", "--loss", "asl", "--set", "loss_settings=gama_neg=1"],
+            "unknown setting of the loss asl 'gama_neg'",
+        ),
         (["erm", "--variant", "released"], "erm has no argument variant: methods that have it are db, "),
         (["erm", "--head", "lineal"], "arguments.head: Input should be 'linear' or 'class_attention' (it is 'lineal')"),
         (["mlc_nc", "--loss", "db_fcal"], "unknown loss 'db_fcal'; did you mean db_focal"),
@@ -73,11 +93,20 @@ def test_heads_and_losses_that_cannot_be_are_wrong_usage(
     assert message in " ".join(outcome.err.replace("│", " ").split())
 
 
-def test_an_argument_of_the_other_head_is_told_before_training(nctools_command: Command, tmp_path: Path) -> None:
+def test_a_dry_run_prints_what_the_run_will_hold(nctools_command: Command) -> None:
+    found = configuration(nctools_command, "asl", "--dataset", "digits_lt", "--set", "gamma_neg=2")
+    assert found == make_config("asl", "digits_lt", {"gamma_neg": 2}).in_full().model_dump(mode="json")
+    assert (found["arguments"]["gamma_neg"], found["arguments"]["clip"]) == (2, 0.05)
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_an_argument_of_the_other_head_is_told_before_training(
+    dry: list[str], nctools_command: Command, tmp_path: Path
+) -> None:
     given = ("erm", "--dataset", "digits_lt", "--set", "projection_features=8", "--out", tmp_path / "run", "--quiet")
-    outcome = nctools_command("train", *given)
-    assert outcome.code == 3, outcome.err
-    told = " ".join(outcome.err.split())
+    outcome = nctools_command("train", *given, *dry)
+    assert outcome.code == 2, outcome.err
+    told = " ".join(outcome.err.replace("│", " ").split())
     assert 'projection_features is 8, but head is "linear", which has no such part' in told
     assert not (tmp_path / "run").exists()
 
@@ -143,6 +172,11 @@ def test_wrong_changes_are_wrong_usage(
         ("  max_lr: 0.0001", "  max_lr: .inf", "recipe.max_lr: Input should be a finite number"),
         ("  metrics: default", "  metrics: nonsense", "nc.metrics: unknown metric 'nonsense'"),
         ("  augmentation: null", "  augmentation: flipp", "preprocessing: unknown augmentation 'flipp'; did you mean"),
+        (
+            "  loss_settings: null",
+            "  loss_settings: temperature=-1",
+            "'temperature=-1', which does not fit the loss two_way",
+        ),
         ("method: mlc_nc", "method: mlc_cn", "unknown method 'mlc_cn'; did you mean mlc_nc"),
     ],
 )
@@ -160,10 +194,13 @@ def test_faults_in_a_file_name_it_and_near_misses(
 
 def test_the_small_backbone_asks_for_no_weights(nctools_command: Command, saved: Path) -> None:
     for start in (["mlc_nc", "--dataset", "voc_lt"], ["--config", str(saved)]):
-        assert configuration(nctools_command, *start)["arguments"] == {"backbone": "resnet50", "pretrained": True}
-        assert configuration(nctools_command, *start, "--backbone", "small")["arguments"] == {"backbone": "small"}
-        other = configuration(nctools_command, *start, "--backbone", "resnet101")["arguments"]
-        assert other == {"backbone": "resnet101", "pretrained": True}
+        for given, expected in (
+            ([], ("resnet50", True)),
+            (["--backbone", "small"], ("small", False)),
+            (["--backbone", "resnet101"], ("resnet101", True)),
+        ):
+            found = configuration(nctools_command, *start, *given)["arguments"]
+            assert (found["backbone"], found["pretrained"]) == expected
     asked = configuration(nctools_command, "erm", "--dataset", "voc", "--backbone", "small", "--set", "pretrained=true")
     assert asked["arguments"]["pretrained"] is True
 

@@ -9,11 +9,18 @@ import torch
 from torch import Tensor
 
 import nctools.losses
-from nctools.errors import ConfigError, UnknownNameError
+from nctools.errors import ConfigError, NctoolsError, UnknownNameError
 from nctools.losses import LOSSES, bce_loss, focal_loss, median_rebalancing, two_way_loss
 from nctools.methods.assembly import argument_names, build, default_arguments
 from nctools.methods.checkpoint import Checkpoint, rebuild
-from nctools.methods.loss_choice import checked_loss, checked_settings, read_settings, settings_in_full
+from nctools.methods.loss_choice import (
+    check_chosen,
+    checked_loss,
+    checked_settings,
+    default_settings,
+    read_settings,
+    settings_in_full,
+)
 from nctools.methods.method import Argument
 from nctools.methods.mlc_nc import MLCNC
 from nctools.methods.recipe import Recipe
@@ -187,6 +194,46 @@ def test_settings_that_cannot_be_read_are_shown(text: str) -> None:
         return
     with pytest.raises(ValueError, match=f"loss_settings is {text!r}, where .* does not fit"):
         checked_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("loss", "text", "told"),
+    [
+        ("asl", "clip=x", r"clip: Input should be a valid number \(it is 'x'\)"),
+        ("db_focal", "mu=null", r"mu: Input should be a valid number \(it is None\)"),
+        ("mfm_prior", "gamma_neg=x", r"gamma_neg: Input should be a valid number \(it is 'x'\)"),
+        ("focal", "gamma=true", r"gamma: Input should be a valid number \(it is True\)"),
+        ("focal", "gamma=nan", r"gamma: Input should be a finite number \(it is nan\)"),
+        ("db", "rebalance=1", r"rebalance: Input should be a valid boolean \(it is 1\)"),
+        (
+            "cb_bce",
+            "beta=1",
+            r"'beta=1', which does not fit the loss cb_bce: `beta` is 1: pass a number from 0 to below 1",
+        ),
+        ("bce", "reduction=none", "reduction=none leaves no number to minimise"),
+        ("asl", "gamma_ne=1", "unknown setting of the loss asl 'gamma_ne'; did you mean gamma_neg"),
+        ("focal", "mu=0.3", "unknown setting of the loss focal 'mu'.*Known: gamma, scale, alpha"),
+        ("db", "voclt", "published only for voc_lt and coco_lt: did you mean voc_lt"),
+        ("focal", "gamma", "where gamma lacks its value: write gamma=VALUE"),
+    ],
+)
+def test_settings_that_a_loss_has_not_are_refused_with_the_configuration(loss: str, text: str, told: str) -> None:
+    with pytest.raises(NctoolsError, match=told):
+        make_config("mlc_nc", "digits_lt", {"loss": loss, "loss_settings": text})
+
+
+@pytest.mark.parametrize("loss", [name for name in LOSSES if name != "rlc"])
+def test_every_loss_passes_with_its_own_defaults(loss: str) -> None:
+    check_chosen(loss, None)
+    usual = {
+        name: value for name, value in default_settings(loss).items() if name not in {"reduction", "class_weights"}
+    }
+    check_chosen(loss, ",".join(f"{name}={value}" for name, value in usual.items()))
+
+
+def test_a_temperature_of_another_loss_is_refused_with_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="two_way_temperature is 2, but loss is 'asl'"):
+        make_config("mlc_nc", "digits_lt", {"loss": "asl", "two_way_temperature": 2})
 
 
 def test_settings_are_numbers_words_and_none() -> None:
