@@ -74,7 +74,7 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(broken: Path) -> 
     found = kinds(report)
     expected = {
         "row_length": ["line 15: 2 fields, but the header has 6"],
-        "bad_value": ["line 3, column 'dog': 'yes' is neither 0 nor 1"],
+        "bad_value": ["line 3, column 'dog': 'yes' is neither 0 nor 1, nor -1 for unknown"],
         "duplicate_id": ["line 6: 'sub/../a.jpg' was listed before, at line 2"],
         "truncated_image": ["line 8: "],
         "unreadable_image": ["line 9: ", "line 10: ", "line 11: "],
