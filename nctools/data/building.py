@@ -90,7 +90,7 @@ def build_split(
         )
     if drawn.unknown is not None and drawn.unknown.any():
         of_draw.append(
-            f"{int(drawn.unknown.sum())} labels of the drawn images are unknown (-1): absent for the draw, and not in the "
+            f"{int(drawn.unknown.sum())} labels of the drawn images are unknown (-1): absent for the draw, not in the "
             f"split file, which takes them from {Path(source).name} when it is used"
         )
     if dropped is not None:
