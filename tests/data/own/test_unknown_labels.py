@@ -47,7 +47,7 @@ def test_targets_are_0_there_and_only_positives_are_counted(table: Path) -> None
         assert data.unknown is not None
         assert data.unknown.int().tolist() == [[int(value == -1) for value in row] for row in TRAINING]
         assert data.class_counts == [3, 2, 0]
-        assert [target.tolist() for _, target in data.with_unknown_marked()] == TRAINING
+        assert [target.tolist() for _, target in data.with_unknown_marked().items(range(4))] == TRAINING
         assert data.notes[-1] == (
             "5 of 12 labels of unk.csv are unknown (-1): left out of loss and AP, absent for all else"
         )
