@@ -33,6 +33,6 @@ def calibration_error_by_class(
     values = []
     for number in range(probabilities.shape[1]):
         known = [row for row in range(len(probabilities)) if not unknown[row, number]]
-        held = [[float(probabilities[row, number]) for row in known], [int(targets[row, number]) for row in known]]
-        values.append(class_calibration_error(held[0], held[1], bins))
+        column, labels = probabilities[known, number].tolist(), targets[known, number].tolist()
+        values.append(class_calibration_error(column, labels, bins))
     return values
