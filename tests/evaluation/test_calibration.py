@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def random_predictions() -> tuple[torch.Tensor, torch.Tensor]:
     return logits, targets
 
 
+@settings(max_examples=50)
 @given(predictions())
 def test_error_equals_the_plain_loop(case: Case) -> None:
     probabilities, targets, unknown, bins = case
@@ -41,6 +42,7 @@ def test_error_equals_the_plain_loop(case: Case) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
 
+@settings(max_examples=20)
 @given(predictions(), st.integers(0, 99))
 def test_order_of_the_images_does_not_matter(case: Case, seed: int) -> None:
     probabilities, targets, unknown, bins = case
