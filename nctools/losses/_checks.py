@@ -229,7 +229,7 @@ def check_gamma(gamma: float | Tensor, name: str, *, num_classes: int | None = N
         ValueError: If a value or the shape does not fit.
     """
     if not isinstance(gamma, Tensor):
-        if hasattr(gamma, "__len__") and not isinstance(gamma, str):
+        if hasattr(gamma, "__len__"):
             raise TypeError(
                 f"`{name}` is of type {type(gamma).__name__}: pass one number, or a tensor with one for each class, "
                 f"for example torch.as_tensor({name})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 
 from torch import Tensor, nn
 
@@ -35,9 +34,10 @@ def shown(module: nn.Module, *derived: str) -> str:
     return ", ".join([*([] if counts is None else [f"{len(counts)} classes"]), *settings, *derived])
 
 
-def _text(value: object) -> str:
+def _text(value: Tensor | float | str | None) -> str:
     if isinstance(value, Tensor):
         return span(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int)):
-        return f"{float(value):.10g}"
-    return repr(value)
+    if value is None or isinstance(value, (bool, str)):
+        return repr(value)
+    # Ten digits tell any two settings apart; NumPy's numbers look like Python's.
+    return f"{value:.10g}"

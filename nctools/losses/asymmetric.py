@@ -142,7 +142,7 @@ class AsymmetricLoss(nn.Module):
 
     Example:
         >>> AsymmetricLoss(gamma_neg=torch.tensor([4.0, 4.5]))
-        AsymmetricLoss(gamma_neg 4..4.5, gamma_pos 0, clip 0.05)
+        AsymmetricLoss(gamma_neg=4..4.5, gamma_pos=0, clip=0.05, eps=None, detach_focal_weight=True, reduction='sum')
     """
 
     gamma_neg: Gamma

@@ -77,6 +77,8 @@ class BinaryCrossEntropyLoss(nn.Module):
         weights = None if class_weights is None else as_numbers(class_weights, "class_weights").detach().clone()
         if weights is not None:
             weights = weights if weights.is_floating_point() else weights.float()
+            if weights.dim() != 1 or weights.numel() == 0:
+                raise ValueError(f"`class_weights` has shape {list(weights.shape)}: pass one for each class, [C]")
             bad = ~(torch.isfinite(weights) & (weights >= 0))
             if bool(bad.any()):
                 place = int(bad.nonzero()[0])

@@ -34,7 +34,7 @@ def build(
         class_counts: ``[C]`` training positives of each class, for losses that need them.
         num_images: Number of training images ``N``, for losses that need it.
         cooccurrence: ``[C, C]`` training images that hold both classes (pair counts), for losses that need them:
-            ``labels.T @ labels`` for 0 / 1 ``labels [N, C]``, int64 or float.
+            ``labels.T @ labels`` of 0 / 1 ``labels [N, C]``, int64 or float.
         dataset: Data set whose published settings are taken where none are given and this loss has some: ``"voc_lt"``
             or ``"coco_lt"``. None for any other data.
         **settings: Arguments of the loss's class.

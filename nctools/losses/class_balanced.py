@@ -118,7 +118,8 @@ class ClassBalancedLoss(nn.Module):
 
     Example:
         >>> ClassBalancedLoss([775, 4])
-        ClassBalancedLoss(beta=0.99, mode=average_e, gamma=0.0, scale=1.0, weights 0.01..0.2538)
+        ClassBalancedLoss(2 classes, beta=0.99, mode='average_e', gamma=0, scale=1, reduction='mean',
+        weights 0.01..0.2538)
     """
 
     class_counts: Tensor

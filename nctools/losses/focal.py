@@ -109,7 +109,7 @@ class FocalLoss(nn.Module):
 
     Example:
         >>> FocalLoss(scale=2.0)
-        FocalLoss(gamma=2.0, scale=2.0)
+        FocalLoss(gamma=2, scale=2, alpha=None, reduction='mean')
     """
 
     def __init__(

@@ -92,7 +92,7 @@ class LDAMLoss(nn.Module):
 
     Example:
         >>> LDAMLoss([64, 4])
-        LDAMLoss(scale=1.0, margins 0.25..0.5)
+        LDAMLoss(2 classes, max_margin=0.5, scale=1, reduction='mean', margins 0.25..0.5)
     """
 
     class_counts: Tensor

@@ -256,7 +256,7 @@ class MultiFocalModifierLoss(nn.Module):
             One line; exponents from the smallest to the largest, of negatives and of positives.
         """
         positives, negatives = self.modifier.exponents(focus_of(self.class_counts.float(), self.modifier.beta))
-        return shown(self, f"exponents {span(negatives)} and {span(positives)}")
+        return shown(self, f"exponents of negatives {span(negatives)}, of positives {span(positives)}")
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss.

@@ -223,7 +223,7 @@ class PriorFocalModifierLoss(nn.Module):
         others = "?" if pairs.is_meta else int((pairs.sum(0) > 0).sum())
         return shown(
             self,
-            f"exponents {span(negatives)} and {span(positives)}",
+            f"exponents of negatives {span(negatives)}, of positives {span(positives)}",
             f"factors {span(focus)}",
             f"{others} of {len(focus)} classes occur with others",
         )

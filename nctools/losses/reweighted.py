@@ -94,7 +94,7 @@ class ReweightedBCELoss(nn.Module):
 
     Example:
         >>> ReweightedBCELoss([400, 100, 4], 1000)
-        ReweightedBCELoss(power=0.5, weights 0.1..1)
+        ReweightedBCELoss(3 classes, num_images=1000, power=0.5, normalise=True, reduction='mean', weights 0.1..1)
     """
 
     class_counts: Tensor
