@@ -283,25 +283,3 @@ def _check_tensor(value: object, name: str) -> None:
         raise TypeError(
             f"`{name}` is of type {type(value).__name__}: pass a tensor, for example torch.as_tensor({name})"
         )
-
-
-def as_numbers(values: object, name: str) -> Tensor:
-    """Make a tensor of a list, an array or a tensor; a tensor stays itself.
-
-    Args:
-        values: The argument.
-        name: Its name, for the message.
-
-    Returns:
-        Its numbers.
-
-    Raises:
-        TypeError: If it is nothing of the kind.
-    """
-    try:
-        return torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            f"`{name}` is of type {type(values).__name__}, which cannot be read ({error}): pass a list, an array or a "
-            "tensor of numbers"
-        ) from error

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nctools.losses._checks import as_numbers, check_number
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import check_number
 
 
 def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | None = None) -> Tensor:

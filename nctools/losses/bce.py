@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import as_numbers, check_floating, positive_and_unknown
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
 from nctools.losses._shown import shown

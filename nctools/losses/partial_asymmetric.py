@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from nctools.losses._as_numbers import as_numbers
 from nctools.losses._checks import (
-    as_numbers,
     check_choice,
     check_clip,
     check_floating,

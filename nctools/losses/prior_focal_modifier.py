@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import as_numbers, check_eps, check_floating, positive_and_unknown
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import check_eps, check_floating, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen, without_autocast
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
