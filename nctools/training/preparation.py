@@ -107,7 +107,8 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
         workers=config.workers,
         parts=config.trainer.accumulate_grad_batches,
     )
-    feed.check(place.size)
+    with _warnings_as_notes(images.class_names) as warned_of_feed:
+        feed.check(place.size)
     check_loggers(config.loggers)
     if config.trainer.compile:
         check_compiler(gpu=gpu)
@@ -121,6 +122,7 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
             *_warm_up_notes(config, method),
             *_derived_notes(derived),
             *warned,
+            *warned_of_feed,
             *method.notes(Recipe(**config.recipe.model_dump()), given_targets(images)),
             *([] if shown is None else [added_labels(shown, images.targets, images.groups)]),
             *begun,

@@ -205,7 +205,7 @@ def test_resuming_a_finished_run_touches_nothing(
 ) -> None:
     before = contents(whole)
     train(config, whole.path, resume=True)
-    assert f"{whole.path} is finished already\n" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"{whole.path} is finished already\n"
     assert contents(whole) == before
 
 
