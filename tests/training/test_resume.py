@@ -266,6 +266,8 @@ def test_a_damaged_state_is_told_and_touched_by_nobody(
 ) -> None:
     run = RunDirectory(shutil.copytree(whole.path, tmp_path / "run"))
     run.state.write_bytes(run.state.read_bytes()[:1000])
+    last = run.checkpoints / "last.pt"
+    save_checkpoint(replace(load_checkpoint(last), epoch=2), last)  # a finished run asks for no state
     before = contents(run)
     with pytest.raises(CheckpointError, match=r"resume.ckpt .* cut off after 1000 bytes.* begin again: nctools train"):
         train(config, run.path, resume=True, progress=False)
