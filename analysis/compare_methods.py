@@ -5,11 +5,12 @@
     python analysis/compare_methods.py --head class_attention   # each loss on the class-wise head instead
     python analysis/compare_methods.py --smoke                  # an epoch or two of one seed: does it run?
 
-Equal budget: each method has four settings (GRID below, first the usual one), each of which is trained once, for 30
-epochs (--tuning-epochs) with seed 100, which is none of those compared. The setting with the highest validation mAP is
-then trained in full with each seed. No choice sees the test split. LWS takes ERM's setting, for its first stage is ERM
-and its second can change no class's average precision. --no-tuning trains all with their usual settings. Learning rates
-of the grid are those of digits_lt; elsewhere they are the same multiples of the usual one.
+Equal budget: each method has four settings (GRID below, first the usual one), each of which is trained once in full,
+with seed 100, which is none of those compared. The setting with the highest validation mAP is then trained with each
+seed. No choice sees the test split. Shorter runs (--tuning-epochs) may choose other settings. LWS takes ERM's setting,
+for its first stage is ERM and its second can change no class's average precision. --no-tuning trains all with their
+usual settings. Learning rates of the grid are those of digits_lt; elsewhere they are the same multiples of the usual
+one.
 
 --head class_attention uses the settings that were chosen on the linear head, gives each method that has a choice of
 heads the class-wise one, and adds MLC-NC with other losses ("mlc_nc + db_focal"); its tables bear their own name.
@@ -86,7 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), help="these methods alone (default: all)")
     parser.add_argument("--no-tuning", action="store_true", help="train all with their usual settings")
-    parser.add_argument("--tuning-epochs", type=int, default=30, help="epochs of each run of the tuning (default: 30)")
+    parser.add_argument("--tuning-epochs", type=int, help="epochs of each run of the tuning (default: all)")
     parser.add_argument("--head", choices=["linear", "class_attention"], default="linear")
     options = add_study_options(parser).parse_args()
     arguments = study_arguments(options)
@@ -112,6 +113,7 @@ def tuned_variants(options: argparse.Namespace, arguments: StudyArguments) -> Tu
     """Choose the settings of the methods that are asked for, and of those whose settings they take."""
     dataset, settings = options.dataset, arguments["settings"]
     grid = {name: grid_of(name, dataset) for name in (FOLLOWS.get(name, name) for name in options.methods)}
+    epochs = 1 if options.smoke else options.tuning_epochs
     if options.no_tuning:
         grid = {name: [{}] for name in grid}
     elif options.smoke:
@@ -125,7 +127,7 @@ def tuned_variants(options: argparse.Namespace, arguments: StudyArguments) -> Tu
         data_root=arguments["data_root"],
         seed=TUNING_SEED,
         jobs=arguments["jobs"],
-        settings={**settings, "recipe.epochs": 1 if options.smoke else options.tuning_epochs, "nc.every": 0},
+        settings={**settings, **({} if epochs is None else {"recipe.epochs": epochs}), "nc.every": 0},
         force=arguments["force"],
     )
     for name, other in FOLLOWS.items():

@@ -143,7 +143,7 @@ def evaluate_checkpoint(
     progress: bool = False,
     **options: Unpack[ForwardOptions],
 ) -> Evaluation:
-    """Score one split of a data set and summarise: mAP by group, G-mAP, precision, recall and F1.
+    """Score one split of a data set and summarise: mAP by group, G-mAP, precision, recall, F1 and calibration.
 
     Args:
         path: A file of weights, a run directory (its best checkpoint on validation, else its last), or None.

@@ -72,7 +72,7 @@ class RunScores:
             protocol: How average precision is counted.
 
         Returns:
-            mAP by group, AP of each class, G-mAP, precision, recall and F1.
+            mAP by group, AP of each class, G-mAP, precision, recall, F1 and calibration.
         """
         return evaluate_scores(
             self.probabilities(),

@@ -33,7 +33,7 @@ app.command("demo", short_help="The main job on embedded data: train, measure, c
 app.command("train", short_help="Train a method; writes a run directory.")(train.run)
 app.command("extract", short_help="Features of a checkpoint to HDF5, through hooks.")(extract.run)
 app.command("measure", short_help="NC1 to NC4 of a checkpoint or feature file, by group.")(measure.run)
-app.command("evaluate", short_help="mAP by group, G-mAP and F1 of runs and checkpoints.")(evaluate.run)
+app.command("evaluate", short_help="mAP by group, G-mAP, F1 and calibration of runs and checkpoints.")(evaluate.run)
 app.command("localise", short_help="Class maps against boxes: energy and pointing game, by group.")(localise.run)
 app.add_typer(plot.app, name="plot", short_help="Figures: curves, angles, embedding, scores, class maps, ...")
 app.command("report", short_help="One HTML page about runs: scores, collapse, figures.")(report.run)

@@ -78,12 +78,15 @@ def _print(report: ValidationReport, limit: int) -> None:
         if len(findings) > len(shown):
             typer.echo(f"  ... and {len(findings) - len(shown)} more (--limit 0 prints all)")
         typer.echo()
-    splits = report.splits or {"all": {"images": report.num_images, "labels": report.num_labels}}
+    whole = {"images": report.num_images, "labels": report.num_labels, "unknown": report.num_unknown}
+    splits = report.splits or {"all": whole}
+    columns = ["images", "labels", *(["unknown"] if report.num_unknown else [])]
+    unknown = f", {report.num_unknown} unknown" if report.num_unknown else ""
     print_table(
         f"{printable(report.source)} ({report.form}): {report.num_images} images, {len(report.class_counts)} classes, "
-        f"{report.num_labels} labels",
-        ["split", "images", "labels"],
-        [[printable(name), str(counts["images"]), str(counts["labels"])] for name, counts in splits.items()],
+        f"{report.num_labels} labels{unknown}",
+        ["split", *columns],
+        [[printable(name), *(str(counts[column]) for column in columns)] for name, counts in splits.items()],
     )
     counts = [(level, len(report.of_level(level))) for level in LEVELS]
     found = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts)

@@ -1,4 +1,4 @@
-"""``nctools evaluate``: mAP total and by group, G-mAP, precision, recall and F1 of checkpoints and runs."""
+"""``nctools evaluate``: mAP total and by group, G-mAP, precision, recall, F1, calibration of checkpoints and runs."""
 
 from __future__ import annotations
 

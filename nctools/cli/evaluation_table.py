@@ -1,4 +1,4 @@
-"""Scores as tables: mAP by run and group, then decisions; a published row beside ours."""
+"""Scores as tables: mAP by run and group, then decisions and calibration; a published row beside ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DECISIONS = ("precision", "recall", "f1")
 
 
 def print_evaluations(found: RunEvaluations, *, title: str, split: str, paper: Comparison | None = None) -> None:
-    """Print mAP, average mAP and G-mAP, then precision, recall and F1.
+    """Print mAP, average mAP and G-mAP, then precision, recall and F1, then calibration.
 
     Args:
         found: The scores of one or several runs.
@@ -27,6 +27,8 @@ def print_evaluations(found: RunEvaluations, *, title: str, split: str, paper: C
         split: On which images.
         paper: The published row, and how far ours is from it by kind of weights.
     """
+    from nctools.evaluation.calibration import BINS
+
     first = found.runs[0].evaluations[found.weights[0]]
     groups = list(first.mean_average_precision)
     names = [*(f"mean_average_precision.{group}" for group in groups), "average_map", "g_map"]
@@ -50,6 +52,16 @@ def print_evaluations(found: RunEvaluations, *, title: str, split: str, paper: C
             for means in [found.means(weights)]
             for average in first.decisions
         ],
+    )
+    print_table(
+        "expected calibration error  (%)",
+        ["weights", *(f"ECE {group}" for group in groups)],
+        [
+            [weights, *(_text(means[f"mean_expected_calibration_error.{group}"]) for group in groups)]
+            for weights in found.weights
+            for means in [found.means(weights)]
+        ],
+        caption=f"of each class in {BINS} bins, mean over classes; 0 is best",
     )
 
 

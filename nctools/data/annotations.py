@@ -52,6 +52,8 @@ class Annotations:
             there); None where the source has no such mark.
         problems: What is wrong with the source, in the order of reading.
         boxes: Reads boxes by the ids of images, when they are asked for; None where the source has none.
+        unknown: uint8 ``[N, C]``, 1 where the source says that nobody knows whether the image holds the class
+            (``labels`` has 0 there); None where all is known.
 
     Raises:
         ValueError: If the lengths do not agree.
@@ -72,12 +74,12 @@ class Annotations:
     doubtful: NDArray[np.uint8] | None = None
     problems: list[Problem] = field(default_factory=list)
     boxes: BoxReader | None = None
+    unknown: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.ids), len(self.class_names))
-        masks = [("labels", self.labels), *([] if self.doubtful is None else [("doubtful", self.doubtful)])]
-        for name, mask in masks:
-            if mask.shape != expected:
+        for name, mask in (("labels", self.labels), ("doubtful", self.doubtful), ("unknown", self.unknown)):
+            if mask is not None and mask.shape != expected:
                 raise ValueError(f"`{name}` has shape {list(mask.shape)}: {expected[0]} ids, {expected[1]} classes")
         if len(self.files) != len(self.ids):
             raise ValueError(f"`files` has {len(self.files)} entries, but there are {len(self.ids)} ids")
@@ -109,6 +111,7 @@ class Annotations:
             files=[self.files[row] for row in chosen],
             labels=self.labels[chosen],
             doubtful=None if self.doubtful is None else self.doubtful[chosen],
+            unknown=None if self.unknown is None else self.unknown[chosen],
         )
 
     def checked(self) -> Annotations:

@@ -88,6 +88,11 @@ def build_split(
         of_draw.append(
             f"no label of {pool.name} is known to come from difficult objects alone: difficult=exclude changes nothing"
         )
+    if drawn.unknown is not None and drawn.unknown.any():
+        of_draw.append(
+            f"{int(drawn.unknown.sum())} labels of the drawn images are unknown (-1): absent for the draw, not in the "
+            f"split file, which takes them from {Path(source).name} when it is used"
+        )
     if dropped is not None:
         notes.append(f"{dropped.realised_rate:.1%} of the labels were dropped ({drop:.0%} nominal)")
         gone = [name for name, count in zip(pool.class_names, class_counts(labels), strict=True) if not count]

@@ -55,6 +55,29 @@ def some_names(names: Sequence[str], most: int = 3) -> str:
     return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
+def unknown_notes(name: str, unknown: NDArray[np.generic] | None) -> list[str]:
+    """Say how many labels nobody knows, and what becomes of them.
+
+    Args:
+        name: Of the data.
+        unknown: ``[N, C]``, not 0 where the label is unknown; None: all are known.
+
+    Returns:
+        One sentence, or nothing where all is known.
+
+    Example:
+        >>> unknown_notes("pets.csv", np.array([[0, 1]]))
+        ['1 of 2 labels of pets.csv is unknown (-1): left out of loss and AP, absent for all else']
+    """
+    count = 0 if unknown is None else int(np.count_nonzero(unknown))
+    if unknown is None or not count:
+        return []
+    are = "is" if count == 1 else "are"
+    return [
+        f"{count} of {unknown.size} labels of {name} {are} unknown (-1): left out of loss and AP, absent for all else"
+    ]
+
+
 def class_counts(labels: NDArray[np.generic]) -> list[int]:
     """Return the number of images with each class.
 

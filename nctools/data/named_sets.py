@@ -81,10 +81,12 @@ def parts_of_split(split: SplitFile, source: ImageSource) -> Parts:
     full = _full_labels(split, found)
     # Difficult objects are left away only where the split's own labels, dropped ones too, show their class.
     doubtful = None if found.doubtful is None else found.doubtful & (split.labels if full is None else full)
+    # What the split's own labels show is known, whatever the source says by now.
+    unknown = None if found.unknown is None else found.unknown & (1 - (split.labels if full is None else full))
     return replace(
         whole,
         name=split.name,
-        train=replace(found, labels=split.labels, doubtful=doubtful),
+        train=replace(found, labels=split.labels, doubtful=doubtful, unknown=unknown),
         full_labels=full,
         groups=split.groups,
         person_of=None if whole.person_of is None else [whole.person_of[row] for row in rows],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from nctools.data.annotations import Annotations
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
 from nctools.data.image_files import ImageFiles
-from nctools.data.label_matrix import class_counts, rarest_class, some_names
+from nctools.data.label_matrix import class_counts, rarest_class, some_names, unknown_notes
 from nctools.data.own.folder_walk import is_file
 from nctools.data.partial_labels import drop_labels
 from nctools.data.settings import DataSettings
@@ -77,7 +78,7 @@ def split_of(
     groups, about_groups = _groups(parts, train, settings)
     notes += about_groups
     chosen = train if split == "train" else _other(parts, split, held_out, settings)
-    unknown = chosen.doubtful if settings.difficult == "ignore" else None
+    unknown = _unknown(chosen, settings)
     return MultiLabelDataset(
         _existing_files(chosen),
         torch.from_numpy(chosen.labels),
@@ -90,7 +91,13 @@ def split_of(
         extras={} if full is None or split != "train" else {"full_targets": torch.from_numpy(full)},
         single_label=parts.single_label and not settings.drop_labels,
         unknown=None if unknown is None else torch.from_numpy(unknown),
-        notes=(*parts.notes, *notes, *_difficulty(chosen, settings), *_own_validation(parts, settings)),
+        notes=(
+            *parts.notes,
+            *notes,
+            *_difficulty(chosen, settings),
+            *unknown_notes(Path(chosen.name).name, chosen.unknown),
+            *_own_validation(parts, settings),
+        ),
         train_counts=train.class_counts,
         box_reader=chosen.boxes,
     )
@@ -201,6 +208,13 @@ def _difficulty(annotations: Annotations, settings: DataSettings) -> list[str]:
 def _without_doubtful(annotations: Annotations, settings: DataSettings) -> Annotations:
     # Classes shown by difficult objects alone: present, absent, or (ignore) neither, which the mask tells.
     return annotations if settings.difficult == "include" else replace(annotations, labels=annotations.certain)
+
+
+def _unknown(annotations: Annotations, settings: DataSettings) -> NDArray[np.uint8] | None:
+    # What the source does not know, and with `ignore` what difficult objects alone show.
+    masks = [annotations.unknown, annotations.doubtful if settings.difficult == "ignore" else None]
+    known = [mask for mask in masks if mask is not None]
+    return np.maximum.reduce(known) if known else None
 
 
 def _groups(parts: Parts, train: Annotations, settings: DataSettings) -> tuple[Mapping[str, list[int]], list[str]]:

@@ -1,4 +1,4 @@
-"""Scores of predictions: average precision by class and group, G-mAP, precision, recall and F1; published values."""
+"""Scores of predictions: average precision by class and group, G-mAP, F1, calibration; published values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nctools.evaluation.by_group import mean_average_precision, mean_by_group
+    from nctools.evaluation.calibration import expected_calibration_error
     from nctools.evaluation.localisation import box_area_share, energy_in_box, pointing_chance, pointing_game
     from nctools.evaluation.over_seeds import MeanOverSeeds, means_over_seeds
     from nctools.evaluation.paper_check import Deviation, PublishedRow, deviations, published_row
@@ -30,6 +31,7 @@ _HOME = {
     "deviations": "paper_check",
     "energy_in_box": "localisation",
     "evaluate_scores": "summary",
+    "expected_calibration_error": "calibration",
     "g_map": "ranking",
     "mean_average_precision": "by_group",
     "mean_by_group": "by_group",
@@ -54,6 +56,7 @@ __all__ = [
     "deviations",
     "energy_in_box",
     "evaluate_scores",
+    "expected_calibration_error",
     "g_map",
     "mean_average_precision",
     "mean_by_group",

@@ -47,6 +47,47 @@ def as_scores_and_targets(
     return floats, present
 
 
+def as_unknown(unknown: Matrix | None, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Check the mask of unknown entries and bring it into NumPy.
+
+    Args:
+        unknown: ``[N, C]``, not 0 where it is not known whether the sample holds the class; None: all is known.
+        present: ``[N, C]``, the targets.
+
+    Returns:
+        The mask ``[N, C]`` as bool.
+
+    Raises:
+        ValueError: If the shapes differ, or an entry with a label is called unknown.
+    """
+    if unknown is None:
+        return np.zeros_like(present)
+    mask: NDArray[np.bool_] = _as_array(unknown) != 0
+    if mask.shape != present.shape or (mask & present).any():
+        raise ValueError(
+            f"`unknown` of shape {list(mask.shape)} must have the shape of `targets`, {list(present.shape)}, and be 0 "
+            "where a label is given."
+        )
+    return mask
+
+
+def check_probabilities(values: Scores, purpose: str) -> None:
+    """Refuse what is no probability.
+
+    Args:
+        values: ``[N, C]``, without NaN.
+        purpose: What needs them, for the message.
+
+    Raises:
+        ValueError: If a value lies outside [0, 1].
+    """
+    if values.size and (values.min() < 0 or values.max() > 1):
+        raise ValueError(
+            f"`probabilities` range from {values.min():.6g} to {values.max():.6g}: {purpose} needs values in [0, 1]; "
+            "pass the sigmoid of the logits."
+        )
+
+
 def _as_floats(values: NDArray[np.generic]) -> Scores:
     if values.dtype in (np.float16, np.float32):
         return values.astype(np.float32, copy=False)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nctools.evaluation.arrays import Matrix, as_scores_and_targets
+from nctools.evaluation.arrays import Matrix, as_scores_and_targets, as_unknown
 from nctools.evaluation.by_group import mean_by_group
+from nctools.evaluation.calibration import BINS, expected_calibration_error
 from nctools.evaluation.protocols import Protocol
 from nctools.evaluation.ranking import average_precision, g_map
 from nctools.evaluation.thresholds import Average, DecisionScores, decision_scores
@@ -29,6 +29,9 @@ class Evaluation:
         mean_average_precision: mAP over ``"all"`` classes and over each group.
         g_map: Mean over images of the average precision over classes.
         decisions: Precision, recall and F1 at ``threshold``, averaged "micro", "macro", "weighted".
+        expected_calibration_error: ECE of each class in 15 bins, NaN without known entries.
+        mean_expected_calibration_error: Its mean over ``"all"`` classes and over each group, of the classes that mAP
+            is the mean of.
         left_out: Names of the classes without positives, which no mean over classes contains.
         threshold: A class is predicted when its probability is greater.
         protocol: How average precision per class was counted (``nctools.evaluation.PROTOCOLS``). G-mAP is tie-aware in
@@ -43,6 +46,8 @@ class Evaluation:
     mean_average_precision: dict[str, float]
     g_map: float
     decisions: dict[Average, DecisionScores]
+    expected_calibration_error: list[float]
+    mean_expected_calibration_error: dict[str, float]
     left_out: list[str]
     threshold: float
     protocol: Protocol = "tie-aware"
@@ -68,6 +73,10 @@ class Evaluation:
                 for average, scores in self.decisions.items()
                 for name, value in scores.to_dict().items()
             },
+            **{
+                f"mean_expected_calibration_error.{group}": value
+                for group, value in self.mean_expected_calibration_error.items()
+            },
         }
 
     def to_document(self) -> dict[str, object]:
@@ -80,10 +89,16 @@ class Evaluation:
             **_without_nan({"average_map": self.average_map, "g_map": self.g_map}),
             "threshold": self.threshold,
             "decisions": {average: _without_nan(scores.to_dict()) for average, scores in self.decisions.items()},
-            "average_precision": _without_nan(dict(zip(self.class_names, self.average_precision, strict=True))),
+            "calibration_bins": BINS,
+            "mean_expected_calibration_error": _without_nan(self.mean_expected_calibration_error),
+            "average_precision": self._by_class(self.average_precision),
+            "expected_calibration_error": self._by_class(self.expected_calibration_error),
             "groups": self.groups,
             "left_out": self.left_out,
         }
+
+    def _by_class(self, values: Sequence[float]) -> dict[str, float | None]:
+        return _without_nan(dict(zip(self.class_names, values, strict=True)))
 
 
 def evaluate_scores(
@@ -96,10 +111,11 @@ def evaluate_scores(
     unknown: Matrix | None = None,
     protocol: Protocol = "tie-aware",
 ) -> Evaluation:
-    """Compute mAP by group, G-mAP, and precision, recall and F1 at a threshold.
+    """Compute mAP by group, G-mAP, precision, recall and F1 at a threshold, and calibration by group.
 
     Args:
-        scores: **Probabilities** ``[N, C]``. Average precision alone would take logits too; the threshold does not.
+        scores: **Probabilities** ``[N, C]``. Average precision alone would take logits too; threshold and calibration
+            do not.
         targets: ``[N, C]``, 1 where the image holds the class, else 0.
         class_names: C different names.
         groups: Named lists of class indices, made from the training counts.
@@ -130,13 +146,15 @@ def evaluate_scores(
             f"`class_names` has {len(names)} names, {len(set(names))} of them different, but `scores` has "
             f"{values.shape[1]} classes (shape {list(values.shape)}): give one name of its own to each class."
         )
-    decided = values
+    decided = ranked = values
     if unknown is not None:
         # Ranked last and predicted absent, such an entry enters neither precision nor recall nor average precision.
-        left_out = _mask(unknown, present)
+        left_out = as_unknown(unknown, present)
         decided = np.where(left_out, 0, values)
-        values = np.where(left_out, -np.inf, values)
-    per_class = average_precision(values, present, protocol=protocol)
+        ranked = np.where(left_out, -np.inf, values)
+    per_class = average_precision(ranked, present, protocol=protocol)
+    decisions = decision_scores(decided, present, threshold=threshold)
+    off = expected_calibration_error(decided, present, unknown=unknown)
     return Evaluation(
         num_images=len(values),
         num_unlabelled=int(np.count_nonzero(~present.any(axis=1))),
@@ -144,22 +162,14 @@ def evaluate_scores(
         groups={name: list(classes) for name, classes in groups.items()},
         average_precision=per_class.tolist(),
         mean_average_precision=mean_by_group(per_class, groups),
-        g_map=g_map(values, present),
-        decisions=decision_scores(decided, present, threshold=threshold),
+        g_map=g_map(ranked, present),
+        decisions=decisions,
+        expected_calibration_error=off.tolist(),
+        mean_expected_calibration_error=mean_by_group(np.where(np.isnan(per_class), np.nan, off), groups),
         left_out=[name for name, value in zip(names, per_class, strict=True) if np.isnan(value)],
         threshold=threshold,
         protocol=protocol,
     )
-
-
-def _mask(unknown: Matrix, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.asarray(unknown) != 0
-    if mask.shape != present.shape or (mask & present).any():
-        raise ValueError(
-            f"`unknown` of shape {list(mask.shape)} must have the shape of `targets`, {list(present.shape)}, and be 0 "
-            "where a label is given."
-        )
-    return mask
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:

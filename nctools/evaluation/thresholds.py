@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nctools.evaluation.arrays import Matrix, as_scores_and_targets
+from nctools.evaluation.arrays import Matrix, as_scores_and_targets, check_probabilities
 
 Average = Literal["micro", "macro", "weighted"]
 
@@ -59,11 +59,7 @@ def decision_scores(probabilities: Matrix, targets: Matrix, *, threshold: float 
         (0.6666666666666666, 0.5)
     """
     values, present = as_scores_and_targets(probabilities, targets)
-    if values.size and (values.min() < 0 or values.max() > 1):
-        raise ValueError(
-            f"`probabilities` range from {values.min():.6g} to {values.max():.6g}: a threshold needs values in [0, 1]; "
-            "pass the sigmoid of the logits."
-        )
+    check_probabilities(values, "a threshold")
     predicted = values > threshold
     hits = np.count_nonzero(predicted & present, axis=0)
     predictions = np.count_nonzero(predicted, axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import torch
@@ -109,6 +110,67 @@ def check_class_rows(rows: Tensor, name: str, other: Tensor, other_name: str) ->
         )
 
 
+def check_number(value: object, name: str) -> None:
+    """Refuse what is no number: text, None, a list, a truth value.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If it is none of Python's or NumPy's. No TypeError: settings also come as text from the command
+            line, which tells errors of values.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, numbers.Real)):
+        raise ValueError(f"`{name}` is {value!r}: pass a number")
+
+
+def check_whole(value: object, name: str, wanted: str, *, at_least: int) -> None:
+    """Refuse what is no whole number, or too small.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+        wanted: What to pass, for the message.
+        at_least: Smallest number.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, numbers.Integral)) or value < at_least:
+        raise ValueError(f"`{name}` is {value!r}: {wanted}")
+
+
+def check_finite(value: float, name: str) -> None:
+    """Refuse what is not a finite number.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If ``value`` is no number, infinite or NaN.
+    """
+    check_number(value, name)
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` is {value}: pass a finite number")
+
+
+def check_probability(value: float, name: str) -> None:
+    """Refuse what is not between 0 and 1.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        ValueError: If ``value`` is no number, below 0, above 1 or NaN.
+    """
+    check_number(value, name)
+    if not 0 <= value <= 1:
+        raise ValueError(f"`{name}` is {value}: pass a probability from 0 to 1")
+
+
 def check_positive(value: float, name: str) -> None:
     """Refuse a number that is not finite and above 0.
 
@@ -119,6 +181,7 @@ def check_positive(value: float, name: str) -> None:
     Raises:
         ValueError: If ``value`` is 0, negative, infinite or NaN.
     """
+    check_number(value, name)
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"`{name}` is {value}: pass a finite number above 0")
 
@@ -148,6 +211,7 @@ def check_not_negative(value: float, name: str) -> None:
     Raises:
         ValueError: If ``value`` is negative, infinite or NaN.
     """
+    check_number(value, name)
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"`{name}` is {value}: pass a finite number, 0 or more")
 
@@ -193,6 +257,7 @@ def check_clip(clip: float) -> None:
     Raises:
         ValueError: If it is.
     """
+    check_number(clip, "clip")
     if not 0 <= clip < 1:
         raise ValueError(f"`clip` is {clip}: pass a probability from 0 to below 1")
 
@@ -206,7 +271,10 @@ def check_eps(eps: float | None) -> None:
     Raises:
         ValueError: If it is not.
     """
-    if eps is not None and not 0 < eps < 1:
+    if eps is None:
+        return
+    check_number(eps, "eps")
+    if not 0 < eps < 1:
         raise ValueError(f"`eps` is {eps}: pass a small number between 0 and 1, for example 1e-8, or None")
 
 

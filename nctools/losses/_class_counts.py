@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import check_number
+
 
 def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | None = None) -> Tensor:
     """Check training positives; a class without any counts as 1, with one warning for all of them.
@@ -29,15 +32,20 @@ def checked_counts(class_counts: Sequence[int] | Tensor, *, num_images: int | No
     """
     if class_counts is None:  # what an argument that nobody gave comes to
         raise ValueError("`class_counts` is None: pass the training positives of each class, [C]")
-    counts = torch.as_tensor(class_counts).detach().to("cpu", torch.float64, copy=True)
+    counts = as_numbers(class_counts, "class_counts").detach().to("cpu", torch.float64, copy=True)
     if counts.dim() != 1 or counts.numel() == 0:
         raise ValueError(f"`class_counts` has shape {list(counts.shape)}: pass one number for each class, [C]")
+    if num_images is not None:
+        check_number(num_images, "num_images")
     if num_images is not None and (num_images < 1 or num_images % 1 != 0):
         raise ValueError(f"`num_images` is {num_images}: pass the number of training images, whole and at least 1")
     wrong = ~torch.isfinite(counts) | (counts < 0) | (counts != counts.round())
     if bool(wrong.any()):
         place = int(wrong.nonzero()[0])
-        raise ValueError(f"`class_counts[{place}]` is {counts[place].item():g}: counts are whole numbers, 0 or more")
+        hint = "; of targets with -1 (unknown) count (targets == 1).sum(0)" if counts[place] < 0 else ""
+        raise ValueError(
+            f"`class_counts[{place}]` is {counts[place].item():g}: counts are whole numbers, 0 or more{hint}"
+        )
     if num_images is not None and bool((counts > num_images).any()):
         place = int((counts > num_images).nonzero()[0])
         raise ValueError(

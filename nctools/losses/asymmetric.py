@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nctools.losses._checks import check_clip, check_eps, check_floating, check_gamma, positive_and_unknown
-from nctools.losses._class_counts import span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 
 # One exponent for all classes, or [C], one for each.
 Gamma = float | Tensor
@@ -142,7 +142,7 @@ class AsymmetricLoss(nn.Module):
 
     Example:
         >>> AsymmetricLoss(gamma_neg=torch.tensor([4.0, 4.5]))
-        AsymmetricLoss(gamma_neg 4..4.5, gamma_pos 0, clip 0.05)
+        AsymmetricLoss(gamma_neg=4..4.5, gamma_pos=0, clip=0.05, eps=None, detach_focal_weight=True, reduction='sum')
     """
 
     gamma_neg: Gamma
@@ -195,13 +195,9 @@ class AsymmetricLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Describe the exponents for ``print``.
+        """Show the settings.
 
         Returns:
-            Exponents, from the smallest to the largest where they differ by class, and the clip.
+            One line; exponents from the smallest to the largest where they differ by class.
         """
-        return f"gamma_neg {_written(self.gamma_neg)}, gamma_pos {_written(self.gamma_pos)}, clip {self.clip:g}"
-
-
-def _written(gamma: Gamma) -> str:
-    return span(gamma) if isinstance(gamma, Tensor) else f"{gamma:g}"
+        return shown(self)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nctools.losses._as_numbers import as_numbers
 from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 
 
 def bce_loss(
-    logits: Tensor, targets: Tensor, *, class_weights: Tensor | None = None, reduction: Reduction = "mean"
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    class_weights: Sequence[float] | Tensor | None = None,
+    reduction: Reduction = "mean",
 ) -> Tensor:
     """Binary cross entropy (ERM): ``w_c softplus(-z)`` for a positive, ``w_c softplus(z)`` for a negative.
 
@@ -38,13 +46,16 @@ def bce_loss(
     """
     check_floating(logits, "logits", "BC")
     positive, unknown = positive_and_unknown(targets, logits, "logits")
-    if class_weights is not None and class_weights.shape != logits.shape[1:]:
+    weights = None if class_weights is None else as_numbers(class_weights, "class_weights")
+    if weights is not None and weights.shape != logits.shape[1:]:
         raise ValueError(
-            f"`class_weights` has shape {list(class_weights.shape)} but `logits` has shape {list(logits.shape)}: "
+            f"`class_weights` has shape {list(weights.shape)} but `logits` has shape {list(logits.shape)}: "
             f"pass one weight for each of the {logits.shape[1]} classes"
         )
     wide = widen(logits)
-    entries = F.binary_cross_entropy_with_logits(wide, positive.to(wide.dtype), weight=class_weights, reduction="none")
+    if weights is not None:
+        weights = weights.to(wide.device, torch.promote_types(weights.dtype, wide.dtype))
+    entries = F.binary_cross_entropy_with_logits(wide, positive.to(wide.dtype), weight=weights, reduction="none")
     return reduce_entries(entries, reduction, unknown=unknown)
 
 
@@ -61,17 +72,21 @@ class BinaryCrossEntropyLoss(nn.Module):
 
     class_weights: Tensor | None
 
-    def __init__(self, class_weights: Tensor | None = None, reduction: Reduction = "mean") -> None:
+    def __init__(self, class_weights: Sequence[float] | Tensor | None = None, reduction: Reduction = "mean") -> None:
         super().__init__()
         check_reduction(reduction)
-        if class_weights is not None:
-            bad = ~(torch.isfinite(class_weights) & (class_weights >= 0))
+        weights = None if class_weights is None else as_numbers(class_weights, "class_weights").detach().clone()
+        if weights is not None:
+            weights = weights if weights.is_floating_point() else weights.float()
+            if weights.dim() != 1 or weights.numel() == 0:
+                raise ValueError(f"`class_weights` has shape {list(weights.shape)}: pass one for each class, [C]")
+            bad = ~(torch.isfinite(weights) & (weights >= 0))
             if bool(bad.any()):
                 place = int(bad.nonzero()[0])
                 raise ValueError(
-                    f"`class_weights[{place}]` is {float(class_weights[place])}: weights must be finite and >= 0"
+                    f"`class_weights[{place}]` is {weights[place].item():g}: weights must be finite and >= 0"
                 )
-        self.register_buffer("class_weights", class_weights)
+        self.register_buffer("class_weights", weights)
         self.reduction = reduction
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -85,3 +100,11 @@ class BinaryCrossEntropyLoss(nn.Module):
             As ``bce_loss``.
         """
         return bce_loss(logits, targets, class_weights=self.class_weights, reduction=self.reduction)
+
+    def extra_repr(self) -> str:
+        """Show the settings.
+
+        Returns:
+            One line.
+        """
+        return shown(self)

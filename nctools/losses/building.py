@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import get_type_hints
 
 from torch import Tensor, nn
 
 from nctools.errors import UnknownNameError
-from nctools.losses.catalogue import Setting, loss_entry
+from nctools.losses.catalogue import LOSSES, Setting, loss_entry
 
 _DERIVED = ("class_counts", "num_images", "cooccurrence")
 
@@ -25,22 +26,26 @@ def build(
 ) -> nn.Module:
     """Build a loss with the settings that it was published with for a data set.
 
-    What a setting that is neither given nor known for the data set comes to is in the module's ``__repr__``: margins,
-    and weights from the smallest to the largest.
+    All settings, given or not, are in the module's ``__repr__``, with what they come to: margins, and weights from the
+    smallest to the largest.
 
     Args:
         name: Public name, for example ``"db_focal"``; see ``nctools.losses.LOSSES``.
         class_counts: ``[C]`` training positives of each class, for losses that need them.
         num_images: Number of training images ``N``, for losses that need it.
-        cooccurrence: ``[C, C]`` training images that hold both classes, for losses that need them.
-        dataset: Data set whose published settings are taken where none are given.
+        cooccurrence: ``[C, C]`` training images that hold both classes (pair counts), for losses that need them:
+            ``labels.T @ labels`` of 0 / 1 ``labels [N, C]``, int64 or float.
+        dataset: Data set whose published settings are taken where none are given and this loss has some: ``"voc_lt"``
+            or ``"coco_lt"``. None for any other data.
         **settings: Arguments of the loss's class.
 
     Returns:
-        The module; call it with ``logits [B, C]`` and ``targets [B, C]``.
+        The module; call it with ``logits [B, C]`` and ``targets [B, C]``. Only ``rlc`` must be told more, the index of
+        the epoch: ``loss(logits, targets, epoch=epoch)``.
 
     Raises:
-        UnknownNameError: If there is no such loss or setting; near misses are listed.
+        UnknownNameError: If there is no such loss or setting, or no loss has settings published for the data set; near
+            misses are listed.
         ValueError: If the loss needs counts that were not given, or a value does not fit.
 
     Example:
@@ -63,6 +68,11 @@ def build(
     for key in settings:
         if key not in known:
             raise UnknownNameError(f"setting of the loss {entry.name}", key, known)
+    hints = get_type_hints(chosen.__init__)
+    for key, value in settings.items():
+        # Python would take any text for true; the classes check their numbers and words themselves.
+        if hints[key] is bool and not isinstance(value, bool):
+            raise ValueError(f"`{key}` is {value!r}: pass True or False")
     return chosen(**{key: given[key] for key in entry.needs}, **{**loss_settings(name, dataset), **settings})
 
 
@@ -88,17 +98,24 @@ def loss_settings(name: str, dataset: str | None = None) -> Mapping[str, Setting
 
     Args:
         name: Public name of the loss.
-        dataset: Name of the data set; None, or one that nothing was published for: the first alone.
+        dataset: Name of a data set that settings were published for; None, or where this loss has none: the first
+            alone.
 
     Returns:
         Arguments of the loss's class.
 
     Raises:
-        UnknownNameError: If there is no such loss; near misses are listed.
+        UnknownNameError: If there is no such loss, or no loss has settings for the data set; near misses are listed.
 
     Example:
-        >>> loss_settings("db_focal", "coco_lt")
+        >>> loss_settings("db_focal", "COCO-LT")
         {'gamma': 2.0, 'scale': 2.0, 'mu': 0.2, 'lambd': 2.0}
     """
     entry = loss_entry(name)
-    return {**entry.settings, **entry.settings_for.get(dataset or "", {})}
+    if dataset is None:
+        return dict(entry.settings)
+    key = str(dataset).replace("-", "_").lower()
+    published = list(dict.fromkeys(known for other in LOSSES.values() for known in other.settings_for))
+    if key not in published:
+        raise UnknownNameError("data set with published settings (leave `dataset` out for others)", key, published)
+    return {**entry.settings, **entry.settings_for.get(key, {})}

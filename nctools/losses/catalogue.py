@@ -250,7 +250,7 @@ LOSSES: dict[str, LossEntry] = {
         LossEntry(
             name="rlc",
             title="RLC: reflective label corrector",
-            summary="takes confident predictions for labels that are missing, and trains on them",
+            summary="takes confident predictions for missing labels and trains on them; call it with epoch=, too",
             formula="(B / N_t) MFM(z, t), t = y or p > max(tau, P_c), N_t positives of t, n_c counted with t",
             source=f"{_COMIC_SOURCE}, eq. 2-3",
             builder="nctools.losses.label_correction:ReflectiveLabelCorrectorLoss",

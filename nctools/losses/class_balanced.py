@@ -13,12 +13,14 @@ from nctools.losses._checks import (
     check_choice,
     check_floating,
     check_not_negative,
+    check_number,
     check_positive,
     positive_and_unknown,
 )
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.focal import focal_entries
 
 # How the classes of an image give its weight.
@@ -116,7 +118,8 @@ class ClassBalancedLoss(nn.Module):
 
     Example:
         >>> ClassBalancedLoss([775, 4])
-        ClassBalancedLoss(beta=0.99, mode=average_e, gamma=0.0, scale=1.0, weights 0.01..0.2538)
+        ClassBalancedLoss(2 classes, beta=0.99, mode='average_e', gamma=0, scale=1, reduction='mean',
+        weights 0.01..0.2538)
     """
 
     class_counts: Tensor
@@ -159,7 +162,7 @@ class ClassBalancedLoss(nn.Module):
             One line.
         """
         weights = 1 / _effective_number(self.class_counts.float(), self.beta)
-        return f"beta={self.beta}, mode={self.mode}, gamma={self.gamma}, scale={self.scale}, weights {span(weights)}"
+        return shown(self, f"weights {span(weights)}")
 
 
 def _effective_number(counts: Tensor, beta: float) -> Tensor:
@@ -207,6 +210,7 @@ def _balanced(
 
 
 def _check_beta(beta: float) -> None:
+    check_number(beta, "beta")
     if not 0 <= beta < 1:
         raise ValueError(f"`beta` is {beta}: pass a number from 0 to below 1")
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_choice, check_class_rows, check_floating, check_positive, check_targets
 from nctools.losses._cosine import unit_rows
 from nctools.losses._precision import widen, without_autocast
+from nctools.losses._shown import shown
 
 Normalisation = Literal["batch", "pairs"]
 
@@ -131,3 +132,11 @@ class CollapseCalibrationLoss(nn.Module):
             temperature_denominator=self.temperature_denominator,
             normalise=self.normalise,
         )
+
+    def extra_repr(self) -> str:
+        """Show the settings.
+
+        Returns:
+            One line.
+        """
+        return shown(self)

@@ -18,6 +18,7 @@ from nctools.losses._checks import (
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.class_prior import prior_of
 from nctools.losses.focal import focal_factor
 from nctools.losses.rebalancing import check_smoothing, weights_of
@@ -187,18 +188,14 @@ class DistributionBalancedLoss(nn.Module):
         return -_shift(self.kappa, self.lambd, self.variant) * prior
 
     def extra_repr(self) -> str:
-        """Show the numbers, and what they come to.
+        """Show the settings, and what they come to.
 
         Returns:
             One line.
         """
-        counts = self.class_counts
-        nu = "?" if counts.is_meta else span(self.tolerance())
-        weights = f"weights {self.alpha:g}..{1 + self.alpha:g} (mu {self.mu:g})" if self.rebalance else "weights 1"
-        return (
-            f"{len(counts)} classes, {weights}, nu {nu}, lambda {self.lambd:g}, "
-            f"gamma {self.gamma:g}, scale {self.scale:g}, {self.variant}"
-        )
+        nu = "?" if self.class_counts.is_meta else span(self.tolerance())
+        weights = f"weights {self.alpha:g}..{1 + self.alpha:g}" if self.rebalance else "weights 1"
+        return shown(self, weights, f"nu {nu}")
 
 
 def _loss(

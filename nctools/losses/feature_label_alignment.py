@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_choice, check_class_rows, check_floating, check_targets
 from nctools.losses._cosine import classwise_cosine
 from nctools.losses._precision import widen
+from nctools.losses._shown import shown
 
 AlignmentReduction = Literal["mean", "sum_classes"]
 AlignmentVariant = Literal["paper", "released"]
@@ -108,3 +109,11 @@ class FeatureLabelAlignmentLoss(nn.Module):
         return feature_label_alignment_loss(
             features, label_embedding, targets, reduction=self.reduction, variant=self.variant
         )
+
+    def extra_repr(self) -> str:
+        """Show the settings.
+
+        Returns:
+            One line.
+        """
+        return shown(self)

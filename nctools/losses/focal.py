@@ -6,9 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
+from nctools.losses._checks import (
+    check_floating,
+    check_not_negative,
+    check_number,
+    check_positive,
+    positive_and_unknown,
+)
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 
 
 def focal_loss(
@@ -102,7 +109,7 @@ class FocalLoss(nn.Module):
 
     Example:
         >>> FocalLoss(scale=2.0)
-        FocalLoss(gamma=2.0, scale=2.0)
+        FocalLoss(gamma=2, scale=2, alpha=None, reduction='mean')
     """
 
     def __init__(
@@ -138,11 +145,14 @@ class FocalLoss(nn.Module):
         Returns:
             One line.
         """
-        return f"gamma={self.gamma}, scale={self.scale}" + ("" if self.alpha is None else f", alpha={self.alpha}")
+        return shown(self)
 
 
 def _check_settings(gamma: float, scale: float, alpha: float | None) -> None:
     check_not_negative(gamma, "gamma")
     check_positive(scale, "scale")
-    if alpha is not None and not 0 <= alpha <= 1:
+    if alpha is None:
+        return
+    check_number(alpha, "alpha")
+    if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` is {alpha}: pass the weight of positives, from 0 to 1, or None")

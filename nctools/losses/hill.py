@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_floating, check_not_negative, check_positive, positive_and_unknown
+from nctools.losses._checks import (
+    check_finite,
+    check_floating,
+    check_not_negative,
+    check_positive,
+    positive_and_unknown,
+)
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.focal import focal_factor
 
 
@@ -65,8 +70,7 @@ def hill_loss(
 
 def _check_numbers(lambd: float, margin: float, gamma: float) -> None:
     check_positive(lambd, "lambd")
-    if not math.isfinite(margin):
-        raise ValueError(f"`margin` is {margin}: pass a finite number")
+    check_finite(margin, "margin")
     check_not_negative(gamma, "gamma")
 
 
@@ -106,9 +110,9 @@ class HillLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Describe the loss for ``print``.
+        """Show the settings.
 
         Returns:
-            Its three numbers.
+            One line.
         """
-        return f"lambd {self.lambd:g}, margin {self.margin:g}, gamma {self.gamma:g}"
+        return shown(self)

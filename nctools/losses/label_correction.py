@@ -8,10 +8,19 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_floating, check_not_negative, check_targets
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import (
+    check_choice,
+    check_floating,
+    check_not_negative,
+    check_probability,
+    check_targets,
+    check_whole,
+)
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.multi_focal_modifier import FocalModifier, FocalVariant
 
 PriorKind = Literal["cumulative", "epoch", "batch"]
@@ -64,7 +73,7 @@ def corrected_labels(
     probabilities = torch.sigmoid(widen(logits.detach()))
     prior = None
     if class_prior is not None:
-        prior = torch.as_tensor(class_prior, dtype=probabilities.dtype, device=probabilities.device)
+        prior = as_numbers(class_prior, "class_prior").to(probabilities)
     if prior is not None and prior.shape != logits.shape[1:]:
         raise ValueError(
             f"`class_prior` has shape {list(prior.shape)} but `logits` has shape {list(logits.shape)}: "
@@ -179,16 +188,12 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         self.register_buffer("epoch", torch.tensor(-1))
 
     def extra_repr(self) -> str:
-        """Show the choices that the variant made.
+        """Show the settings, among them those that the variant chose.
 
         Returns:
-            Threshold, first epoch, prior, N_t, margin and B.
+            One line.
         """
-        size = "of the batch" if self.batch_size is None else self.batch_size
-        return (
-            f"threshold {self.threshold:g}, start_epoch {self.start_epoch}, prior={self.prior!r}, "
-            f"normaliser={self.normaliser!r}, margin {self.margin:g}, batch_size {size}"
-        )
+        return shown(self)
 
     def forward(self, logits: Tensor, targets: Tensor, *, epoch: int) -> Tensor:
         """Compute the loss and, in training mode, take note of the batch.
@@ -239,10 +244,9 @@ class ReflectiveLabelCorrectorLoss(nn.Module):
         check_reduction(self.reduction)
         check_not_negative(self.margin, "margin")
         _check_threshold(self.threshold)
-        if self.start_epoch < 0:
-            raise ValueError(f"`start_epoch` is {self.start_epoch}: epochs are counted from 0")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"`batch_size` is {self.batch_size}: pass a number of images, at least 1, or None")
+        check_whole(self.start_epoch, "start_epoch", "epochs are counted from 0", at_least=0)
+        if self.batch_size is not None:
+            check_whole(self.batch_size, "batch_size", "pass a number of images, at least 1, or None", at_least=1)
 
     def _corrected(self, shifted: Tensor, given: Tensor, flips: Tensor, epoch: int) -> Tensor:
         labels = given | flips
@@ -279,5 +283,4 @@ def _flips(probabilities: Tensor, given: Tensor, threshold: float, class_prior: 
 
 
 def _check_threshold(threshold: float) -> None:
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"`threshold` is {threshold}: pass a probability from 0 to 1")
+    check_probability(threshold, "threshold")

@@ -11,6 +11,7 @@ from nctools.losses._checks import check_floating, check_not_negative, check_pos
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import softplus, widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 
 
 def ldam_margins(class_counts: Sequence[int] | Tensor, *, max_margin: float = 0.5) -> Tensor:
@@ -91,7 +92,7 @@ class LDAMLoss(nn.Module):
 
     Example:
         >>> LDAMLoss([64, 4])
-        LDAMLoss(scale=1.0, margins 0.25..0.5)
+        LDAMLoss(2 classes, max_margin=0.5, scale=1, reduction='mean', margins 0.25..0.5)
     """
 
     class_counts: Tensor
@@ -125,13 +126,13 @@ class LDAMLoss(nn.Module):
         return _with_margins(logits, targets, self.class_counts, self.max_margin, self.scale, self.reduction)
 
     def extra_repr(self) -> str:
-        """Give the scale and the range of the margins for ``repr``.
+        """Give the settings and the range of the margins for ``repr``.
 
         Returns:
             One line.
         """
         margins = _margins(self.class_counts.float(), self.max_margin)
-        return f"scale={self.scale}, margins {span(margins)}"
+        return shown(self, f"margins {span(margins)}")
 
 
 def _margins(counts: Tensor, max_margin: float) -> Tensor:

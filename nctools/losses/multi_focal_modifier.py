@@ -13,6 +13,7 @@ from nctools.losses._checks import check_choice, check_clip, check_floating, che
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.asymmetric import asymmetric_entries
 
 FocalVariant = Literal["paper", "released"]
@@ -249,13 +250,13 @@ class MultiFocalModifierLoss(nn.Module):
         self.reduction = reduction
 
     def extra_repr(self) -> str:
-        """Show the exponents that follow from the counts.
+        """Show the settings, and the exponents that follow from the counts.
 
         Returns:
-            From the smallest to the largest, of negatives and of positives.
+            One line; exponents from the smallest to the largest, of negatives and of positives.
         """
         positives, negatives = self.modifier.exponents(focus_of(self.class_counts.float(), self.modifier.beta))
-        return f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, variant={self.modifier.variant!r}"
+        return shown(self, f"exponents of negatives {span(negatives)}, of positives {span(positives)}")
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the loss.

@@ -8,9 +8,19 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from nctools.losses._checks import check_choice, check_clip, check_floating, check_not_negative, positive_and_unknown
+from nctools.losses._as_numbers import as_numbers
+from nctools.losses._checks import (
+    check_choice,
+    check_clip,
+    check_floating,
+    check_not_negative,
+    check_probability,
+    check_whole,
+    positive_and_unknown,
+)
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.asymmetric import asymmetric_entries
 
 PartialMode = Literal["selective", "negative", "ignore", "ignore_normalize"]
@@ -93,7 +103,7 @@ def partial_asymmetric_loss(
     _check_numbers(gamma_pos, gamma_neg, gamma_unknown, alpha_pos, alpha_neg, alpha_unknown)
     check_clip(clip)
     _check_selection(mode, likelihood_topk, prior_threshold)
-    prior = None if class_prior is None else torch.as_tensor(class_prior)
+    prior = None if class_prior is None else as_numbers(class_prior, "class_prior")
     if prior is not None:
         _check_prior(prior, logits.shape[1])
     if zeros_unknown:
@@ -151,10 +161,8 @@ def _check_numbers(
 
 def _check_selection(mode: PartialMode, likelihood_topk: int, prior_threshold: float) -> None:
     check_choice(mode, "mode", get_args(PartialMode))
-    if not isinstance(likelihood_topk, int) or likelihood_topk < 0:
-        raise ValueError(f"`likelihood_topk` is {likelihood_topk}: pass a whole number, 0 or more")
-    if not 0 <= prior_threshold <= 1:
-        raise ValueError(f"`prior_threshold` is {prior_threshold}: pass a probability from 0 to 1")
+    check_whole(likelihood_topk, "likelihood_topk", "pass a whole number, 0 or more", at_least=0)
+    check_probability(prior_threshold, "prior_threshold")
 
 
 def _check_prior(class_prior: Tensor, num_classes: int) -> None:
@@ -218,7 +226,7 @@ class PartialAsymmetricLoss(nn.Module):
         _check_numbers(gamma_pos, gamma_neg, gamma_unknown, alpha_pos, alpha_neg, alpha_unknown)
         check_clip(clip)
         _check_selection(mode, likelihood_topk, prior_threshold)
-        prior = None if class_prior is None else torch.as_tensor(class_prior).detach().clone().float()
+        prior = None if class_prior is None else as_numbers(class_prior, "class_prior").detach().clone().float()
         if prior is not None:
             _check_prior(prior, prior.numel())
         self.register_buffer("class_prior", prior)
@@ -260,14 +268,9 @@ class PartialAsymmetricLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Describe the loss for ``print``.
+        """Show the settings.
 
         Returns:
-            Mode, exponents and the number of entries that are left out.
+            One line; a class prior from its smallest to its largest.
         """
-        left_out = f", topk {self.likelihood_topk}" if self.mode == "selective" else ""
-        kinds = "0 and -1 unknown" if self.zeros_unknown else "-1 unknown"
-        return (
-            f"{self.mode}{left_out}, gamma_pos {self.gamma_pos:g}, gamma_neg {self.gamma_neg:g}, "
-            f"gamma_unknown {self.gamma_unknown:g}, clip {self.clip:g}, {kinds}"
-        )
+        return shown(self)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nctools.losses._checks import check_floating, positive_and_unknown
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 
 
 def pick_all_labels_loss(
@@ -83,3 +84,11 @@ class PickAllLabelsLoss(nn.Module):
             As ``pick_all_labels_loss``.
         """
         return pick_all_labels_loss(logits, targets, normalise=self.normalise, reduction=self.reduction)
+
+    def extra_repr(self) -> str:
+        """Show the settings.
+
+        Returns:
+            One line.
+        """
+        return shown(self)

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nctools.losses._as_numbers import as_numbers
 from nctools.losses._checks import check_eps, check_floating, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen, without_autocast
 from nctools.losses._reduction import Reduction, check_reduction, reduce_entries
+from nctools.losses._shown import shown
 from nctools.losses.multi_focal_modifier import RELEASED_EPS, FocalModifier, focus_of
 
 # What the probability of absence of a label that occurs with the positives is multiplied by.
@@ -101,8 +103,11 @@ def checked_pairs(cooccurrence: Sequence[Sequence[int]] | Tensor, *, num_classes
                 [2, 0]])
     """
     if cooccurrence is None:  # what an argument that nobody gave comes to
-        raise ValueError("`cooccurrence` is None: pass the training images that hold both classes, [C, C]")
-    given = torch.as_tensor(cooccurrence)
+        raise ValueError(
+            "`cooccurrence` is None: pass the training images that hold both classes, [C, C], for example "
+            "labels.T @ labels"
+        )
+    given = as_numbers(cooccurrence, "cooccurrence")
     if given.shape != (num_classes, num_classes):
         raise ValueError(
             f"`cooccurrence` has shape {list(given.shape)}: pass a matrix with a row and a column for each of "
@@ -208,18 +213,20 @@ class PriorFocalModifierLoss(nn.Module):
         self.register_buffer("cooccurrence", checked_pairs(cooccurrence, num_classes=len(self.class_counts)))
 
     def extra_repr(self) -> str:
-        """Show what follows from the training labels.
+        """Show the settings, and what follows from the training labels.
 
         Returns:
-            Exponents and factors from the smallest to the largest, and how many classes occur with others.
+            One line; exponents and factors from the smallest to the largest, and how many classes occur with others.
         """
         focus = focus_of(self.class_counts.float(), self.modifier.beta)
         positives, negatives = self.modifier.exponents(focus)
         pairs = self.cooccurrence
         others = "?" if pairs.is_meta else int((pairs.sum(0) > 0).sum())
-        return (
-            f"gamma_neg {span(negatives)}, gamma_pos {span(positives)}, factors {span(focus)}, "
-            f"{others} of {len(focus)} classes occur with others"
+        return shown(
+            self,
+            f"exponents of negatives {span(negatives)}, of positives {span(positives)}",
+            f"factors {span(focus)}",
+            f"{others} of {len(focus)} classes occur with others",
         )
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nctools.losses._checks import check_not_negative, positive_and_unknown
+from nctools.losses._checks import check_finite, check_not_negative, positive_and_unknown
 from nctools.losses._class_counts import check_num_classes, checked_counts
 from nctools.losses._precision import widest
 
@@ -167,8 +166,7 @@ def check_smoothing(alpha: float, beta: float, mu: float) -> None:
     """
     check_not_negative(alpha, "alpha")
     check_not_negative(beta, "beta")
-    if not math.isfinite(mu):
-        raise ValueError(f"`mu` is {mu}: pass a finite number")
+    check_finite(mu, "mu")
 
 
 def _positives(targets: Tensor) -> Tensor:

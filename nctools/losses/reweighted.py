@@ -10,6 +10,7 @@ from nctools.losses._checks import check_floating, check_not_negative
 from nctools.losses._class_counts import check_num_classes, checked_counts, span
 from nctools.losses._precision import widen
 from nctools.losses._reduction import Reduction, check_reduction
+from nctools.losses._shown import shown
 from nctools.losses.bce import bce_loss
 
 
@@ -93,7 +94,7 @@ class ReweightedBCELoss(nn.Module):
 
     Example:
         >>> ReweightedBCELoss([400, 100, 4], 1000)
-        ReweightedBCELoss(power=0.5, weights 0.1..1)
+        ReweightedBCELoss(3 classes, num_images=1000, power=0.5, normalise=True, reduction='mean', weights 0.1..1)
     """
 
     class_counts: Tensor
@@ -129,13 +130,13 @@ class ReweightedBCELoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Give the power and the range of the weights for ``repr``.
+        """Give the settings and the range of the weights for ``repr``.
 
         Returns:
             One line.
         """
         weights = _weights(self.class_counts.float(), self.num_images, self.power, self.normalise)
-        return f"power={self.power}, weights {span(weights)}"
+        return shown(self, f"weights {span(weights)}")
 
 
 def _weights(counts: Tensor, num_images: int, power: float, normalise: bool) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nctools.losses._checks import check_floating, check_positive, positive_and_unknown
 from nctools.losses._precision import softplus, widen
+from nctools.losses._shown import shown
 
 
 def two_way_loss(
@@ -119,3 +120,11 @@ class TwoWayLoss(nn.Module):
         return two_way_loss(
             logits, targets, temperature=self.temperature, temperature_negative=self.temperature_negative
         )
+
+    def extra_repr(self) -> str:
+        """Show the settings.
+
+        Returns:
+            One line.
+        """
+        return shown(self)

@@ -48,7 +48,7 @@ def test_errors_are_listed_by_kind_with_their_place_and_fail(nctools_command: Co
     assert outcome.code == 4
     first, second = (outcome.out.index(text) for text in ("error: bad_value (1)", "error: missing_image (6)"))
     assert first < second < outcome.out.index("warning: orphan_image (1)")
-    assert f"  {table}, line 4, column 'cat': 'yes' is neither 0 nor 1\n" in outcome.out
+    assert f"  {table}, line 4, column 'cat': 'yes' is neither 0 nor 1, nor -1 for unknown\n" in outcome.out
     assert "c\\x1b[31m.png does not exist" in outcome.out
     assert "absent1.png" not in outcome.out
     assert "... and 4 more (--limit 0 prints all)" in outcome.out

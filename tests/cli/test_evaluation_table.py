@@ -26,9 +26,9 @@ def scored(seed: int, *, positive: bool = True) -> RunEvaluation:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Cells by the first one of each row."""
+    """Cells by the first one of each row, of equal ones those of the first table."""
     split = [[cell.strip() for cell in line.strip().split("  ") if cell.strip()] for line in text.splitlines()]
-    return {cells[0]: cells[1:] for cells in split if cells}
+    return {cells[0]: cells[1:] for cells in reversed(split) if cells}
 
 
 def test_one_run_has_one_row_of_percent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +38,20 @@ def test_one_run_has_one_row_of_percent(capsys: pytest.CaptureFixture[str]) -> N
     assert "tie-aware average precision, 2 of 2 classes" in found
     assert rows(found)["raw"][:4] == ["66.67", "100.00", "33.33", "66.67"]
     assert {"raw micro", "raw macro", "raw weighted"} <= rows(found).keys()
+
+
+def test_calibration_of_each_group_is_printed_with_its_bins(capsys: pytest.CaptureFixture[str]) -> None:
+    print_evaluations(RunEvaluations([scored(0)]), title="x.pt", split="test")
+    table = capsys.readouterr().out.partition("expected calibration error  (%)")[2]
+    assert "in 15 bins" in table
+    # Every score has a bin of its own: the mean distance from 0 or 1.
+    assert rows(table)["raw"] == ["30.00", "15.00", "45.00"]
+
+
+def test_several_seeds_have_mean_and_spread_of_calibration(capsys: pytest.CaptureFixture[str]) -> None:
+    print_evaluations(RunEvaluations([scored(0), scored(1)]), title="runs", split="test")
+    table = capsys.readouterr().out.partition("expected calibration error  (%)")[2]
+    assert rows(table)["raw"][1:] == ["15.00 ± 0.00", f"38.75 ± {100 * 0.125 / math.sqrt(2):.2f}"]
 
 
 def test_several_runs_have_a_row_each_then_mean_and_spread(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from nctools.evaluation import decision_scores, evaluate_scores, g_map, mean_average_precision
+from nctools.evaluation import (
+    decision_scores,
+    evaluate_scores,
+    expected_calibration_error,
+    g_map,
+    mean_average_precision,
+)
 from nctools.evaluation.protocols import PROTOCOLS, Protocol
 from nctools.evaluation.ranking import average_precision
 
@@ -29,6 +35,12 @@ def test_evaluation_holds_what_the_single_functions_give() -> None:
     np.testing.assert_equal(found.mean_average_precision, mean_average_precision(scores, targets, GROUPS))
     assert found.g_map == g_map(scores, targets)
     assert found.decisions == decision_scores(scores, targets)
+    off = expected_calibration_error(scores, targets)
+    np.testing.assert_array_equal(found.expected_calibration_error, off)
+    np.testing.assert_equal(  # of the classes with a positive, as mAP
+        found.mean_expected_calibration_error,
+        {"all": off[:3].mean(), "head": off[:2].mean(), "medium": np.nan, "tail": off[2]},
+    )
     assert found.left_out == ["d"]
     assert found.num_images == 40
     assert found.num_unlabelled == int((targets.sum(dim=1) == 0).sum()) > 0
@@ -41,6 +53,9 @@ def test_document_is_strict_json_and_names_what_was_left_out() -> None:
     assert document["average_precision"]["d"] is None
     assert document["mean_average_precision"]["medium"] is None
     assert 0 < document["mean_average_precision"]["all"] < 1
+    assert 0 < document["expected_calibration_error"]["d"] < 1  # has one, and enters no mean
+    assert document["mean_expected_calibration_error"]["medium"] is None
+    assert document["calibration_bins"] == 15
     assert set(document["decisions"]) == {"micro", "macro", "weighted"}
     assert document["protocol"] == "tie-aware"
     assert document["average_map"] == pytest.approx(
@@ -75,7 +90,7 @@ def test_values_are_the_numbers_of_the_document_by_their_place() -> None:
             assert isinstance(entry, dict)
             entry = entry[key]
         assert entry == (None if np.isnan(value) else value)
-    assert len(found.values()) == 4 + 2 + 9
+    assert len(found.values()) == 4 + 2 + 9 + 4
 
 
 def test_nan_score_names_sample_and_class() -> None:
@@ -107,5 +122,7 @@ def test_unknown_entries_enter_no_score() -> None:
     expected = [average_precision(scores[kept][:, [c]], targets[kept][:, [c]])[0] for c, kept in enumerate(rows)]
     assert found.average_precision == pytest.approx(expected)
     assert found.decisions["micro"].precision == pytest.approx(2 / 3)
+    off = [expected_calibration_error(scores[kept][:, [c]], targets[kept][:, [c]])[0] for c, kept in enumerate(rows)]
+    assert found.expected_calibration_error == pytest.approx(off)
     with pytest.raises(ValueError, match=r"`unknown` of shape \[4, 2\]"):
         evaluate_scores(scores, targets, ["cat", "dog"], {}, unknown=targets)

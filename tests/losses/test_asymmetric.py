@@ -210,9 +210,10 @@ def test_bool_and_number_targets_agree() -> None:
 
 def test_module_shows_its_exponents_and_keeps_those_of_classes_as_buffers() -> None:
     module = AsymmetricLoss(gamma_neg=torch.tensor([4.25, 5.0, 4.5]))
-    assert str(module) == "AsymmetricLoss(gamma_neg 4.25..5, gamma_pos 0, clip 0.05)"
+    rest = "gamma_pos=0, clip=0.05, eps=None, detach_focal_weight=True, reduction='sum'"
+    assert str(module) == f"AsymmetricLoss(gamma_neg=4.25..5, {rest})"
     assert list(module.state_dict()) == ["gamma_neg"]
-    assert str(module.to("meta")) == "AsymmetricLoss(gamma_neg ?, gamma_pos 0, clip 0.05)"
+    assert str(module.to("meta")) == f"AsymmetricLoss(gamma_neg=?, {rest})"
     assert not list(AsymmetricLoss().state_dict())
 
 

@@ -36,6 +36,15 @@ def test_value_and_gradient_are_finite_for_huge_logits() -> None:
     torch.testing.assert_close(loss, torch.tensor([[0.0, 0.0, 1e4, 1e4]]))
 
 
+def test_class_weights_may_be_a_list() -> None:
+    logits, targets = torch.randn(2, 3), torch.eye(2, 3)
+    expected = bce_loss(logits, targets, class_weights=torch.tensor([1.0, 2.0, 3.0]))
+    assert bce_loss(logits, targets, class_weights=[1, 2, 3]) == expected
+    module = BinaryCrossEntropyLoss([1, 2, 3])
+    assert module(logits, targets) == expected
+    assert repr(module) == "BinaryCrossEntropyLoss(class_weights=1..3, reduction='mean')"
+
+
 def test_class_weights_of_one_change_nothing() -> None:
     logits, targets = torch.randn(3, 4), torch.eye(3, 4)
     module = BinaryCrossEntropyLoss(torch.ones(4))
@@ -69,7 +78,7 @@ def test_wrong_arguments_are_named() -> None:
         bce_loss(torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 3))
     with pytest.raises(ValueError, match=r"`reduction` is 'average'"):
         bce_loss(logits, torch.zeros(2, 3), reduction="average")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"`class_weights\[1\]` is -1\.0"):
+    with pytest.raises(ValueError, match=r"`class_weights\[1\]` is -1: weights"):
         BinaryCrossEntropyLoss(torch.tensor([1.0, -1.0]))
 
 

@@ -31,7 +31,7 @@ def problem() -> tuple[Tensor, Tensor]:
     return torch.randn(4, 3), torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 1]])
 
 
-@pytest.mark.parametrize("dataset", ["voc_lt", "coco_lt", "vg200", None])
+@pytest.mark.parametrize("dataset", ["voc_lt", "coco_lt", None])
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_every_loss_is_built_as_published(name: str, dataset: str | None, problem: tuple[Tensor, Tensor]) -> None:
     published = built(name, dataset)
@@ -102,8 +102,32 @@ def test_the_class_balanced_losses_have_the_loss_weight_of_the_paper() -> None:
     assert loss_settings("cb_focal")["scale"] == 2 * 10
 
 
-def test_settings_of_a_data_set_without_published_ones_are_those_of_the_loss() -> None:
+def test_a_loss_without_settings_for_a_data_set_has_its_own() -> None:
     assert loss_settings("cb-focal", "coco_lt") == {"gamma": 2.0, "scale": 20.0, "beta": 0.9}
-    assert loss_settings("cb_focal", "vg200") == loss_settings("cb_focal") == {"gamma": 2.0, "scale": 20.0}
+    assert loss_settings("focal", "voc_lt") == loss_settings("focal") == {"scale": 2.0}
     with pytest.raises(UnknownNameError, match="unknown loss"):
         loss_settings("nothing")
+
+
+@pytest.mark.parametrize("dataset", ["VOC-LT", "voc-lt", "Voc_LT"])
+def test_dashes_and_capitals_of_a_data_set_do_not_matter(dataset: str) -> None:
+    assert loss_settings("db", dataset) == {"mu": 0.3, "lambd": 5.0}
+    assert repr(built("db", dataset)) == repr(built("db", "voc_lt"))
+
+
+@pytest.mark.parametrize("name", ["db", "bce"])
+def test_a_data_set_without_published_settings_is_refused(name: str) -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"leave `dataset` out .* 'voc'; did you mean voc_lt\? Known: voc_lt, coco"
+    ):
+        built(name, "voc")
+    with pytest.raises(UnknownNameError, match=r"'vg200'.* Known: voc_lt, coco_lt"):
+        built(name, "vg200")
+
+
+def test_the_guide_makes_pair_counts_that_are_taken() -> None:
+    labels = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]])
+    whole, real = (
+        build("mfm_prior", class_counts=made.sum(0), cooccurrence=made.T @ made) for made in (labels, labels.float())
+    )
+    assert whole(torch.zeros(3, 3), labels) == real(torch.zeros(3, 3), labels)

@@ -198,7 +198,7 @@ def test_unknown_entries_count_neither_in_the_sum_nor_in_the_weight() -> None:
 
 
 def test_settings_and_range_of_the_weights_stand_in_the_repr() -> None:
-    shown = "beta=0.9, mode=min_n, gamma=2.0, scale=1.0, weights 0.1..0.2908"
+    shown = "2 classes, beta=0.9, mode='min_n', gamma=2, scale=1, reduction='mean', weights 0.1..0.2908"
     assert repr(ClassBalancedLoss([775, 4], beta=0.9, mode="min_n", gamma=2.0)) == f"ClassBalancedLoss({shown})"
 
 

@@ -159,7 +159,10 @@ def test_figures_of_voc_lt() -> None:
     assert (nu < 0).sum() == 1
     assert nu.min().item() == pytest.approx(-0.0374, abs=5e-5)
     assert nu.max().item() == pytest.approx(0.2825, abs=5e-5)
-    assert "weights 0.1..1.1 (mu 0.3), nu -0.03738..0.2825" in repr(loss)
+    assert repr(loss) == (
+        "DistributionBalancedLoss(20 classes, num_images=1142, rebalance=True, alpha=0.1, beta=10, mu=0.3, lambd=5, "
+        "kappa=0.05, gamma=2, scale=2, variant='paper', reduction='mean', weights 0.1..1.1, nu -0.03738..0.2825)"
+    )
 
 
 def test_the_catalogue_makes_the_parts_of_the_loss() -> None:

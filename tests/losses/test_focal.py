@@ -121,8 +121,8 @@ def test_unknown_entries_do_not_count(reduction: Reduction, expected: float) -> 
 
 
 def test_settings_stand_in_the_repr() -> None:
-    assert repr(FocalLoss(gamma=1.5)) == "FocalLoss(gamma=1.5, scale=1.0)"
-    assert repr(FocalLoss(alpha=0.25)) == "FocalLoss(gamma=2.0, scale=1.0, alpha=0.25)"
+    assert repr(FocalLoss(gamma=1.5)) == "FocalLoss(gamma=1.5, scale=1, alpha=None, reduction='mean')"
+    assert repr(FocalLoss(alpha=0.25)) == "FocalLoss(gamma=2, scale=1, alpha=0.25, reduction='mean')"
 
 
 def test_wrong_arguments_are_named() -> None:

@@ -127,7 +127,7 @@ def test_half_precision_is_computed_in_float32_and_logits_stay_unchanged() -> No
 def test_built_by_name_it_is_the_published_one_and_sums() -> None:
     logits, targets = torch.randn(3, 4), torch.eye(3, 4)
     module = build("hill")
-    assert str(module) == "HillLoss(lambd 1.5, margin 1, gamma 2)"
+    assert str(module) == "HillLoss(lambd=1.5, margin=1, gamma=2, reduction='sum')"
     expected = hill_loss(logits, targets, lambd=1.5, margin=1, gamma=2, reduction="none").sum()
     torch.testing.assert_close(module(logits, targets.bool()), expected)
 

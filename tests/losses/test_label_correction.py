@@ -187,10 +187,11 @@ def test_reductions_come_after_the_factor(reduction: str, divisor: int) -> None:
 def test_the_module_shows_its_choices_and_has_no_parameters() -> None:
     loss = ReflectiveLabelCorrectorLoss(COUNTS, variant="released")
     assert repr(loss) == (
-        "ReflectiveLabelCorrectorLoss(threshold 0.7, start_epoch 1, prior='batch', normaliser='positives', margin 1, "
-        "batch_size 32)"
+        "ReflectiveLabelCorrectorLoss(4 classes, threshold=0.7, start_epoch=1, prior='batch', normaliser='positives', "
+        "margin=1, batch_size=32, gamma_pos=0, gamma_neg=3, weight_pos=0, weight_neg=1, beta=0.1666666667, clip=0.05, "
+        "detach_focal_weight=True, variant='released', reduction='sum')"
     )
-    assert "margin 0, batch_size of the batch" in repr(ReflectiveLabelCorrectorLoss(COUNTS))
+    assert "margin=0, batch_size=None, " in repr(ReflectiveLabelCorrectorLoss(COUNTS))
     assert not list(loss.parameters())
 
 

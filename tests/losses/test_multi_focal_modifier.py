@@ -229,7 +229,11 @@ def test_the_module_keeps_the_counts_as_a_buffer_and_shows_its_exponents() -> No
     module = MultiFocalModifierLoss(COUNTS, weight_pos=0.5)
     assert list(module.state_dict()) == ["class_counts"]
     assert not list(module.parameters())
-    assert repr(module) == "MultiFocalModifierLoss(gamma_neg 4..4.358, gamma_pos 0.5..0.6789, variant='paper')"
+    assert repr(module) == (
+        "MultiFocalModifierLoss(4 classes, gamma_pos=0, gamma_neg=3, weight_pos=0.5, weight_neg=1, beta=0.1666666667, "
+        "clip=0.05, detach_focal_weight=True, variant='paper', reduction='sum', "
+        "exponents of negatives 4..4.358, of positives 0.5..0.6789)"
+    )
     other = MultiFocalModifierLoss([1] * 4, weight_pos=0.5)
     other.load_state_dict(module.state_dict())
     logits, targets = batch()

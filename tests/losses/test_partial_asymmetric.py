@@ -229,7 +229,10 @@ def test_module_has_the_prior_as_a_buffer_and_shows_what_it_does() -> None:
     assert not list(PartialAsymmetricLoss().state_dict())
     wide = torch.tensor([0.4, 0.1], dtype=torch.float64)
     assert PartialAsymmetricLoss(class_prior=wide).class_prior.dtype == torch.float32  # type: ignore[union-attr]
-    shown = "ignore, gamma_pos 0, gamma_neg 1, gamma_unknown 2, clip 0, 0 and -1 unknown"
+    shown = (
+        "gamma_pos=0, gamma_neg=1, gamma_unknown=2, alpha_pos=1, alpha_neg=1, alpha_unknown=1, clip=0, mode='ignore', "
+        "likelihood_topk=5, class_prior=None, prior_threshold=0.05, zeros_unknown=True, reduction='sum'"
+    )
     assert str(PartialAsymmetricLoss(mode="ignore", zeros_unknown=True)) == f"PartialAsymmetricLoss({shown})"
 
 

@@ -222,7 +222,9 @@ def test_the_module_keeps_what_it_needs_of_the_training_labels() -> None:
     assert list(module.state_dict()) == ["class_counts", "cooccurrence"]
     assert not list(module.parameters())
     assert repr(module) == (
-        "PriorFocalModifierLoss(gamma_neg 4..4.844, gamma_pos 0, factors 1..1.844, 3 of 4 classes occur with others)"
+        "PriorFocalModifierLoss(4 classes, gamma_pos=0, gamma_neg=3, weight_pos=0, weight_neg=1, beta=0.3333333333, "
+        "clip=0.05, eps=1e-08, detach_focal_weight=True, reduction='sum', "
+        "exponents of negatives 4..4.844, of positives 0, factors 1..1.844, 3 of 4 classes occur with others)"
     )
     other = PriorFocalModifierLoss(COUNTS, torch.zeros(4, 4))
     other.load_state_dict(module.state_dict())

@@ -135,7 +135,8 @@ def test_unknown_entries_do_not_count() -> None:
 
 
 def test_range_of_the_weights_stands_in_the_repr() -> None:
-    assert repr(ReweightedBCELoss([100, 4], 400, normalise=False)) == "ReweightedBCELoss(power=0.5, weights 2..10)"
+    shown = "2 classes, num_images=400, power=0.5, normalise=False, reduction='mean', weights 2..10"
+    assert repr(ReweightedBCELoss([100, 4], 400, normalise=False)) == f"ReweightedBCELoss({shown})"
 
 
 def test_wrong_arguments_are_named() -> None:

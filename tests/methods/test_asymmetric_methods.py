@@ -122,10 +122,12 @@ def test_images_are_drawn_uniformly(name: str) -> None:
 
 
 def test_losses_are_the_published_ones() -> None:
-    assert repr(small("asl").criterion) == "AsymmetricLoss(gamma_neg 4, gamma_pos 0, clip 0.05)"
-    assert repr(small("hill").criterion) == "HillLoss(lambd 1.5, margin 1, gamma 2)"
-    shown = "selective, topk 5, gamma_pos 0, gamma_neg 1, gamma_unknown 2, clip 0, -1 unknown"
-    assert repr(small("p_asl").criterion) == f"PartialAsymmetricLoss({shown})"
+    assert repr(small("asl").criterion).startswith("AsymmetricLoss(gamma_neg=4, gamma_pos=0, clip=0.05, ")
+    assert repr(small("hill").criterion).startswith("HillLoss(lambd=1.5, margin=1, gamma=2, ")
+    shown = repr(small("p_asl").criterion)
+    assert shown.startswith("PartialAsymmetricLoss(gamma_pos=0, gamma_neg=1, gamma_unknown=2, ")
+    assert "clip=0, mode='selective', likelihood_topk=5, class_prior=None, " in shown
+    assert "zeros_unknown=False" in shown
 
 
 def test_zeros_are_unknown_in_the_sets_with_partial_labels_only() -> None:

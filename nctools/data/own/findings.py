@@ -68,8 +68,9 @@ class ValidationReport:
         problems: All findings: those of the annotations first, then of images, classes and folders.
         num_images: Number of images that have labels.
         class_counts: Images of each class, by name.
-        splits: Number of ``images`` and ``labels`` in each split.
+        splits: Number of ``images``, ``labels`` and ``unknown`` labels in each split.
         decoded: Whether the images were decoded.
+        num_unknown: Number of pairs of an image and a class of which the data say that nobody knows.
     """
 
     source: str
@@ -79,6 +80,7 @@ class ValidationReport:
     class_counts: dict[str, int]
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     decoded: bool = True
+    num_unknown: int = 0
 
     @property
     def ok(self) -> bool:
@@ -119,6 +121,7 @@ class ValidationReport:
             "images": self.num_images,
             "classes": len(self.class_counts),
             "labels": self.num_labels,
+            "unknown": self.num_unknown,
             "class_counts": {printable(name): count for name, count in self.class_counts.items()},
             "splits": {printable(name): dict(counts) for name, counts in self.splits.items()},
             "errors": len(self.of_level("error")),

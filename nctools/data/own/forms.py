@@ -78,7 +78,7 @@ def open_own(path: str | os.PathLike[str], *, root: str | os.PathLike[str] | Non
         ...     _ = Path(folder, "labels.csv").write_text("image,cat,dog\na.png,1,yes\n")
         ...     found = open_own(Path(folder, "labels.csv"))
         >>> found.form, found.annotations.ids, found.annotations.problems[0].what
-        ('CSV table', ['a.png'], "'yes' is neither 0 nor 1")
+        ('CSV table', ['a.png'], "'yes' is neither 0 nor 1, nor -1 for unknown")
     """
     path = Path(path)
     form = form_of(path)

@@ -13,6 +13,7 @@ from nctools.data.annotations import Annotations, Problem
 
 # An index beyond is a date or an identifier, not a class.
 MOST_CLASSES = 100_000
+NO_BIT = "is neither 0 nor 1, nor -1 for unknown"
 SEVERAL_LABELS = (
     'several labels of an image need a column of 0 and 1 for each class, or JSON such as {"a.jpg": ["cat", "dog"]}'
 )
@@ -31,6 +32,7 @@ class LabelRows:
         labels: Class indices of each image.
         problems: What is wrong, with the place in the table.
         doubts: What can be read, but may be meant otherwise.
+        unknown: Indices of the classes that nobody knows of each image.
     """
 
     class_names: list[str] = field(default_factory=list)
@@ -41,8 +43,9 @@ class LabelRows:
     labels: list[list[int]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     doubts: list[Problem] = field(default_factory=list)
+    unknown: list[list[int]] = field(default_factory=list)
 
-    def add(self, place: str, file: str, split: str, labels: list[int]) -> None:
+    def add(self, place: str, file: str, split: str, labels: list[int], unknown: list[int] | None = None) -> None:
         """Add an image, unless it has no name.
 
         Args:
@@ -50,6 +53,7 @@ class LabelRows:
             file: Its path.
             split: Its split or ``""``.
             labels: Its class indices.
+            unknown: Indices of the classes of which nobody knows whether it holds them; None: of none.
         """
         if not file:
             self.refuse(place, "no image is named")
@@ -58,6 +62,7 @@ class LabelRows:
         self.files.append(file)
         self.splits.append(split)
         self.labels.append(labels)
+        self.unknown.append(unknown or [])
 
     def refuse(self, place: str, what: str, kind: str = "bad_value") -> None:
         """Note a problem.
@@ -73,7 +78,8 @@ class LabelRows:
         """Return the rows with every image once; what was left out is among the problems."""
         first: dict[str, tuple[str, list[int]]] = {}
         rows = LabelRows(self.class_names, self.single_label, problems=list(self.problems), doubts=list(self.doubts))
-        for place, file, split, labels in zip(self.places, self.files, self.splits, self.labels, strict=True):
+        columns = (self.places, self.files, self.splits, self.labels, self.unknown)
+        for place, file, split, labels, unknown in zip(*columns, strict=True):
             key = os.path.normpath(file)
             if key in first:
                 before, other = first[key]
@@ -81,7 +87,7 @@ class LabelRows:
                 rows.refuse(place, f"{file!r} was listed before, at {before}{hint}", "duplicate_id")
             else:
                 first[key] = (place, labels)
-                rows.add(place, file, split, labels)
+                rows.add(place, file, split, labels, unknown)
         return rows
 
     def rows_of(self, split: str) -> list[int]:
@@ -90,10 +96,11 @@ class LabelRows:
 
     def targets(self) -> NDArray[np.uint8]:
         """Return the label sets, uint8 ``[N, C]``, 1 where the image holds the class, else 0."""
-        targets = np.zeros((len(self.files), len(self.class_names)), dtype=np.uint8)
-        for row, labels in enumerate(self.labels):
-            targets[row, labels] = 1
-        return targets
+        return self._matrix(self.labels)
+
+    def unknown_targets(self) -> NDArray[np.uint8] | None:
+        """Return which labels are unknown, uint8 ``[N, C]``, 1 where they are; None where all is known."""
+        return self._matrix(self.unknown) if any(self.unknown) else None
 
     def annotations(self, name: str, root: Path) -> Annotations:
         """Return the images as annotations; an image that comes twice must be gone already.
@@ -105,4 +112,19 @@ class LabelRows:
         Returns:
             The same rows in the same order; ids are the paths.
         """
-        return Annotations(name, self.class_names, self.files, root, self.files, self.targets(), problems=self.problems)
+        return Annotations(
+            name,
+            self.class_names,
+            self.files,
+            root,
+            self.files,
+            self.targets(),
+            problems=self.problems,
+            unknown=self.unknown_targets(),
+        )
+
+    def _matrix(self, columns: list[list[int]]) -> NDArray[np.uint8]:
+        matrix = np.zeros((len(self.files), len(self.class_names)), dtype=np.uint8)
+        for row, classes in enumerate(columns):
+            matrix[row, classes] = 1
+        return matrix

@@ -1,4 +1,4 @@
-"""Reads labels from separated values: a column of 0 and 1 for each class, or one column with the class."""
+"""Reads labels from separated values: a column of 0, 1, -1 (unknown) for each class, or one with the class."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 from nctools.data.annotations import Problem
-from nctools.data.own.label_rows import MOST_CLASSES, SEVERAL_LABELS, LabelRows
-from nctools.data.own.separated_values import BITS, separated_rows
+from nctools.data.own.label_rows import MOST_CLASSES, NO_BIT, SEVERAL_LABELS, LabelRows
+from nctools.data.own.separated_values import BITS, UNKNOWN, separated_rows
 from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
 _IMAGE_COLUMNS = ("image", "file", "filename", "path", "id")
 _LONGEST_NUMBER = 20
-_HEADER = "image,class1,class2,... with 0 and 1 below, or image,label"
+_HEADER = "image,class1,class2,... with 0 and 1 (-1: unknown) below, or image,label"
 
 
 def read_csv(text: str, path: Path) -> LabelRows:
@@ -77,14 +77,16 @@ def _add_multi_hot(
 ) -> None:
     rows.class_names = [header[column] for column in columns]
     for place, fields in lines:
-        labels = []
+        labels, unknown = [], []
         for index, column in enumerate(columns):
             bit = BITS.get(fields[column])
-            if bit is None:
-                rows.refuse(f"{place}, column {header[column]!r}", f"{fields[column]!r} is neither 0 nor 1")
-            elif bit:
+            if bit:
                 labels.append(index)
-        rows.add(place, fields[0], "" if split is None else fields[split], labels)
+            elif fields[column] in UNKNOWN:
+                unknown.append(index)
+            elif bit is None:
+                rows.refuse(f"{place}, column {header[column]!r}", f"{fields[column]!r} {NO_BIT}")
+        rows.add(place, fields[0], "" if split is None else fields[split], labels, unknown)
 
 
 def _add_single(rows: LabelRows, lines: list[tuple[str, list[str]]], column: int, split: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Reads labels from JSON: a list of images with labels, or image -> zeros and ones, or image -> names of classes."""
+"""Reads labels from JSON: a list of images with labels, or image -> 0, 1, -1 (unknown), or image -> names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from nctools.data.own.label_rows import LabelRows
+from nctools.data.own.label_rows import NO_BIT, LabelRows
 from nctools.data.text_files import shortened
 from nctools.errors import DatasetError
 
@@ -145,7 +145,8 @@ def _add_multi_hot(rows: LabelRows, document: dict[str, object], classes: list[s
         if len(labels) != len(rows.class_names) and (labels or classes is None):
             rows.refuse(place, f"{len(labels)} values, but there are {len(rows.class_names)} classes", "row_length")
             continue
-        wrong = [index for index, value in enumerate(labels) if isinstance(value, bool) or value not in (0, 1)]
+        wrong = [index for index, value in enumerate(labels) if isinstance(value, bool) or value not in (0, 1, -1)]
         for index in wrong:
-            rows.refuse(f"{place}, class {rows.class_names[index]!r}", f"{shortened(labels[index])} is neither 0 nor 1")
-        rows.add(place, file, "", [index for index, value in enumerate(labels) if value == 1])
+            rows.refuse(f"{place}, class {rows.class_names[index]!r}", f"{shortened(labels[index])} {NO_BIT}")
+        present, unknown = ([index for index, value in enumerate(labels) if value == mark] for mark in (1, -1))
+        rows.add(place, file, "", present, unknown)

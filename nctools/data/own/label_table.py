@@ -13,7 +13,7 @@ from nctools.collapse.groups import head_medium_tail
 from nctools.data.annotations import Problem, refuse_problems
 from nctools.data.dataset import MultiLabelDataset
 from nctools.data.image_files import ImageFiles
-from nctools.data.label_matrix import class_counts
+from nctools.data.label_matrix import class_counts, unknown_notes
 from nctools.data.own.folder_walk import is_file
 from nctools.data.own.label_rows import LabelRows
 from nctools.data.own.label_rows_csv import read_csv
@@ -35,7 +35,7 @@ def load_label_table(
 
     CSV, separated by comma, semicolon or tab, with a header:
 
-    - ``image,cat,dog``: a column of 0 and 1 for each class (multi-label);
+    - ``image,cat,dog``: a column of 0 and 1 for each class (multi-label), -1 where nobody knows;
     - ``image,label``: the name or the index of the one class of each image (single-label). Named classes are sorted.
 
     The first column may also be called file, filename, path or id. A column ``split`` may name the split of each row.
@@ -44,7 +44,7 @@ def load_label_table(
 
     - ``{"classes": ["cat", "dog"], "images": [{"file": "a.jpg", "labels": ["cat", 1]}]}``: labels are names or
       indices; each image may have a ``"split"``;
-    - ``{"a.jpg": [0, 1], "b.jpg": [1, 1]}``: a 0 or 1 for each class;
+    - ``{"a.jpg": [0, 1], "b.jpg": [1, -1]}``: a 0 or 1 for each class, or -1;
     - ``{"a.jpg": ["cat"], "b.jpg": ["cat", "dog"]}``: names.
 
     In the last two, ``"classes"`` may stand among the images and names the classes in their order.
@@ -60,10 +60,11 @@ def load_label_table(
     Returns:
         The images of the split, read when they are needed; ids are their paths in the table. Every split has all
         classes of the table. Groups come from the counts of the split ``train``; without it, of the images returned.
+        Where the table has -1, ``targets`` is 0 and ``unknown`` is 1.
 
     Raises:
         DatasetError: If the table cannot be read, or with the first ten of its problems and the number of the others:
-            unknown classes, images listed twice or missing, rows too short, values that are neither 0 nor 1.
+            unknown classes, images listed twice or missing, rows too short, values that are neither 0 nor 1 nor -1.
 
     Example:
         >>> import tempfile
@@ -90,7 +91,8 @@ def load_label_table(
         if not is_file(file)
     ]
     refuse_problems(str(path), [*rows.problems, *missing])
-    targets = rows.targets()
+    targets, unknown = rows.targets(), rows.unknown_targets()
+    unknown = None if unknown is None else unknown[wanted]
     train = rows.rows_of("train") or wanted
     return MultiLabelDataset(
         ImageFiles(paths),
@@ -102,7 +104,8 @@ def load_label_table(
         name=path.stem,
         split=split or "",
         single_label=rows.single_label,
-        notes=[f"{path}, {doubt}" for doubt in rows.doubts],
+        unknown=None if unknown is None else torch.from_numpy(unknown),
+        notes=[*(f"{path}, {doubt}" for doubt in rows.doubts), *unknown_notes(path.name, unknown)],
     )
 
 

@@ -11,6 +11,8 @@ from nctools.errors import DatasetError
 
 # Spreadsheets and data frames write whole numbers with a point where a column once had a gap.
 BITS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+# In the user's own tables: nobody knows whether the image holds the class.
+UNKNOWN = frozenset({"-1", "-1.0"})
 
 
 def separated_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:

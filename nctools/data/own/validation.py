@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nctools.data.annotations import Progress
 from nctools.data.label_matrix import class_counts
@@ -61,7 +62,7 @@ def validate(
         raise ValueError(f"`workers` is {workers}: it must be 0 or more")
     own = open_own(path, root=root)
     checks = check_images(own.annotations.paths, decode=decode, workers=workers, progress=progress)
-    labels = own.annotations.labels
+    labels, unknown = own.annotations.labels, _unknown(own)
     return ValidationReport(
         os.fspath(path),
         own.form,
@@ -78,11 +79,20 @@ def validate(
         len(own.annotations),
         dict(zip(own.annotations.class_names, own.annotations.class_counts, strict=True)),
         {
-            split: {"images": len(rows), "labels": int(labels[rows].sum(dtype=np.int64))}
+            split: {
+                "images": len(rows),
+                "labels": int(labels[rows].sum(dtype=np.int64)),
+                "unknown": int(unknown[rows].sum(dtype=np.int64)),
+            }
             for split, rows in own.splits.items()
         },
         decode,
+        int(unknown.sum(dtype=np.int64)),
     )
+
+
+def _unknown(own: OwnAnnotations) -> NDArray[np.uint8]:
+    return np.zeros_like(own.annotations.labels) if own.annotations.unknown is None else own.annotations.unknown
 
 
 def _warning(place: str, what: str, kind: str) -> Finding:
@@ -135,6 +145,7 @@ def _copies(own: OwnAnnotations, checks: Sequence[ImageCheck]) -> Iterator[Findi
 
 
 def _unlabelled(own: OwnAnnotations) -> Iterator[Finding]:
+    unknown = _unknown(own)
     # Where something is wrong with the labels themselves, that they are not there is no news.
     told: set[str] = set()
     for problem in own.annotations.problems:
@@ -142,7 +153,11 @@ def _unlabelled(own: OwnAnnotations) -> Iterator[Finding]:
         told.update(", ".join(parts[:end]) for end in range(1, len(parts) + 1))
     for row in np.flatnonzero(~own.annotations.labels.any(axis=1)).tolist():
         if own.places[row] not in told:
-            yield _warning(own.places[row], "holds no class: it is a negative for all of them", "no_label")
+            count = int(unknown[row].sum(dtype=np.int64))
+            what = "holds no class: it is a negative for all of them"
+            if count:
+                what = f"holds no class that is known: {count} of its {unknown.shape[1]} labels are unknown"
+            yield _warning(own.places[row], what, "no_label")
 
 
 def _classes(own: OwnAnnotations) -> Iterator[Finding]:

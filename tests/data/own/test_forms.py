@@ -96,7 +96,7 @@ def test_a_table_with_its_lines_and_splits(tmp_path: Path) -> None:
     assert own.places == [f"{tmp_path}/t.csv, line {line}" for line in (2, 4, 5)]
     assert {name.lower(): rows for name, rows in own.splits.items()} == {"train": [0, 2], "val": [1]}
     assert [str(problem) for problem in own.annotations.problems] == [
-        f"{tmp_path}/t.csv, line 4, column 'cat': '2' is neither 0 nor 1"
+        f"{tmp_path}/t.csv, line 4, column 'cat': '2' is neither 0 nor 1, nor -1 for unknown"
     ]
     assert own.annotations.labels.tolist() == [[1, 0], [0, 1], [0, 1]]
 

@@ -138,10 +138,10 @@ def test_root_is_the_folder_of_the_table_or_another_one(folder: Path, tmp_path: 
     ("content", "problems"),
     [
         (
-            "image,cat,dog\na.png,1,-1\nb.png,1\nz.png,yes,0\n./a.png,0,0\n,1,1\n",
+            "image,cat,dog\na.png,1,-2\nb.png,1\nz.png,yes,0\n./a.png,0,0\n,1,1\n",
             [
                 "line 3: 2 fields, but the header has 3",
-                "line 2, column 'dog': '-1' is neither 0 nor 1",
+                "line 2, column 'dog': '-2' is neither 0 nor 1, nor -1 for unknown",
                 "line 4, column 'cat': 'yes' is neither 0 nor 1",
                 "line 6: no image is named",
                 "line 5: './a.png' was listed before, at line 2",
@@ -162,10 +162,10 @@ def test_root_is_the_folder_of_the_table_or_another_one(folder: Path, tmp_path: 
             ],
         ),
         (
-            {"a.png": [0, 1], "b.png": [1], "c.png": [2, True], "d": 1},
+            {"a.png": [0, 1], "b.png": [1], "c.png": [-2, True], "d": 1},
             [
                 "image 'b.png': 1 values, but there are 2 classes",
-                "image 'c.png', class '0': 2 is neither 0 nor 1",
+                "image 'c.png', class '0': -2 is neither 0 nor 1, nor -1 for unknown",
                 "image 'c.png', class '1': True is neither",
                 "image 'd': the labels are 1; they must be a list",
             ],

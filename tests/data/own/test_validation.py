@@ -74,7 +74,7 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(broken: Path) -> 
     found = kinds(report)
     expected = {
         "row_length": ["line 15: 2 fields, but the header has 6"],
-        "bad_value": ["line 3, column 'dog': 'yes' is neither 0 nor 1"],
+        "bad_value": ["line 3, column 'dog': 'yes' is neither 0 nor 1, nor -1 for unknown"],
         "duplicate_id": ["line 6: 'sub/../a.jpg' was listed before, at line 2"],
         "truncated_image": ["line 8: "],
         "unreadable_image": ["line 9: ", "line 10: ", "line 11: "],
@@ -96,7 +96,10 @@ def test_everything_that_is_wrong_is_listed_with_file_and_line(broken: Path) -> 
     assert "is a link that leads nowhere" in found["missing_image"][0]
     assert not report.ok
     assert (report.form, report.num_images, report.num_labels) == ("CSV table", 12, 13)
-    assert report.splits == {"train": {"images": 4, "labels": 3}, "test": {"images": 8, "labels": 10}}
+    assert report.splits == {
+        "train": {"images": 4, "labels": 3, "unknown": 0},
+        "test": {"images": 8, "labels": 10, "unknown": 0},
+    }
     assert report.class_counts == {"cat": 10, "dog": 1, "cow": 2, "elk": 0}
 
 
@@ -132,7 +135,7 @@ def test_sound_data_have_no_finding_and_load(tmp_path: Path) -> None:
             picture(tmp_path / split / ("cat", "dog")[shade] / name, shade * 70 + len(split))
     report = validate(tmp_path)
     assert (report.problems, report.ok, report.form) == ([], True, "image folder")
-    assert report.splits == {split: {"images": 2, "labels": 2} for split in ("test", "train")}
+    assert report.splits == {split: {"images": 2, "labels": 2, "unknown": 0} for split in ("test", "train")}
     assert len(load_own(tmp_path, "test")) == 2
 
 
