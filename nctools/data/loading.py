@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from nctools.data.annotations import Progress
@@ -17,6 +18,7 @@ from nctools.data.dataset import MultiLabelDataset
 from nctools.data.group_rules import groups_and_notes
 from nctools.data.named_sets import parts_of_source, parts_of_split
 from nctools.data.own.forms import TABLE_SUFFIXES
+from nctools.data.partial_labels import drop_labels
 from nctools.data.parts import Parts, check_split, split_of
 from nctools.data.preprocessing import Preprocessing, preprocessing_named
 from nctools.data.settings import DataSettings
@@ -164,21 +166,44 @@ def _opened(parts: Parts, settings: DataSettings) -> OpenedDataset:
 
 
 def _embedded(entry: DatasetEntry, settings: DataSettings) -> OpenedDataset:
-    usual = DataSettings(groups=settings.groups)
+    drop = settings.drop_labels
+    usual = DataSettings(groups=settings.groups, drop_labels=drop, seed=settings.seed if drop else 0)
     if settings != usual:
         changed = [key for key, value in settings.to_dict().items() if value != getattr(usual, key)]
-        raise DatasetError(f"{entry.name} is made as it is: leave out the data settings {', '.join(changed)}")
+        raise DatasetError(
+            f"{entry.name} is made as it is: leave out the data settings {', '.join(changed)}; it takes groups, and "
+            "drop_labels with a seed"
+        )
     build = _builder(entry)
 
     def load(split: str, transform: Callable[[Tensor], Tensor] | None) -> MultiLabelDataset:
         images: MultiLabelDataset = build(split, transform=transform)
-        if settings.groups is None:
+        if settings.groups is None and not drop:
             return images
         train = images if split == "train" else build("train")
+        if drop:
+            train = _with_labels_dropped(train, settings)
         groups, notes = groups_and_notes(settings.groups, train.class_counts, train.class_names)
-        return images.with_groups(groups, notes=notes)
+        return (train if split == "train" else images).with_groups(groups, notes=notes)
 
     return OpenedDataset(entry.name, entry.splits, load)
+
+
+def _with_labels_dropped(train: MultiLabelDataset, settings: DataSettings) -> MultiLabelDataset:
+    dropped = drop_labels(train.targets.numpy(), settings.drop_labels, seed=settings.seed)
+    return MultiLabelDataset(
+        train.images,
+        torch.from_numpy(dropped.labels),
+        train.class_names,
+        train.groups,
+        ids=train.ids,
+        transform=train.transform,
+        name=train.name,
+        split=train.split,
+        extras={**train.extras, "full_targets": torch.from_numpy(dropped.full_labels)},
+        notes=[*train.notes, dropped.told(train.name)],
+        box_reader=train.box_reader,
+    )
 
 
 def _builder(entry: DatasetEntry) -> Callable[..., Any]:

@@ -33,6 +33,20 @@ class DroppedLabels:
     nominal_rate: float
     realised_rate: float
 
+    def told(self, name: str) -> str:
+        """Say what was dropped, for the notes of a data set.
+
+        Args:
+            name: Of the data set.
+
+        Returns:
+            A sentence.
+        """
+        return (
+            f"{name}: each training label was dropped with probability {self.nominal_rate:g}, but the last of an "
+            f"image: {self.realised_rate:.1%} are gone"
+        )
+
 
 def drop_labels(
     labels: NDArray[np.generic], ratio: float = 0.4, *, seed: int = 0, on_empty: OnEmpty = "keep_one"

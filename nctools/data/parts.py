@@ -178,11 +178,8 @@ def _training_labels(
     if not settings.drop_labels:
         return train, full, []
     dropped = drop_labels(train.labels, settings.drop_labels, seed=settings.seed)
-    note = (
-        f"{parts.name}: each training label was dropped with probability {dropped.nominal_rate:g}, but the last of an "
-        f"image: {dropped.realised_rate:.1%} are gone"
-    )
-    return replace(train, labels=dropped.labels), train.labels if full is None else full, [note]
+    left = replace(train, labels=dropped.labels)
+    return left, train.labels if full is None else full, [dropped.told(parts.name)]
 
 
 def _own_validation(parts: Parts, settings: DataSettings) -> list[str]:

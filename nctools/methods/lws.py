@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Unpack, cast
 
@@ -91,6 +91,19 @@ class LWS(ERM):
             first: Weights of ``ERM`` with the same network.
         """
         self.load_state_dict({**first, "scales": self.scales.detach()})
+
+    def closing_notes(self, groups: Mapping[str, Sequence[int]]) -> list[str]:
+        """Tell the range of the factors that were learned; see ``Method.closing_notes``.
+
+        Args:
+            groups: Named lists of class indices.
+
+        Returns:
+            One line.
+        """
+        scales = self.scales.detach().cpu()
+        ranges = {name: scales[list(indices)] for name, indices in groups.items() if len(indices)}
+        return ["factors: " + ", ".join(f"{name} {part.min():.2f}..{part.max():.2f}" for name, part in ranges.items())]
 
     def train(self, mode: bool = True) -> LWS:
         """Set the mode; what is frozen stays in eval mode, so that its statistics do not move.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -123,10 +123,21 @@ class Method(nn.Module, ABC):
 
         Args:
             recipe: How the method is trained.
-            targets: ``[N, C]`` training labels, 1 where the image holds the class, else 0.
+            targets: ``[N, C]`` training labels, 1 where the image holds the class, -1 where it is not known, else 0.
 
         Returns:
             Lines of text, printed when a training begins; most methods have none.
+        """
+        return []
+
+    def closing_notes(self, groups: Mapping[str, Sequence[int]]) -> list[str]:
+        """Say what a training came to that no table of the run holds.
+
+        Args:
+            groups: Named lists of class indices.
+
+        Returns:
+            Lines of text, printed when a training has ended; most methods have none.
         """
         return []
 

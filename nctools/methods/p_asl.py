@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
+from torch import Tensor
+
 from nctools.losses.partial_asymmetric import PartialAsymmetricLoss, PartialMode
 from nctools.methods.argument_types import Number, Share, Weight
 from nctools.methods.loss_method import LossMethod, NetworkArguments
 from nctools.methods.method import Argument
+from nctools.methods.recipe import Recipe
 
 
 class PASL(LossMethod):
@@ -40,6 +43,7 @@ class PASL(LossMethod):
         Ben-Baruch et al., CVPR 2022, with the defaults of their code.
     """
 
+    criterion: PartialAsymmetricLoss
     arguments_for: ClassVar[Mapping[str, Mapping[str, Argument]]] = {
         name: {**arguments, "zeros_unknown": True} if name.startswith("plt_") else arguments
         for name, arguments in LossMethod.arguments_for.items()
@@ -69,3 +73,23 @@ class PASL(LossMethod):
             zeros_unknown=zeros_unknown,
             reduction="batchmean",
         )
+
+    def notes(self, recipe: Recipe, targets: Tensor) -> list[str]:
+        """Tell where nothing is left of the method; see ``Method.notes``.
+
+        Args:
+            recipe: Not used.
+            targets: ``[N, C]`` training labels.
+
+        Returns:
+            Lines of text; none where an entry is not annotated.
+        """
+        loss = self.criterion
+        if loss.zeros_unknown or bool((targets == -1).any()):
+            return []
+        found = "a multiple of ASL" if loss.mode == "ignore_normalize" else "ASL"
+        return [
+            f"no training label is unknown (-1), so mode={loss.mode} has nothing to act on and the loss is {found} "
+            f"with gamma_neg {loss.gamma_neg:g} and clip {loss.clip:g}: take --set zeros_unknown=true where a 0 means "
+            "not annotated, or another loss"
+        ]

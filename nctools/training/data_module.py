@@ -85,7 +85,7 @@ class RunDataModule(pl.LightningDataModule):
         Returns:
             The loader of this process.
         """
-        sampler = self._sampler()
+        sampler = self._quiet_sampler()
         share = self._share(sampler)
         draws = DrawSampler(sampler, multiple=share * self._parts)
         if self._resumed:
@@ -123,7 +123,7 @@ class RunDataModule(pl.LightningDataModule):
         Args:
             processes: How many there will be.
         """
-        self._share(self._quiet_sampler(Ranks(0, processes)))
+        self._share(self._sampler(Ranks(0, processes)))
         if self._validation is not None:
             shared_batches(len(self._validation), rank=0, world_size=processes)
 

@@ -25,7 +25,7 @@ from nctools.training.processes import as_started, on_gpu, trainer_settings
 from nctools.training.reproducibility import seeded
 from nctools.training.run_callbacks import run_callbacks
 from nctools.training.run_lock import only_writer
-from nctools.training.run_target import is_finished, is_trained, open_run
+from nctools.training.run_target import is_trained, open_run
 from nctools.training.saved_state import SavedState
 from nctools.training.signals import StopRequest, stop_on_signals
 from nctools.training.stages import Stage, stages_of
@@ -70,7 +70,7 @@ def train(
     told = progress and place.rank == 0
     *before, last = stages_of(config, run)
     started = False
-    if not resume or not (is_finished(run, config) or (before and is_trained(run, config))):
+    if not resume or not is_trained(run, config):
         for stage in before:
             started |= _trained_before(stage, place, force=force, resume=resume, told=told)
         _tell(last.title, told=told)
@@ -181,6 +181,9 @@ def _fit(stage: Stage, place: Place, ready: Prepared, *, stop: StopRequest, told
                     again = shlex.join(["nctools", "train", "--resume", str(stage.home.path)])
                     error.add_note(f"what was saved before is whole; go on from there with: {again}")
                 raise
+    if saved.started and place.rank == 0:
+        for note in ready.method.closing_notes(ready.images.groups):
+            sys.stderr.write(f"note: {note}\n")
     return saved.started
 
 

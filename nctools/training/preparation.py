@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +37,7 @@ from nctools.training.processes import as_started, check_compiler, notes_of, on_
 from nctools.training.reproducibility import seeded
 from nctools.training.run_target import check_target, prepare_to_resume, state_to_resume
 from nctools.training.shared_batch_norm import share_batch_norm
-from nctools.training.stages import Stage, added_labels, taken_over
+from nctools.training.stages import Stage, added_labels, given_targets, taken_over
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
     derived = method_class(config.method).derived_arguments(arguments, images.targets)
     arguments |= derived
     resumed = state is not None or (resume and place.rank > 0 and run.state.exists())
-    with seeded(config.seed):
+    with seeded(config.seed), _warnings_as_notes(images.class_names) as warned:
         method = _built(config, arguments, images, run.checkpoints / "last.pt" if resumed else None)
     if config.method not in METHODS:
         with seeded(config.seed):
@@ -104,7 +107,8 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
         workers=config.workers,
         parts=config.trainer.accumulate_grad_batches,
     )
-    feed.check(place.size)
+    with _warnings_as_notes(images.class_names) as warned_of_feed:
+        feed.check(place.size)
     check_loggers(config.loggers)
     if config.trainer.compile:
         check_compiler(gpu=gpu)
@@ -117,7 +121,9 @@ def prepared(stage: Stage, place: Place, *, force: bool, resume: bool, told: boo
             *notes_of(config, place, gpu=gpu),
             *_warm_up_notes(config, method),
             *_derived_notes(derived),
-            *method.notes(Recipe(**config.recipe.model_dump()), images.targets),
+            *warned,
+            *warned_of_feed,
+            *method.notes(Recipe(**config.recipe.model_dump()), given_targets(images)),
             *([] if shown is None else [added_labels(shown, images.targets, images.groups)]),
             *begun,
         ]:
@@ -156,6 +162,29 @@ def _built(
     if str(arguments.get("label_embedding")).startswith(TEXT) and last.exists():
         told["label_vectors"] = kept_vectors(load_checkpoint(last).state_dict)
     return build_as_told(config.method, told, {key: value for key, value in arguments.items() if key != "pretrained"})
+
+
+@contextmanager
+def _warnings_as_notes(class_names: Sequence[str]) -> Iterator[list[str]]:
+    # What is said of the user's data needs no line of code beside it; whatever libraries warn of passes through.
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield notes
+    for warning in caught:
+        if warning.category is not UserWarning:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif (note := _with_names(str(warning.message), class_names)) not in notes:
+            notes.append(note)
+
+
+def _with_names(text: str, class_names: Sequence[str]) -> str:
+    # Losses know classes by number only.
+    def named(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return f"{found[0]}, {class_names[number]}" if number < len(class_names) else found[0]
+
+    return re.sub(r"\bclass (\d+)\b", named, text)
 
 
 def _check_output(method: Method, images: MultiLabelDataset, name: str) -> None:

@@ -95,19 +95,6 @@ def state_to_resume(run: RunDirectory, config: TrainConfig) -> Path | None:
     return None
 
 
-def is_finished(run: RunDirectory, config: TrainConfig) -> bool:
-    """Tell whether a run of this configuration has all of its epochs, though its saved state was removed.
-
-    Args:
-        run: Where the run may be.
-        config: The configuration that shall be trained.
-
-    Returns:
-        False also where there is none, or one of another configuration.
-    """
-    return not run.state.exists() and is_trained(run, config)
-
-
 def is_trained(run: RunDirectory, config: TrainConfig) -> bool:
     """Tell whether a run of this configuration has all of its epochs, whether its state is there or not.
 

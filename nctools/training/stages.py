@@ -11,7 +11,7 @@ from torch import Tensor
 from nctools.data.dataset import MultiLabelDataset
 from nctools.errors import ConfigError
 from nctools.features.inference import ready_model, run_batch
-from nctools.features.progress import image_progress
+from nctools.features.progress import progress_of_passes
 from nctools.methods import assembly
 from nctools.methods.assembly import argument_names, method_class
 from nctools.methods.checkpoint import Checkpoint, load_checkpoint, rebuild
@@ -21,6 +21,9 @@ from nctools.run_directory import RunDirectory
 from nctools.training.config import TrainConfig
 from nctools.training.config_sections import RecipeConfig
 from nctools.training.data_module import evaluation_loader
+
+# Seconds of scoring within which nothing is told elsewhere than on a terminal.
+_PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -174,13 +177,25 @@ def taken_over(
         return None
     first = first_checkpoint(stage.before)
     method.take_over(first.state_dict)
-    given = images.targets if images.unknown is None else images.targets.masked_fill(images.unknown, -1)
+    given = given_targets(images)
 
     def probabilities() -> Tensor:
         return _probabilities(rebuild(first), images, device, workers=stage.config.workers, told=told)
 
     shown = method.completed_targets(given, probabilities, stage.config.in_full().arguments)
     return None if shown is given else shown
+
+
+def given_targets(images: MultiLabelDataset) -> Tensor:
+    """Give the labels of a data set as a loss sees them.
+
+    Args:
+        images: Training images.
+
+    Returns:
+        ``[N, C]`` in {0, 1}, -1 where a label is not known.
+    """
+    return images.targets if images.unknown is None else images.targets.masked_fill(images.unknown, -1)
 
 
 def added_labels(shown: Tensor, given: Tensor, groups: Mapping[str, Sequence[int]]) -> str:
@@ -201,6 +216,11 @@ def added_labels(shown: Tensor, given: Tensor, groups: Mapping[str, Sequence[int
     """
     added = (shown == 1) & (given != 1)
     total, before = int(added.sum()), int((given == 1).sum())
+    if not total:
+        return (
+            f"0 labels added to the {before:,} given ones: stage 2 repeats the training of stage 1; lower the "
+            "threshold, or train longer"
+        )
     named = ", ".join(f"{name} {int(added[:, list(indices)].sum()):,}" for name, indices in groups.items())
     return (
         f"{total:,} label{'' if total == 1 else 's'} added to the {before:,} given ones: {named}; "
@@ -211,13 +231,16 @@ def added_labels(shown: Tensor, given: Tensor, groups: Mapping[str, Sequence[int
 def _probabilities(
     method: Method, images: MultiLabelDataset, device: torch.device, *, workers: int, told: bool
 ) -> Tensor:
-    answers = []
+    answers, done = [], 0
     with (
         ready_model(method, device),
         torch.no_grad(),
-        image_progress(len(images), enabled=told, doing="scoring") as advance,
+        progress_of_passes(
+            enabled=told, doing="scoring the training images with stage 1", what="images", after=_PATIENCE
+        ) as tell,
     ):
         for batch, _ in evaluation_loader(images, workers=workers):
             answers.append(run_batch(method, batch, device).logits.float().sigmoid().cpu())
-            advance(len(batch))
+            done += len(batch)
+            tell(done, len(images))
     return torch.cat(answers)

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from nctools.collapse.groups import head_medium_tail
 from nctools.data.building import build_split
 from nctools.data.catalogue import DATASETS
 from nctools.data.loading import load_dataset
+from nctools.data.partial_labels import drop_labels
 from nctools.data.settings import DataSettings
 from nctools.data.split_file import save_split
 from nctools.data.transforms import test_transform
@@ -37,8 +39,28 @@ def test_missing_root_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_embedded_set_takes_no_settings() -> None:
-    with pytest.raises(DatasetError, match="leave out the data settings drop_labels, seed"):
-        load_dataset("digits_lt", settings=DataSettings(drop_labels=0.2, seed=3))
+    with pytest.raises(
+        DatasetError, match="leave out the data settings val_fraction, seed; it takes groups, and drop_"
+    ):
+        load_dataset("digits_lt", settings=DataSettings(val_fraction=0.2, seed=3))
+
+
+def test_labels_of_the_embedded_set_are_dropped_in_training_alone() -> None:
+    settings = DataSettings(drop_labels=0.4, seed=3)
+    full, train = load_dataset("digits_lt"), load_dataset("digits_lt", settings=settings)
+    dropped = drop_labels(full.targets.numpy(), 0.4, seed=3)
+    assert torch.equal(train.targets, torch.from_numpy(dropped.labels).float())
+    assert torch.equal(train.extras["full_targets"], full.targets.byte())
+    assert train.class_counts == dropped.labels.sum(axis=0).tolist()
+    assert train.notes == [dropped.told("digits_lt")]
+    assert "each training label was dropped with probability 0.4, but the last of an image: 2" in train.notes[0]
+    assert (train.ids, train.class_names) == (full.ids, full.class_names)
+    assert len(train.boxes([3]).images) == full.targets[3].sum()
+    for split in ("validation", "test"):
+        whole, beside = load_dataset("digits_lt", split), load_dataset("digits_lt", split, settings=settings)
+        assert torch.equal(beside.targets, whole.targets)
+        assert beside.groups == train.groups == head_medium_tail(train.class_counts)
+    assert load_dataset("digits_lt", settings=DataSettings(drop_labels=0.4, groups="300,30")).groups != train.groups
 
 
 def test_embedded_set_takes_other_groups_from_its_training_counts() -> None:

@@ -13,6 +13,7 @@ from nctools.losses import asymmetric_loss, hill_loss, partial_asymmetric_loss
 from nctools.methods.assembly import build, default_arguments, default_recipe
 from nctools.methods.checkpoint import Checkpoint, load_checkpoint, rebuild, save_checkpoint
 from nctools.methods.method import Argument, Method
+from nctools.methods.recipe import Recipe
 
 NAMES = ["asl", "p_asl", "hill"]
 HEADS: dict[str, dict[str, Argument]] = {
@@ -144,3 +145,16 @@ def test_on_labels_that_are_all_known_selection_leaves_nothing_out(batch: tuple[
     for method in (selective, ignoring):
         torch.testing.assert_close(method.loss(output, targets, epoch=0)["loss"], asl)
     assert partial.loss(output, targets, epoch=0)["loss"] < asl
+
+
+def test_p_asl_says_where_nothing_of_it_is_left(batch: tuple[Tensor, Tensor]) -> None:
+    known = batch[1]
+    (note,) = small("p_asl", gamma_neg=3.0, clip=0.1).notes(Recipe(), known)
+    assert note.startswith(
+        "no training label is unknown (-1), so mode=selective has nothing to act on and the loss is ASL"
+    )
+    assert "gamma_neg 3 and clip 0.1: take --set zeros_unknown=true where a 0 means not annotated" in note
+    (note,) = small("p_asl", mode="ignore_normalize").notes(Recipe(), known)
+    assert "mode=ignore_normalize has nothing to act on and the loss is a multiple of ASL" in note
+    assert small("p_asl").notes(Recipe(), known.index_fill(0, torch.tensor([2]), -1)) == []
+    assert small("p_asl", zeros_unknown=True).notes(Recipe(), known) == []

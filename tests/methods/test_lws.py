@@ -164,3 +164,12 @@ def test_it_is_built_by_its_name() -> None:
     method = build("lws", num_classes=3, backbone="small", rescaling_epochs=7, rescaling_lr=0.5)
     assert isinstance(method, LWS)
     assert (method.rescaling_epochs, method.rescaling_lr) == (7, 0.5)
+
+
+def test_the_range_of_the_factors_is_told_by_group() -> None:
+    method = build("lws", num_classes=4, backbone="small")
+    assert isinstance(method, LWS)
+    with torch.no_grad():
+        method.scales.copy_(torch.tensor([0.707, 0.952, 1.0, 1.3]))
+    (note,) = method.closing_notes({"head": [0, 1], "medium": [], "tail": [2, 3]})
+    assert note == "factors: head 0.71..0.95, tail 1.00..1.30"

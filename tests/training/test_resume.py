@@ -205,7 +205,7 @@ def test_resuming_a_finished_run_touches_nothing(
 ) -> None:
     before = contents(whole)
     train(config, whole.path, resume=True)
-    assert f"{whole.path} is finished already\n" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"{whole.path} is finished already\n"
     assert contents(whole) == before
 
 
@@ -266,6 +266,8 @@ def test_a_damaged_state_is_told_and_touched_by_nobody(
 ) -> None:
     run = RunDirectory(shutil.copytree(whole.path, tmp_path / "run"))
     run.state.write_bytes(run.state.read_bytes()[:1000])
+    last = run.checkpoints / "last.pt"
+    save_checkpoint(replace(load_checkpoint(last), epoch=2), last)  # a finished run asks for no state
     before = contents(run)
     with pytest.raises(CheckpointError, match=r"resume.ckpt .* cut off after 1000 bytes.* begin again: nctools train"):
         train(config, run.path, resume=True, progress=False)

@@ -45,3 +45,11 @@ def test_added_labels_are_counted_by_group() -> None:
     groups = {"head": [0, 1], "medium": [2], "tail": [3]}
     expected = "2 labels added to the 2 given ones: head 1, medium 1, tail 0; counts and measurements keep the given"
     assert added_labels(shown, given, groups) == expected
+
+
+def test_where_no_label_was_added_it_is_said_what_that_means() -> None:
+    given = torch.eye(3)
+    assert added_labels(given, given, {"head": [0, 1, 2]}) == (
+        "0 labels added to the 3 given ones: stage 2 repeats the training of stage 1; lower the threshold, "
+        "or train longer"
+    )
