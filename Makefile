@@ -57,7 +57,7 @@ docs: $(STAMP)
 	@echo "built docs/_build/html/index.html"
 
 test-slower: $(STAMP)
-	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py tests/test_many_devices.py tests/test_metric_over_processes.py tests/methods/test_every_method_trains.py tests/training/test_stages.py tests/training/test_stages_slow.py
+	$(PYTEST) -m slow tests/plots tests/features/test_reduction.py tests/test_many_devices.py tests/test_metric_over_processes.py tests/methods/test_every_method_trains.py tests/training/test_stages.py tests/training/test_stages_slow.py tests/training/test_processes.py
 
 notebooks: $(STAMP)
 	$(PYTEST) -m slow tests/test_notebooks.py

@@ -86,6 +86,7 @@ def values_of_processes(tmp_path_factory: pytest.TempPathFactory) -> list[list[d
     return [json.loads((folder / f"{rank}.json").read_text(encoding="utf-8")) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(cases())), ids=[f"{kind}-{a}-{b}" for kind, (a, b) in cases()])
 def test_two_processes_equal_one(number: int, values_of_processes: list[list[dict[str, float]]]) -> None:
     expected = measured(data_of(cases()[number][0]))
@@ -138,6 +139,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_torchrun_equals_one_process(tmp_path: Path) -> None:
     case = case_of("single")
     torch.save({"features": case.features[:72], "labels": case.labels[:72]}, tmp_path / "data.pt")

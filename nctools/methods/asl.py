@@ -22,7 +22,7 @@ class ASL(LossMethod):
 
     Example:
         >>> ASL(20, backbone="small").criterion
-        AsymmetricLoss(gamma_neg 4, gamma_pos 0, clip 0.05)
+        AsymmetricLoss(gamma_neg=4, gamma_pos=0, clip=0.05, eps=None, detach_focal_weight=True, reduction='batchmean')
 
     Source:
         Ridnik et al., ICCV 2021, with g+ = 0 as in their training script.

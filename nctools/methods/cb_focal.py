@@ -30,7 +30,7 @@ class CBFocal(LossMethod):
 
     Example:
         >>> CBFocal(2, class_counts=[775, 4], backbone="small").criterion
-        ClassBalancedLoss(beta=0.99, mode=average_e, gamma=2.0, scale=20.0, weights 0.01..0.2538)
+        ClassBalancedLoss(2 classes, beta=0.99, mode='average_e', gamma=2, scale=20, ... weights 0.01..0.2538)
 
     Source:
         Cui et al., CVPR 2019; for many labels Wu et al., ECCV 2020, supplement.

@@ -21,7 +21,7 @@ class Focal(LossMethod):
 
     Example:
         >>> Focal(20, backbone="small").criterion
-        FocalLoss(gamma=2.0, scale=2.0)
+        FocalLoss(gamma=2, scale=2, alpha=None, reduction='batchmean')
 
     Source:
         Lin et al., ICCV 2017; as a multi-label baseline in the DB paper (Wu et al., ECCV 2020).

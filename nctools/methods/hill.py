@@ -21,7 +21,7 @@ class Hill(LossMethod):
 
     Example:
         >>> Hill(20, backbone="small").criterion
-        HillLoss(lambd 1.5, margin 1, gamma 2)
+        HillLoss(lambd=1.5, margin=1, gamma=2, reduction='batchmean')
 
     Source:
         Zhang et al., Simple and Robust Loss Design for Multi-Label Learning with Missing Labels, 2021.

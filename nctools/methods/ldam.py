@@ -25,7 +25,7 @@ class LDAM(LossMethod):
 
     Example:
         >>> LDAM(2, class_counts=[64, 4], backbone="small").criterion
-        LDAMLoss(scale=1.0, margins 0.25..0.5)
+        LDAMLoss(2 classes, max_margin=0.5, scale=1, reduction='batchmean', margins 0.25..0.5)
 
     Source:
         Cao et al., NeurIPS 2019; as a multi-label baseline in the DB paper (Wu et al., ECCV 2020).

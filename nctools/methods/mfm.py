@@ -40,7 +40,7 @@ class MFM(LossMethod):
 
     Example:
         >>> MFM(2, [90, 4], backbone="small").criterion
-        MultiFocalModifierLoss(gamma_neg 4..4.266, gamma_pos 0, variant='paper')
+        MultiFocalModifierLoss(2 classes, gamma_pos=0, gamma_neg=3, ... exponents of negatives 4..4.266, of positives 0)
 
     Source:
         Zhang et al., Learning in Imperfect Environment, ICCV 2023, eq. 4-6, and the authors' released code.

@@ -37,7 +37,7 @@ class PASL(LossMethod):
 
     Example:
         >>> PASL(20, backbone="small", zeros_unknown=True).criterion
-        PartialAsymmetricLoss(selective, topk 5, gamma_pos 0, gamma_neg 1, gamma_unknown 2, clip 0, 0 and -1 unknown)
+        PartialAsymmetricLoss(gamma_pos=0, gamma_neg=1, gamma_unknown=2, ... zeros_unknown=True, reduction='batchmean')
 
     Source:
         Ben-Baruch et al., CVPR 2022, with the defaults of their code.

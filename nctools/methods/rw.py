@@ -26,7 +26,7 @@ class RW(LossMethod):
 
     Example:
         >>> RW(3, class_counts=[400, 100, 4], num_images=500, backbone="small").criterion
-        ReweightedBCELoss(power=0.5, weights 0.1..1)
+        ReweightedBCELoss(3 classes, num_images=500, power=0.5, normalise=True, ... weights 0.1..1)
 
     Source:
         As a multi-label baseline in the DB paper (Wu et al., ECCV 2020).

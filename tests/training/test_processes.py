@@ -142,6 +142,7 @@ def test_the_run_says_how_many_processes_there_were(two: RunDirectory, small_ima
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_of_one_process_goes_on_in_two_from_the_end_of_an_epoch(
     small_images: Path, one: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
