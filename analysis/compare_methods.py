@@ -15,10 +15,10 @@ one.
 --head class_attention uses the settings that were chosen on the linear head, gives each method that has a choice of
 heads the class-wise one, and adds MLC-NC with other losses ("mlc_nc + db_focal"); its tables bear their own name.
 
-With its defaults 149 runs of 1.3 to 2 minutes of one core each. Runs are kept in OUT, those of the tuning in
-OUT/tuning; a finished run is not trained again, and what was interrupted goes on. Writes
-OUT/tables/compare_methods_*.csv and .md (_map, with the totals that the papers print for other data sets; _collapse;
-_differences to ERM seed by seed; _tuning) and OUT/figures/compare_methods.png.
+With its defaults 149 runs of 1.3 to 2 minutes of one core: 100 to 150 minutes on two cores, not yet measured in one go.
+Runs are kept in OUT, those of the tuning in OUT/tuning; a finished run is not trained again, and what was interrupted
+goes on. Writes OUT/tables/compare_methods_*.csv and .md (_map, with the totals that the papers print for other data
+sets; _collapse; _differences to ERM seed by seed; _tuning) and OUT/figures/compare_methods.png.
 """
 
 from __future__ import annotations
